@@ -1,0 +1,148 @@
+"""A batch: everything one source brought since the last turn, as equal-length arrays plus sparse events.
+
+The unit of the whole flow: drivers make it, the intake queues it, the step judges it, the journal keeps it. Its
+acknowledgement is called after the commit and never before (house rule 4).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from enum import IntEnum
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Points = NDArray[np.int32]
+Bytes = NDArray[np.uint8]
+
+NO_FRAME = -1
+
+
+class EventCode(IntEnum):
+    """What a device said happened. Stored: numbers are never reused."""
+
+    FIRE = 1
+    PRE_ALARM = 2
+    FAULT = 3
+    SUPERVISORY = 4
+    DISABLED = 5
+    FEEDBACK = 6
+    TEST = 7
+    RESTORE = 8  # this key is normal again
+    RESET = 9  # the whole device (key empty) or this key was reset
+    MANUAL = 10
+    GAS = 11
+    FLOOD = 12
+    INFO = 13
+    ENABLED = 14
+
+
+class Event(msgspec.Struct, frozen=True):
+    """One thing a device said. `point` is the device's event point; `key` the place inside it, e.g. `3/17`."""
+
+    point: int
+    key: str
+    code: EventCode
+    text: str = ""
+    time: int = 0  # ns since 1970 by the device, 0 if none
+    raw: bytes = b""
+    registered: bool = True  # False: no configuration knows this address
+
+
+class Mark(msgspec.Struct, frozen=True):
+    """What recognises a redelivery: an unacknowledged packet of a session and the hash of its payload."""
+
+    session: str
+    packet: int
+    digest: bytes
+
+
+def _no_ack() -> None:
+    return
+
+
+@dataclass(slots=True, kw_only=True)
+class Batch:
+    """Arrays of equal length n; one row a reading, in the order the device meant them (oldest first).
+
+    Attributes:
+        source: id of the source that brought it.
+        point: int32 durable point ids.
+        time: int64 ns since 1970 by the source, 0 if it gave none.
+        arrival: int64 ns on the boot-time monotonic clock, non-decreasing.
+        value: float64 in the profile's unit.
+        quality: uint8, see `quality`.
+        frames: raw frames; `frame[i]` is the index of reading i's frame or `NO_FRAME`.
+        events: what devices said, all arrived at the last `arrival` (or `event_arrival` without readings).
+        heard: point ids (any of the device) whose device gave a sign of life without a reading.
+        marks: redelivery marks to keep with the commit.
+        ack: called once after the commit, in the loop's thread.
+        waiting: the source holds its breath for the acknowledgement: commit at once.
+    """
+
+    source: str
+    point: Points
+    time: Ints
+    arrival: Ints
+    value: Floats
+    quality: Bytes
+    frames: Sequence[bytes] = ()
+    frame: Points | None = None
+    events: tuple[Event, ...] = ()
+    event_arrival: int = 0
+    heard: tuple[int, ...] = ()
+    marks: tuple[Mark, ...] = ()
+    ack: Callable[[], None] = field(default=_no_ack)
+    waiting: bool = False
+
+    def __len__(self) -> int:
+        return len(self.point)
+
+    def arrived(self) -> int:
+        """Return the arrival of its newest part, ns."""
+        return max(int(self.arrival[-1]) if len(self.arrival) else 0, self.event_arrival)
+
+    def frame_of(self, row: int) -> bytes:
+        """Return the raw frame of a row, or nothing."""
+        if self.frame is None or row < 0:
+            return b""
+        place = int(self.frame[row])
+        return b"" if place == NO_FRAME else self.frames[place]
+
+
+def make_batch(
+    source: str,
+    arrival: int,
+    rows: Sequence[tuple[int, int, float, int]] = (),
+    *,
+    frames: Sequence[bytes] = (),
+    frame: Sequence[int] | None = None,
+    events: Sequence[Event] = (),
+    heard: Sequence[int] = (),
+    marks: Sequence[Mark] = (),
+    ack: Callable[[], None] = _no_ack,
+    waiting: bool = False,
+) -> Batch:
+    """Build a batch of one arrival from rows (point, time, value, quality)."""
+    n = len(rows)
+    columns = tuple(zip(*rows, strict=True)) if n else ((), (), (), ())
+    return Batch(
+        source=source,
+        point=np.array(columns[0], dtype=np.int32),
+        time=np.array(columns[1], dtype=np.int64),
+        arrival=np.full(n, arrival, dtype=np.int64),
+        value=np.array(columns[2], dtype=np.float64),
+        quality=np.array(columns[3], dtype=np.uint8),
+        frames=frames,
+        frame=None if frame is None else np.array(frame, dtype=np.int32),
+        events=tuple(events),
+        event_arrival=arrival,
+        heard=tuple(heard),
+        marks=tuple(marks),
+        ack=ack,
+        waiting=waiting,
+    )

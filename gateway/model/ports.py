@@ -1,0 +1,150 @@
+"""Ports: the few Protocols by which the packages meet without importing each other; `gateway.app` plugs them together.
+
+Four methods each at most. A plug-in is one file; its factory is a function of the name given here:
+
+| plug-in | file | factory |
+|---|---|---|
+| driver | `drivers/<driver>.py` | `create(setup: DriverSetup) -> Driver` |
+| dialect | `drivers/dialects/<dialect>.py` | `create(setup: DialectSetup) -> Dialect` (pure) |
+| rule kind | `rules/kinds/<kind>.py` | `create(rules: Sequence[CompiledRule], points: int) -> RuleKind` (pure) |
+| channel | `gateway/channels/<kind>.py` | `create(setup: ChannelSetup) -> Channel` |
+
+Each plug-in file also has `OPTIONS`, a msgspec Struct class that says which keys of its TOML table it knows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from gateway.clock import Clock
+from gateway.model.batch import Batch, Event
+from gateway.model.contact import ChannelSpec
+from gateway.model.delta import Delta
+from gateway.model.moment import Input, Moment
+from gateway.model.notification import Notification, Receipt
+from gateway.model.point import Device
+from gateway.model.station import Limits, SourceSpec
+from gateway.model.verdict import Change
+
+Emit = Callable[[Batch], None]
+
+
+class Memory(Protocol):
+    """A small durable map of text for plug-ins (subscriptions of a session, last message reference)."""
+
+    def get(self, key: str) -> str | None:
+        """Return what was put, also before a restart."""
+
+    def put(self, key: str, value: str) -> None:
+        """Keep it with the next commit."""
+
+
+class LinkReport(Protocol):
+    """How a driver tells its health besides raising: counted, shown by `doctor`, never free-running logs."""
+
+    def count(self, what: str, number: int = 1) -> None:
+        """Add to a named counter of this source (`crc`, `unknown_topic`, `refused` …)."""
+
+    def finding(self, key: str, text: str) -> None:
+        """Keep a standing remark for `doctor` (a life-safety device at QoS 0 …)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DriverSetup:
+    """What a driver is given. `point_ids` maps `device.point` to durable ids; `@<source>.events` is the source's own."""
+
+    source: SourceSpec
+    devices: Sequence[Device]
+    point_ids: Mapping[str, int]
+    life_safety: frozenset[str]  # device ids of lane 1
+    clock: Clock
+    memory: Memory
+    report: LinkReport
+    limits: Limits = field(default_factory=Limits)
+    station: str = ""
+
+
+class Driver(Protocol):
+    """A link to devices. `run` is one supervised task; leaving it by cancellation closes everything."""
+
+    async def run(self, emit: Emit) -> None:
+        """Bring batches until cancelled; raise LinkDown, DriverFatal. Never waits in `emit`."""
+
+    async def write(self, device: str, point: str, value: float) -> None:
+        """Set an output and read it back; DeliveryError or LinkDown when it did not take."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DialectSetup:
+    """What a dialect is given: the devices that speak it on one source."""
+
+    devices: Sequence[Device]
+    point_ids: Mapping[str, int]
+    source_events: int  # point id for events of unknown devices
+
+
+@dataclass(slots=True)
+class Decoded:
+    """What one message says. Rows are (point, source time ns or 0, value, quality); `heard` are point ids."""
+
+    rows: list[tuple[int, int, float, int]] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
+    heard: list[int] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)  # closed reasons to count
+
+
+class Dialect(Protocol):
+    """(topic, payload, profile) → rows and events. Pure; one bad message never costs the good ones beside it."""
+
+    def filters(self, device: Device) -> Sequence[str]:
+        """Return the MQTT filters that carry this device."""
+
+    def decode(self, topic: str, payload: bytes, *, retained: bool, into: Decoded) -> bool:
+        """Append what the message says; False when the topic is nobody's. Never raises on foreign bytes."""
+
+    def ask(self, device: Device) -> Sequence[tuple[str, bytes]]:
+        """Return messages that make the device tell its present state, e.g. `…/get`."""
+
+
+class RuleKind(Protocol):
+    """All rules of one kind, as slots in arrays (house section 3). Pure."""
+
+    def judge(self, moment: Moment, delta: Delta) -> list[Change]:
+        """Apply the readings of one moment; changes in the order of positions."""
+
+    def fire(self, until: int, delta: Delta) -> list[Change]:
+        """Fire every timer due at or before `until`, stamped with its own due time, in order of due times."""
+
+    def due(self) -> int:
+        """Return a lower bound of the earliest due moment, NEVER if none."""
+
+    def snapshot(self) -> Mapping[str, Any]:
+        """Return columns by name, for `restore` of the kind's state (see `rules.engine`)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChannelSetup:
+    """What a channel is given. `write` sets an output of a device (for relays)."""
+
+    spec: ChannelSpec
+    clock: Clock
+    memory: Memory
+    report: LinkReport
+    write: Callable[[str, str, float], Awaitable[None]]
+    limits: Limits = field(default_factory=Limits)
+    station: str = ""
+
+
+class Channel(Protocol):
+    """One way to reach people."""
+
+    async def run(self, tell: Callable[[Input], None]) -> None:
+        """Keep the link up until cancelled; `tell` ChannelState, Reply and late Receipts. Raises LinkDown."""
+
+    async def send(self, notice: Notification) -> Receipt:
+        """Hand one notice over; returns SENT (or DELIVERED); raises DeliveryError. Concurrent calls: higher class first."""
+
+    def accepted(self, token: str) -> None:
+        """A reply of this token is committed: it may be deleted at the far end."""
