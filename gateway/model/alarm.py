@@ -103,6 +103,20 @@ class Alarm(msgspec.Struct, frozen=True, kw_only=True):
     evidence: Evidence = Evidence()
 
 
+class AlarmFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """What the configuration says of a place that can alarm: copied into the alarm when it is first raised."""
+
+    device: str
+    point_name: str
+    cell: str
+    alarm_class: AlarmClass
+    severity: Severity
+    latch: bool
+    policy: str = ""  # empty: the class's choice at that cell
+    unit: str = ""
+    title: str = ""
+
+
 class Transition(msgspec.Struct, frozen=True, kw_only=True):
     """One move of an alarm, as the record keeps it. `at` is the stamped moment, never the moment of writing."""
 

@@ -53,7 +53,7 @@ class LinkReport(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DriverSetup:
-    """What a driver is given. `point_ids` maps `device.point` to durable ids; `@<source>.events` is the source's own."""
+    """What a driver is given. `point_ids` maps `device.point` to durable ids; `@<source>.events` among them."""
 
     source: SourceSpec
     devices: Sequence[Device]
@@ -144,7 +144,7 @@ class Channel(Protocol):
         """Keep the link up until cancelled; `tell` ChannelState, Reply and late Receipts. Raises LinkDown."""
 
     async def send(self, notice: Notification) -> Receipt:
-        """Hand one notice over; returns SENT (or DELIVERED); raises DeliveryError. Concurrent calls: higher class first."""
+        """Hand one notice over; returns SENT (or DELIVERED); raises DeliveryError. Several at once: higher class first."""
 
     def accepted(self, token: str) -> None:
         """A reply of this token is committed: it may be deleted at the far end."""

@@ -9,6 +9,8 @@ from __future__ import annotations
 from enum import IntEnum, StrEnum
 from typing import NamedTuple
 
+import msgspec
+
 NEVER = (1 << 63) - 1  # a due moment that does not come
 ALWAYS_AGO = -(1 << 62)  # a time older than any reading
 
@@ -65,3 +67,24 @@ class Change(NamedTuple):
     cause: Cause
     value: float
     quality: int
+
+
+class Running(IntEnum):
+    """Which delay of a slot runs."""
+
+    NONE = 0
+    ON = 1
+    OFF = 2
+
+
+class Delay(msgspec.Struct, frozen=True, kw_only=True):
+    """A running delay as its durable row keeps it: key `rule|point|key` of table `delay`. Times: ns, station axis."""
+
+    rule: str
+    point: int
+    key: str
+    running: Running
+    since: int
+    due: int
+    value: float = 0.0
+    quality: int = 0
