@@ -1,0 +1,162 @@
+"""MQTT packets out of a byte stream that TCP cuts anywhere.
+
+First stage of the `mqtt` source: bytes → packets of the `mqtt5` codec. Bounded (house rule 10 and section 7): a packet
+above the limit is never collected; of an oversized PUBLISH topic and packet id are kept, so that it can be counted and
+acknowledged instead of coming back for ever. Pure: no socket, no clock.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+import mqtt5
+
+Reader = Callable[[memoryview], tuple[mqtt5.Packet, int]]
+
+_PUBLISH = 0x30
+_LENGTH_BYTES = 4  # MQTT 5.0 section 1.5.5: a variable byte integer has at most four bytes
+
+
+class OversizePublish(NamedTuple):
+    """What is kept of a PUBLISH above the limit: everything but its payload."""
+
+    topic: str
+    qos: int
+    retain: bool
+    duplicate: bool
+    packet_id: int | None
+
+
+class PacketStream:
+    """Cuts a stream into packets.
+
+    `broken` is None until bytes come that are no MQTT; from then on nothing more is read, since a stream that lost its
+    framing cannot be trusted again. Packets before the broken one are still returned.
+    """
+
+    def __init__(self, limit: int, reader: Reader = mqtt5.read) -> None:
+        self.broken: str | None = None
+        self._limit = limit
+        self._reader = reader
+        self._tail = bytearray()
+        self._needed = 0  # bytes the packet at the head of the tail has in all, 0 while unknown
+        self._skip = 0  # bytes of an oversized packet still to be thrown away
+
+    def feed(self, data: bytes) -> list[mqtt5.Packet | OversizePublish]:
+        """Take the next bytes, return the packets they complete (often none, in a flood hundreds)."""
+        if self._skip:
+            dropped = min(self._skip, len(data))
+            self._skip -= dropped
+            data = data[dropped:]
+        if self.broken is not None or not data:
+            return []
+        if self._tail:
+            self._tail += data
+            if len(self._tail) < self._needed:
+                return []
+            data = bytes(self._tail)
+            self._tail.clear()
+        self._needed = 0
+        packets: list[mqtt5.Packet | OversizePublish] = []
+        used = self._cut(data, packets)
+        if used < len(data) and self.broken is None:
+            self._keep(data[used:], packets)
+        return packets
+
+    def _cut(self, data: bytes, packets: list[mqtt5.Packet | OversizePublish]) -> int:
+        view = memoryview(data)
+        size = len(data)
+        used = 0
+        read = self._reader
+        try:
+            while used < size:
+                packet, length = read(view[used:])
+                packets.append(packet)
+                used += length
+        except IndexError:  # the codec's word for "not all there yet"
+            pass
+        except ValueError as error:
+            self.broken = str(error)
+        except BaseException as error:  # the codec panics on text that is not UTF-8; its panic is no Exception
+            if type(error).__module__ != "pyo3_runtime":
+                raise
+            self.broken = "text that is not UTF-8"
+        return used
+
+    def _keep(self, rest: bytes, packets: list[mqtt5.Packet | OversizePublish]) -> None:
+        """Store an incomplete packet, or what is worth keeping of one above the limit."""
+        header = _fixed_header(rest)
+        if header is None:
+            self._tail += rest
+            return
+        head, total = header
+        if total <= self._limit:
+            self._tail += rest
+            self._needed = total
+            return
+        if rest[0] & 0xF0 != _PUBLISH:
+            self.broken = f"packet of {total} bytes"
+            return
+        try:
+            publish = _oversize(rest, head)
+        except ValueError as error:
+            self.broken = str(error)
+            return
+        if publish is None:  # topic or packet id not all there: at most 64 KiB more
+            self._tail += rest
+            return
+        packets.append(publish)
+        self._skip = total - len(rest)
+
+
+class AckWindow:
+    """QoS 1 messages received and not yet acknowledged: PUBACKs leave in the order of arrival ([MQTT-4.6.0-2])."""
+
+    def __init__(self) -> None:
+        self._arrived: deque[int] = deque()
+        self._pending: set[int] = set()
+
+    def __len__(self) -> int:
+        return len(self._arrived)
+
+    def owe(self, packet_id: int) -> None:
+        """Enter a message that arrived (one sent twice is owed once)."""
+        if packet_id not in self._pending:
+            self._pending.add(packet_id)
+            self._arrived.append(packet_id)
+
+    def done(self, packet_ids: Iterable[int]) -> bytes:
+        """Tick messages off, return the PUBACKs that may leave now (MQTT 5.0 section 3.4: 40 02 id, success)."""
+        self._pending.difference_update(packet_ids)
+        out = bytearray()
+        arrived = self._arrived
+        while arrived and arrived[0] not in self._pending:
+            out += b"\x40\x02" + arrived.popleft().to_bytes(2, "big")
+        return bytes(out)
+
+
+def _fixed_header(data: bytes) -> tuple[int, int] | None:
+    """Return (length of the fixed header, length of the whole packet), None while its length bytes are incomplete."""
+    length = 0
+    for index, byte in enumerate(data[1 : 1 + _LENGTH_BYTES]):
+        length |= (byte & 0x7F) << (7 * index)
+        if not byte & 0x80:
+            return index + 2, index + 2 + length
+    return None
+
+
+def _oversize(data: bytes, head: int) -> OversizePublish | None:
+    """Read topic and packet id (MQTT 5.0 section 3.3.2); None while incomplete; ValueError when they are wrong."""
+    qos = data[0] >> 1 & 3
+    end = head + 2 + int.from_bytes(data[head : head + 2], "big")
+    if len(data) < head + 2 or len(data) < end + (2 if qos else 0):
+        return None
+    return OversizePublish(
+        topic=data[head + 2 : end].decode(),
+        qos=qos,
+        retain=bool(data[0] & 1),
+        duplicate=bool(data[0] & 8),
+        packet_id=int.from_bytes(data[end : end + 2], "big") if qos else None,
+    )
