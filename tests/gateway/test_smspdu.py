@@ -140,6 +140,16 @@ def test_a_named_sender_is_text() -> None:
     assert decode(encode(message)) == message
 
 
+def test_gsm_text_behind_a_sixteen_bit_reference_has_no_fill() -> None:
+    # 7 octets of header are exactly 8 septets; E8329BFD06 is the published packing of "hello"
+    message = decode(
+        bytes.fromhex("0044" + "0B813124819396F3" + "0000" + "52117221436523" + "0D" + "060804012C0201" + "E8329BFD06")
+    )
+    assert isinstance(message, Deliver)
+    assert (message.user.text, message.user.concatenation) == ("hello", Concatenation(300, 2, 1))
+    assert decode(encode(message)) == message
+
+
 def test_sixteen_bit_concatenation_and_foreign_elements_are_read() -> None:
     assert UserData(Alphabet.UCS2, b"", bytes.fromhex("0504158A0000" + "0804012C0302")).concatenation == Concatenation(
         300, 3, 2
