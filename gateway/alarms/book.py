@@ -1,0 +1,305 @@
+"""The alarm book: every alarm that has not ended, moved by changes of rules, by acts of persons and by shelf ends.
+
+Flow: step → book → machine; what it returns goes to the record and to escalation. Keyed rule|point|key; ids are never
+reused; an alarm that has ended leaves the book (house sections 2, 6, 9). Pure: times come with what happens, in ns on
+the station axis, and every write goes through the step's delta.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final, NamedTuple
+
+import msgspec
+from msgspec.structs import replace
+
+from gateway.alarms.codes import Codes
+from gateway.alarms.machine import Standing, move, over
+from gateway.alarms.refusal import Refusal, refuse, unknown
+from gateway.model.alarm import (
+    Alarm,
+    AlarmEvent,
+    AlarmFacts,
+    AlarmState,
+    Evidence,
+    OperatorAct,
+    Suppression,
+    Transition,
+    Verb,
+)
+from gateway.model.delta import Delta, Table
+from gateway.model.quality import Doubt, doubt_of
+from gateway.model.verdict import NEVER, Cause, Change
+
+ROW_TYPES: Final[Mapping[str, Any]] = {"alarm": Alarm, "alarm_counter": int, "alarm_closed": bytes}
+
+_COPIED: Final = tuple(name for name in AlarmFacts.__struct_fields__ if name != "title")
+_TIMES: Final = ("since", "raised", "acknowledged_at", "shelved_until", "returned_at")
+
+
+class Move(NamedTuple):
+    """One transition and the alarm as it is after it (also when it has just left the book)."""
+
+    transition: Transition
+    alarm: Alarm
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """What came of an act: what moved, and what was refused with the reason for the person."""
+
+    moves: tuple[Move, ...]
+    refusals: tuple[Refusal, ...]
+
+
+_EVENT_OF: Final = {
+    Verb.ACK: (AlarmEvent.ACK, Cause.ACKNOWLEDGED),
+    Verb.RESET: (AlarmEvent.RESET, Cause.RESET),
+    Verb.SHELVE: (AlarmEvent.SHELVE, Cause.SHELVED),
+    Verb.UNSHELVE: (AlarmEvent.UNSHELVE, Cause.UNSHELVED),
+    Verb.DISABLE: (AlarmEvent.DISABLE, Cause.OUT_OF_SERVICE),
+    Verb.ENABLE: (AlarmEvent.ENABLE, Cause.IN_SERVICE),
+}
+
+
+def key_of(rule: str, point: int, key: str) -> str:
+    """Return the row key of a place that can alarm."""
+    return f"{rule}|{point}|{key}"
+
+
+class AlarmBook:
+    """The open alarms of one station.
+
+    Durable tables: `alarm`; `alarm_counter` (last id, next codes); `alarm_closed` (the retained frame that raised an
+    alarm which a person has closed: the same frame does not raise again). Indexes are rebuilt by `load`.
+    """
+
+    def __init__(self) -> None:
+        self.alarms: Table[Alarm] = Table("alarm")
+        self.counters: Table[int] = Table("alarm_counter")
+        self.closed: Table[bytes] = Table("alarm_closed")
+        self._by_id: Table[str] = Table("_alarm_id")
+        self._shelf: Table[int] = Table("_shelf")
+        self._codes = Codes(self.counters)
+
+    def tables(self) -> tuple[Table[Any], ...]:
+        """Return the tables that the store keeps."""
+        return self.alarms, self.counters, self.closed
+
+    def load(self, rows: Mapping[str, Mapping[str, Any]]) -> None:
+        """Take rows of the store (table name → key → row) in place of everything here, and rebuild the indexes."""
+        for table in self.tables():
+            table.rows = dict(rows.get(table.name, {}))
+        self._by_id.rows = {str(alarm.id): key for key, alarm in self.alarms.rows.items()}
+        self._codes.taken.rows = {alarm.code: alarm.id for alarm in self.alarms.rows.values()}
+        self._shelf.rows = {
+            key: alarm.shelved_until
+            for key, alarm in self.alarms.rows.items()
+            if alarm.suppression is Suppression.SHELVED
+        }
+
+    def by_id(self, number: int) -> Alarm | None:
+        """Return an open alarm, or None."""
+        key = self._by_id.get(str(number))
+        return None if key is None else self.alarms[key]
+
+    def get(self, rule: str, point: int, key: str) -> Alarm | None:
+        """Return the open alarm of a place, or None."""
+        return self.alarms.get(key_of(rule, point, key))
+
+    def open_alarms(self) -> list[Alarm]:
+        """Return every alarm in the book, oldest id first."""
+        return sorted(self.alarms, key=lambda alarm: alarm.id)
+
+    def conditions(self) -> list[tuple[str, int, str]]:
+        """Return (rule, point, key) of every condition that is true, for the rule engine to resume."""
+        return [(alarm.rule, alarm.point, alarm.key) for alarm in self.open_alarms() if alarm.condition]
+
+    def apply(self, change: Change, facts: AlarmFacts, evidence: Evidence, delta: Delta) -> Move | None:
+        """Take one flip of a condition; None when it is no news to the book."""
+        key = key_of(change.rule, change.point, change.key)
+        alarm = self.alarms.get(key)
+        if not change.up:
+            return None if alarm is None or not alarm.condition else self._clear(key, alarm, change, evidence, delta)
+        cause = change.cause
+        if alarm is not None and alarm.condition:
+            if facts.severity > alarm.severity:
+                cause = Cause.ESCALATED
+            elif cause is not Cause.ESCALATED:
+                return None
+        retained = doubt_of(change.quality) is Doubt.RETAINED
+        if retained and evidence.frame and self.closed.get(key) == evidence.frame:
+            return None
+        self.closed.drop(delta, key)
+        fresh = alarm or self._new(change, facts, delta)
+        raised = replace(
+            fresh,
+            **{name: getattr(facts, name) for name in _COPIED},
+            condition=True,
+            since=change.since,
+            raised=change.at,
+            cause=cause,
+            value=change.value,
+            text=evidence.text or facts.title,
+            occurrence=fresh.occurrence + (alarm is not None),
+            from_before_start=retained,
+            acknowledged_by="",
+            acknowledged_at=0,
+            returned_at=0,
+            evidence=evidence,
+        )
+        return self._move(key, raised, AlarmEvent.RAISE, delta, cause=cause, at=change.at, evidence=evidence)
+
+    def remove(self, rule: str, point: int, key: str, at: int, delta: Delta) -> Move | None:
+        """Take a rule or point out of the configuration: ends an acknowledged alarm, an unacknowledged one stays."""
+        place = key_of(rule, point, key)
+        alarm = self.alarms.get(place)
+        if alarm is None or alarm.cause is Cause.CONFIGURATION:
+            return None
+        # What suppresses it belonged to the rule as well; without lifting it the row could never leave.
+        gone = replace(
+            alarm,
+            condition=False,
+            suppression=Suppression.NONE,
+            cause=Cause.CONFIGURATION,
+            returned_at=alarm.returned_at or at,
+        )
+        return self._move(place, gone, AlarmEvent.REMOVE, delta, cause=Cause.CONFIGURATION, at=at)
+
+    def act(self, act: OperatorAct, delta: Delta) -> Outcome:
+        """Do what a person asks, alarm by alarm; what cannot be done is refused with its reason and changes nothing."""
+        moves: list[Move] = []
+        refusals: list[Refusal] = []
+        wanted: Iterable[int] = dict.fromkeys(act.alarms)
+        if act.verb is Verb.ACK and not act.alarms:
+            wanted = [alarm.id for alarm in self.open_alarms() if alarm.state.unacknowledged]
+        for number in wanted:
+            alarm = self.by_id(number)
+            refusal = unknown(number) if alarm is None else refuse(alarm, act)
+            if alarm is None or refusal is not None:
+                refusals.append(refusal or unknown(number))
+            else:
+                moves.append(self._act(alarm, act, delta))
+        return Outcome(tuple(moves), tuple(refusals))
+
+    def due(self) -> int:
+        """Return when the next shelf ends, NEVER if none."""
+        return min(self._shelf.rows.values(), default=NEVER)
+
+    def fire(self, until: int, delta: Delta) -> list[Move]:
+        """End every shelf due at or before `until`, stamped with its own end, in order of ends."""
+        ended = sorted((end, key) for key, end in self._shelf.rows.items() if end <= until)
+        return [
+            self._move(key, self.alarms[key], AlarmEvent.UNSHELVE, delta, cause=Cause.SHELF_ENDED, at=end)
+            for end, key in ended
+        ]
+
+    def rebase(self, shift: int | None, at: int, delta: Delta) -> list[Move]:
+        """Bring every time to this boot's axis; where time spent down is unknown (None) shelves end and say so.
+
+        An unknown past moment becomes `at`: never later than it was found, never taken for a deadline.
+        """
+        moves: list[Move] = []
+        if shift == 0:
+            return moves
+        for key, alarm in list(self.alarms.rows.items()):
+            times = {name: _shifted(getattr(alarm, name), shift, at) for name in _TIMES}
+            self._write(key, replace(alarm, **times), delta)
+            if shift is None and alarm.suppression is Suppression.SHELVED:
+                row = self.alarms[key]
+                moves.append(self._move(key, row, AlarmEvent.UNSHELVE, delta, cause=Cause.SHELF_ENDED, at=at))
+        return moves
+
+    def _new(self, change: Change, facts: AlarmFacts, delta: Delta) -> Alarm:
+        number = (self.counters.get("alarm") or 0) + 1
+        self.counters.put(delta, "alarm", number)
+        return Alarm(
+            id=number,
+            rule=change.rule,
+            point=change.point,
+            key=change.key,
+            state=AlarmState.NORMAL,
+            code=self._codes.take(number, delta),
+            **{name: getattr(facts, name) for name in _COPIED},
+        )
+
+    def _clear(self, key: str, alarm: Alarm, change: Change, evidence: Evidence, delta: Delta) -> Move:
+        cleared = replace(alarm, condition=False, returned_at=change.at)
+        cause = change.cause
+        return self._move(
+            key, cleared, AlarmEvent.CLEAR, delta, cause=cause, at=change.at, evidence=evidence, value=change.value
+        )
+
+    def _act(self, alarm: Alarm, act: OperatorAct, delta: Delta) -> Move:
+        event, cause = _EVENT_OF[act.verb]
+        if event is AlarmEvent.ACK:
+            alarm = replace(alarm, acknowledged_by=act.who, acknowledged_at=act.at)
+        elif event is AlarmEvent.SHELVE:
+            alarm = replace(alarm, shelved_by=act.who, shelved_until=act.until)
+        key = key_of(alarm.rule, alarm.point, alarm.key)
+        return self._move(key, alarm, event, delta, cause=cause, at=act.at, who=act.who, reason=act.reason)
+
+    def _move(
+        self,
+        key: str,
+        alarm: Alarm,
+        event: AlarmEvent,
+        delta: Delta,
+        *,
+        cause: Cause,
+        at: int,
+        who: str = "",
+        reason: str = "",
+        evidence: Evidence | None = None,
+        value: float | None = None,
+    ) -> Move:
+        """Ask the machine, write the alarm as it is then, and say what happened."""
+        before = alarm.state
+        standing = move(Standing(alarm.state, alarm.suppression), event, latch=alarm.latch)
+        changes: dict[str, Any] = {"state": standing.state, "suppression": standing.suppression}
+        if standing.suppression is not Suppression.SHELVED:
+            changes |= {"shelved_until": 0, "shelved_by": ""}
+        if before is AlarmState.ACKED and standing.state is AlarmState.UNACK:
+            changes |= {"acknowledged_by": "", "acknowledged_at": 0}
+        alarm = replace(alarm, **changes)
+        self._write(key, alarm, delta)
+        transition = Transition(
+            alarm=alarm.id,
+            rule=alarm.rule,
+            point=alarm.point,
+            key=alarm.key,
+            event=event,
+            before=before,
+            after=alarm.state,
+            suppression=alarm.suppression,
+            cause=cause,
+            at=at,
+            who=who,
+            value=alarm.value if value is None else value,
+            reason=reason,
+            evidence=evidence or Evidence(),
+        )
+        return Move(transition, alarm)
+
+    def _write(self, key: str, alarm: Alarm, delta: Delta) -> None:
+        """Keep the row and its indexes; an alarm that has ended leaves."""
+        if over(Standing(alarm.state, alarm.suppression)):
+            self.alarms.drop(delta, key)
+            self._by_id.drop(delta, str(alarm.id))
+            self._codes.free(alarm.code, delta)
+            self._shelf.drop(delta, key)
+            if alarm.from_before_start and alarm.evidence.frame:
+                self.closed.put(delta, key, alarm.evidence.frame)
+            return
+        self.alarms.put(delta, key, alarm)
+        self._by_id.put(delta, str(alarm.id), key)
+        if alarm.suppression is Suppression.SHELVED:
+            self._shelf.put(delta, key, alarm.shelved_until)
+        else:
+            self._shelf.drop(delta, key)
+
+
+def _shifted(time: int, shift: int | None, at: int) -> int:
+    """Return a time on the new axis; 0 means "not yet" and stays."""
+    if not time:
+        return 0
+    return at if shift is None else time + shift

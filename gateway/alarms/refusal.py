@@ -1,0 +1,87 @@
+"""Refusals: what an operator may not do now, and why, in words for that person (house rule 7).
+
+Checked before the machine is asked, so that an illegal move in the machine is always a bug of ours.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from gateway.model.alarm import Alarm, AlarmState, OperatorAct, Suppression, Verb
+
+
+class Refusal(msgspec.Struct, frozen=True, kw_only=True):
+    """An act that was not done: the alarm (0 if there is none) and the reason in Chinese and English."""
+
+    alarm: int
+    zh: str
+    en: str
+
+
+def unknown(alarm: int) -> Refusal:
+    """Refuse an id that names no open alarm."""
+    return Refusal(alarm=alarm, zh=f"没有编号为 {alarm} 的未结束报警", en=f"no open alarm {alarm}")
+
+
+def refuse(alarm: Alarm, act: OperatorAct) -> Refusal | None:
+    """Return why `act` cannot be done to `alarm`, or None when it can."""
+    words = _CHECKS[act.verb](alarm, act)
+    return None if words is None else Refusal(alarm=alarm.id, zh=words[0], en=words[1])
+
+
+_Words = tuple[str, str] | None
+
+
+def _ack(alarm: Alarm, _act: OperatorAct) -> _Words:
+    if alarm.state.unacknowledged:
+        return None
+    if not alarm.acknowledged_by:
+        return "无需确认", "nothing to acknowledge"
+    return f"已由 {alarm.acknowledged_by} 确认", f"already acknowledged by {alarm.acknowledged_by}"
+
+
+_RESET: dict[AlarmState, tuple[str, str]] = {
+    AlarmState.NORMAL: ("没有锁定，无需复位", "not latched, nothing to reset"),
+    AlarmState.UNACK: ("报警条件仍然存在，且尚未确认", "still in alarm, and not acknowledged"),
+    AlarmState.ACKED: ("报警条件仍然存在，不能复位", "still in alarm, cannot be reset"),
+    AlarmState.RTN_UNACK: ("没有锁定，确认即结束", "not latched: acknowledging ends it"),
+    AlarmState.LATCHED_UNACK: ("请先确认，再复位", "acknowledge it first, then reset"),
+}
+
+
+def _reset(alarm: Alarm, _act: OperatorAct) -> _Words:
+    return _RESET.get(alarm.state)
+
+
+def _shelve(alarm: Alarm, act: OperatorAct) -> _Words:
+    if alarm.suppression is Suppression.OUT_OF_SERVICE:
+        return "已停用，不能搁置", "out of service, cannot be shelved"
+    if not act.reason.strip():
+        return "搁置必须说明原因", "shelving needs a reason"
+    if act.until <= act.at:
+        return "搁置必须有将来的结束时间", "shelving needs an end in the future"
+    return None
+
+
+def _unshelve(alarm: Alarm, _act: OperatorAct) -> _Words:
+    return None if alarm.suppression is Suppression.SHELVED else ("没有搁置", "not shelved")
+
+
+def _disable(alarm: Alarm, act: OperatorAct) -> _Words:
+    if alarm.suppression is Suppression.OUT_OF_SERVICE:
+        return "已经停用", "already out of service"
+    return None if act.reason.strip() else ("停用必须说明原因", "taking out of service needs a reason")
+
+
+def _enable(alarm: Alarm, _act: OperatorAct) -> _Words:
+    return None if alarm.suppression is Suppression.OUT_OF_SERVICE else ("没有停用", "not out of service")
+
+
+_CHECKS = {
+    Verb.ACK: _ack,
+    Verb.RESET: _reset,
+    Verb.SHELVE: _shelve,
+    Verb.UNSHELVE: _unshelve,
+    Verb.DISABLE: _disable,
+    Verb.ENABLE: _enable,
+}
