@@ -11,39 +11,13 @@ import asyncio
 import ctypes
 import time
 from pathlib import Path
-from typing import Protocol
 
-NANOSECOND = 1
-MILLISECOND = 1_000_000
-SECOND = 1_000_000_000
-MINUTE = 60 * SECOND
-HOUR = 60 * MINUTE
-DAY = 24 * HOUR
+from gateway.model.time import DAY, HOUR, MILLISECOND, MINUTE, NANOSECOND, SECOND, Clock
+
+__all__ = ["DAY", "HOUR", "MILLISECOND", "MINUTE", "NANOSECOND", "SECOND", "Clock", "SystemClock"]
 
 _STA_UNSYNC = 0x0040
 _TIME_ERROR = 5
-
-
-class Clock(Protocol):
-    """What the shell may ask of time."""
-
-    def boot(self) -> str:
-        """Name of this boot: monotonic times of two boots cannot be compared."""
-
-    def mono(self) -> int:
-        """Nanoseconds since boot, sleep included; never steps."""
-
-    def wall(self) -> int:
-        """Nanoseconds since 1970 UTC; may be wrong and may step."""
-
-    def synchronised(self) -> bool:
-        """Whether the kernel says that wall time follows a reference."""
-
-    async def sleep(self, seconds: float) -> None:
-        """Wait; returns late rather than early."""
-
-    def timeout(self, seconds: float | None) -> asyncio.Timeout:
-        """A context like `asyncio.timeout`; `TimeoutError` when the time is over."""
 
 
 class _Timex(ctypes.Structure):

@@ -18,14 +18,14 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from gateway.clock import Clock
-from gateway.model.batch import Batch, Event
+from gateway.model.batch import Batch, Event, Mark
 from gateway.model.contact import ChannelSpec
 from gateway.model.delta import Delta
 from gateway.model.moment import Input, Moment
 from gateway.model.notification import Notification, Receipt
 from gateway.model.point import Device
 from gateway.model.station import Limits, SourceSpec
+from gateway.model.time import Clock
 from gateway.model.verdict import Change
 
 Emit = Callable[[Batch], None]
@@ -64,6 +64,7 @@ class DriverSetup:
     report: LinkReport
     limits: Limits = field(default_factory=Limits)
     station: str = ""
+    marks: Sequence[Mark] = ()  # of this source: committed before the restart, maybe never acknowledged
 
 
 class Driver(Protocol):
@@ -144,7 +145,7 @@ class Channel(Protocol):
         """Keep the link up until cancelled; `tell` ChannelState, Reply and late Receipts. Raises LinkDown."""
 
     async def send(self, notice: Notification) -> Receipt:
-        """Hand one notice over; returns SENT (or DELIVERED); raises DeliveryError. Several at once: higher class first."""
+        """Hand one notice over; returns SENT (or DELIVERED); raises DeliveryError. Higher classes first."""
 
     def accepted(self, token: str) -> None:
         """A reply of this token is committed: it may be deleted at the far end."""

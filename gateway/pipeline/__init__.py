@@ -1,1 +1,1 @@
-"""pipeline."""
+"""The flow itself: intake → step → commit → outbox, on one screen in `run`."""

@@ -1,0 +1,66 @@
+# firegrid: every target sets up what it needs on a fresh Debian 12 / Raspberry Pi OS machine (Python >= 3.11, make; root for Debian packages).
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+DEMO_ARGS ?=
+SOAK_ARGS ?=
+FUZZ_ARGS ?=
+BENCH_ARGS ?=
+DEBIAN_TEST := mosquitto openssl
+
+.PHONY: demo test check bench bench-wear soak fuzz lock clean setup setup-test debian-test
+
+demo: setup
+	$(BIN)/firegrid demo $(DEMO_ARGS)
+
+test: setup-test
+	$(MAKE) --no-print-directory check
+	$(BIN)/python -m pytest -q $(TEST_ARGS)
+
+check: setup-test
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+
+bench: setup-test
+	$(BIN)/firegrid bench $(BENCH_ARGS)
+
+bench-wear: setup-test
+	$(BIN)/python benchmarks/wear.py $(BENCH_ARGS)
+
+soak: setup-test
+	$(BIN)/python -m pytest -q -m soak tests/soak $(SOAK_ARGS)
+
+fuzz: setup-test
+	$(BIN)/python -m pytest -q -m fuzz tests/fuzz $(FUZZ_ARGS)
+
+setup: $(VENV)/.run
+setup-test: $(VENV)/.test debian-test
+
+$(VENV)/pip:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "firegrid needs Python 3.11 or newer; $(PYTHON) is older. Try: make PYTHON=python3.11"; exit 1; }
+	@$(PYTHON) -m venv $(VENV) >/dev/null 2>&1 || { echo "installing python3-venv"; apt-get update -qq && apt-get install -y -qq python3-venv && $(PYTHON) -m venv $(VENV); }
+	@touch $@
+
+$(VENV)/.run: $(VENV)/pip requirements/run.lock pyproject.toml
+	@echo "setting up $(VENV) (run)"
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/run.lock
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/.test: $(VENV)/.run requirements/test.lock
+	@echo "setting up $(VENV) (test)"
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/test.lock
+	@touch $@
+
+debian-test:
+	@command -v mosquitto >/dev/null || test -x /usr/sbin/mosquitto && command -v openssl >/dev/null || { echo "installing Debian packages: $(DEBIAN_TEST)"; apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(DEBIAN_TEST); }
+
+lock:
+	$(BIN)/python -m pip install -q pip-tools
+	$(BIN)/pip-compile -q --strip-extras --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --allow-unsafe -o requirements/run.lock requirements/run.in
+	$(BIN)/pip-compile -q --strip-extras --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --allow-unsafe -o requirements/test.lock requirements/test.in
+
+clean:
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

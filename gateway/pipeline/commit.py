@@ -1,0 +1,148 @@
+"""From steps to commits: what may leave the house, and when.
+
+Steps gather in an open group; a commit policy decides when the group is written; while it is out the next one grows
+(house section 4). Only when a commit has returned are its sources acknowledged and its notices handed over: durable
+before accepted. When a life-safety transition is not committed in time its notices leave all the same, marked as not
+recorded, and the committer goes on in volatile mode until the disk is back (section 7, `gateway.pipeline.volatile`).
+
+Nothing is ever undone here: a group whose commit failed goes again, whole, on a fresh connection.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import msgspec
+
+from gateway.clock import SECOND
+from gateway.model.batch import Batch
+from gateway.model.delta import Delta
+from gateway.model.moment import Input
+from gateway.model.notification import Notification, Reply
+from gateway.model.station import Limits
+from gateway.model.verdict import NEVER
+from gateway.pipeline.step import Effects, rows_of
+from gateway.store.database import Group
+
+GROUP_READINGS = 4_096  # readings that start a commit by themselves
+BUCKET = 20  # commits of small changes: burst, and how many a second
+
+
+@dataclass(slots=True)
+class Work:
+    """A group being filled, with what waits for its commit.
+
+    `safety_since`: when a life-safety transition joined (ns, monotonic).
+    """
+
+    steps: list[tuple[int, list[Input]]] = field(default_factory=list)
+    records: list[tuple[str, msgspec.Struct]] = field(default_factory=list)
+    rows: dict[tuple[str, str], msgspec.Struct | None] = field(default_factory=dict)
+    sending: list[Notification] = field(default_factory=list)
+    accepted: list[Reply] = field(default_factory=list)
+    answers: dict[str, list[str]] = field(default_factory=dict)
+    batches: list[Batch] = field(default_factory=list)
+    readings: int = 0
+    messages: int = 0
+    first_at: int = NEVER
+    safety_since: int = NEVER
+    urgent: bool = False
+    hurried: bool = False
+
+    def add(self, now: int, inputs: Sequence[Input], delta: Delta, effects: Effects, at: int) -> None:
+        """Join one step, taken at `at` (ns, monotonic)."""
+        self.steps.append((now, list(inputs)))
+        self.records.extend(effects.records)
+        for table, key, value in rows_of(delta):
+            self.rows[table, key] = value
+        self.sending.extend(effects.sending)
+        self.accepted.extend(effects.accepted)
+        self.answers.update(effects.answers)
+        for item in inputs:
+            if isinstance(item, Batch):
+                self.batches.append(item)
+                self.readings += len(item)
+                self.messages += len(item.marks)
+        self.first_at = min(self.first_at, at)
+        if effects.life_safety:
+            self.safety_since = min(self.safety_since, at)
+        self.urgent |= effects.urgent
+        self.hurried |= effects.hurried
+
+    def __bool__(self) -> bool:
+        return bool(self.steps)
+
+
+class Policy:
+    """When the open group is to be committed."""
+
+    def __init__(self, interval: int, limits: Limits) -> None:
+        self._interval = interval
+        self._half_window = max(1, limits.receive_maximum // 2)
+        self._tokens = float(BUCKET)
+        self._filled_at = 0
+
+    def due(self, work: Work) -> int:
+        """Return the moment (ns) from which `work` may be committed; 0 is at once, NEVER when it is empty."""
+        if not work:
+            return NEVER
+        if work.urgent or work.readings >= GROUP_READINGS or work.messages >= self._half_window:
+            return 0
+        by_interval = work.first_at + self._interval
+        return min(by_interval, self._token_at()) if work.hurried else by_interval
+
+    def spend(self, work: Work, now: int) -> None:
+        """Account for a commit: those that only the bucket allowed take a token."""
+        self._tokens = min(BUCKET, self._tokens + (now - self._filled_at) * BUCKET / SECOND)
+        self._filled_at = now
+        if work.hurried and not work.urgent:
+            self._tokens = max(0.0, self._tokens - 1)
+
+    def _token_at(self) -> int:
+        missing = 1 - self._tokens
+        return self._filled_at + max(0, round(missing * SECOND / BUCKET))
+
+
+def group_of(work: Work, *, boot: str, mono: int, wall: int) -> Group:
+    """Return what the store writes for `work`."""
+    return Group(
+        boot=boot,
+        mono=mono,
+        wall=wall,
+        steps=work.steps,
+        records=work.records,
+        rows=[(table, key, value) for (table, key), value in work.rows.items()],
+    )
+
+
+class Acknowledgements:
+    """Acknowledgements withheld while nothing can be recorded: released in order, never more than half a window."""
+
+    def __init__(self, window: int) -> None:
+        self._half = max(1, window // 2)
+        self._waiting: deque[Batch] = deque()
+        self._messages = 0
+        self.unrecorded = 0  # messages acknowledged without a record: counted and shown
+
+    def hold(self, batches: Sequence[Batch]) -> None:
+        """Withhold; what is past half the window is acknowledged now, oldest first (house: never deaf)."""
+        for batch in batches:
+            self._waiting.append(batch)
+            self._messages += _messages(batch)
+        while self._waiting and (self._messages > self._half or self._waiting[0].waiting):
+            batch = self._waiting.popleft()
+            self._messages -= _messages(batch)
+            self.unrecorded += _messages(batch)
+            batch.ack()
+
+    def release(self) -> None:
+        """Acknowledge everything: it is recorded."""
+        while self._waiting:
+            self._waiting.popleft().ack()
+        self._messages = 0
+
+
+def _messages(batch: Batch) -> int:
+    return max(1, len(batch.marks))

@@ -1,0 +1,71 @@
+"""The newest handled reading of every point, as arrays indexed by durable point id; what screens and rules look up.
+
+Also the small ring of recent batches from which a timer's alarm takes the raw frame that led to it.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+import numpy as np
+
+from gateway.model.alarm import Evidence
+from gateway.model.batch import Batch
+from gateway.model.delta import Delta
+from gateway.model.moment import Moment
+from gateway.model.quality import Doubt, Level, quality
+from gateway.model.verdict import ALWAYS_AGO
+
+RING_BATCHES = 128
+UNHEARD = quality(Level.BAD, Doubt.NO_COMMS)
+
+
+class Latest:
+    """Columns `value`, `quality`, `time` (slot time, ns, station axis) of length `points`."""
+
+    def __init__(self, points: int) -> None:
+        self.value = np.zeros(points)
+        self.quality = np.full(points, UNHEARD, dtype=np.uint8)
+        self.time = np.full(points, ALWAYS_AGO, dtype=np.int64)
+        self._ring: deque[Batch] = deque(maxlen=RING_BATCHES)
+
+    def take(self, moment: Moment, delta: Delta) -> None:
+        """Write a moment's readings; one older than what stands is passed over."""
+        index = moment.point.astype(np.intp)
+        newer = moment.time >= self.time[index]
+        if not newer.all():
+            index = index[newer]
+        delta.save(self.value, index)
+        delta.save(self.quality, index)
+        delta.save(self.time, index)
+        self.value[index] = moment.value[newer]
+        self.quality[index] = moment.quality[newer]
+        self.time[index] = moment.time[newer]
+
+    def shift(self, by: int) -> None:
+        """Move every time to the axis of another boot."""
+        known = self.time != ALWAYS_AGO
+        self.time[known] += by
+
+    def remember(self, batch: Batch) -> None:
+        """Keep a batch in the ring of evidence."""
+        if batch.frame is not None:
+            self._ring.append(batch)
+
+    def evidence(self, point: int) -> Evidence:
+        """Return the newest raw frame of a point that the ring still holds, with the reading it made."""
+        for batch in reversed(self._ring):
+            rows = np.flatnonzero(batch.point == point)
+            if len(rows):
+                return evidence_of(batch, int(rows[-1]))
+        return Evidence(value=float(self.value[point]), quality=int(self.quality[point]))
+
+
+def evidence_of(batch: Batch, row: int) -> Evidence:
+    """Return the evidence of one row of a batch."""
+    return Evidence(
+        frame=batch.frame_of(row),
+        value=float(batch.value[row]),
+        quality=int(batch.quality[row]),
+        time=int(batch.time[row]),
+    )

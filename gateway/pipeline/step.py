@@ -1,0 +1,265 @@
+"""The step: the only place where anything is decided.
+
+`step(state, inputs, now)` takes inputs in the order in which the intake handed them over and returns what changed and
+what is to happen after the commit. Pure: the same inputs give the same transitions live, in replay and in backtest.
+
+Time (house section 3): inputs come in moments, readings of one arrival. Before a moment every timer due earlier fires,
+stamped with its own due time; at the end those due at or before `now` fire. The caller keeps `now` below the arrival
+of anything it has not handed over yet, so it does not matter how the inputs are cut into batches.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import msgspec
+
+from gateway.alarms.book import AlarmBook
+from gateway.escalation.plan import Escalation
+from gateway.model.alarm import Evidence, OperatorAct, Transition
+from gateway.model.batch import Batch, Event, EventCode
+from gateway.model.delta import Delta
+from gateway.model.moment import Epoch, Input, Start
+from gateway.model.notification import ChannelState, Notification, Receipt, Reply
+from gateway.model.time import SECOND
+from gateway.model.verdict import Change
+from gateway.pipeline.latest import Latest, evidence_of
+from gateway.pipeline.validate import Axis, moments
+from rules.engine import Engine
+
+AUDIT_EVERY = 10 * SECOND
+
+
+@dataclass(slots=True)
+class State:
+    """All the station knows. Every change is known to the step's delta, but for `axis`, `logical` and `audited`."""
+
+    engine: Engine
+    book: AlarmBook
+    escalation: Escalation
+    latest: Latest
+    gateway_events: int  # point id of the gateway's own faults
+    settle: int = 0  # ns that faults wait after a start
+    axis: Axis = field(default_factory=Axis)
+    logical: int = 0
+    audited: int = 0
+
+
+@dataclass(slots=True)
+class Effects:
+    """What a step leaves to be done: `records` with the commit, the rest after it.
+
+    `urgent` asks for a commit at once (life safety, acts), `hurried` for one within the token bucket.
+    """
+
+    records: list[tuple[str, msgspec.Struct]] = field(default_factory=list)
+    transitions: list[Transition] = field(default_factory=list)
+    sending: list[Notification] = field(default_factory=list)
+    accepted: list[Reply] = field(default_factory=list)
+    answers: dict[str, list[str]] = field(default_factory=dict)
+    life_safety: bool = False
+    urgent: bool = False
+    hurried: bool = False
+
+
+class EventSeen(msgspec.Struct, frozen=True, kw_only=True):
+    """An event as the record keeps it."""
+
+    point: int
+    key: str
+    code: EventCode
+    text: str
+    time: int
+    at: int
+    source: str
+    raw: bytes
+
+
+def step(state: State, inputs: Sequence[Input], now: int) -> tuple[Delta, Effects]:
+    """Apply inputs in order, then fire what is due at `now` (ns, station axis).
+
+    If anything raises, everything touched is put back before the exception leaves.
+    """
+    run = _Step(state)
+    before = (state.axis, state.logical, state.audited)
+    try:
+        for item in inputs:
+            run.take(item)
+        run.advance(now)
+        state.logical = max(state.logical, now)
+        run.audit(now)
+        state.escalation.dispatch(now, run.delta, run.effects.records)
+    except BaseException:
+        run.delta.undo()
+        state.axis, state.logical, state.audited = before
+        raise
+    run.close()
+    return run.delta, run.effects
+
+
+class _Step:
+    """One run of the step: its delta and effects grow while the inputs are taken."""
+
+    def __init__(self, state: State) -> None:
+        self.state = state
+        self.delta = Delta()
+        self.effects = Effects()
+
+    def take(self, item: Input) -> None:
+        """Apply one input."""
+        match item:
+            case Batch():
+                self._batch(item)
+            case OperatorAct():
+                self._reach(item.at)
+                self._act(item)
+            case Receipt():
+                self._reach(item.at)
+                self.state.escalation.on_receipt(item, self.delta, self.effects.records)
+                self.effects.hurried = True
+            case Reply():
+                self._reach(item.at)
+                self._reply(item)
+            case ChannelState():
+                self._reach(item.at)
+                self.state.escalation.on_channel_state(item, self.delta, self.effects.records)
+                self.effects.hurried = True
+            case Epoch():
+                self.state.axis = Axis(offset=item.wall_offset, trusted=item.trusted)
+                self.effects.records.append(("epoch", item))
+                self.effects.hurried = True
+            case Start():
+                self._start(item)
+
+    def advance(self, until: int) -> None:
+        """Fire every timer due at or before `until`, each stamped with its own due time."""
+        state = self.state
+        changes = state.engine.fire(until, self.delta) if state.engine.due() <= until else []
+        for change in changes:
+            self._timers(change.at)
+            self._change(change, state.latest.evidence(change.point))
+        self._timers(until)
+
+    def _timers(self, until: int) -> None:
+        if self.state.book.due() <= until:
+            for transition in self.state.book.fire(until, self.delta):
+                self._moved(transition)
+        if self.state.escalation.due() <= until:
+            self.state.escalation.fire(until, self.delta, self.effects.records)
+            self.effects.hurried = True
+
+    def _reach(self, at: int) -> None:
+        """Move logical time to an input's arrival: what was due before it fires first."""
+        if at > self.state.logical:
+            self.advance(at - 1)
+            self.state.logical = at
+
+    def _batch(self, batch: Batch) -> None:
+        state = self.state
+        state.latest.remember(batch)
+        for offset, moment in moments(batch, state.axis, len(state.latest.value)):
+            self._reach(moment.at)
+            moment.at = state.logical
+            state.latest.take(moment, self.delta)
+            for change in state.engine.judge(moment, self.delta):
+                known = change.position >= 0
+                evidence = (
+                    evidence_of(batch, offset + change.position) if known else state.latest.evidence(change.point)
+                )
+                self._change(change, evidence)
+        if batch.events:
+            self._events(batch)
+        self.effects.urgent |= batch.waiting
+
+    def _events(self, batch: Batch) -> None:
+        self._reach(batch.event_arrival)
+        at = self.state.logical
+        for event in batch.events:
+            seen = EventSeen(
+                point=event.point,
+                key=event.key,
+                code=event.code,
+                text=event.text,
+                time=event.time,
+                at=at,
+                source=batch.source,
+                raw=event.raw,
+            )
+            self.effects.records.append(("event", seen))
+        self.effects.hurried = True
+        for change in self.state.engine.events(batch.events, at, self.delta):
+            self._change(change, _event_evidence(batch.events[change.position]))
+
+    def _change(self, change: Change, evidence: Evidence) -> None:
+        facts = self.state.engine.facts(change.rule, change.point, change.key)
+        transition = self.state.book.apply(change, facts, evidence, self.delta)
+        if transition is not None:
+            self._moved(transition)
+
+    def _moved(self, transition: Transition) -> None:
+        alarm = self.state.book.after(transition)
+        self.effects.records.append(("transition", transition))
+        self.effects.transitions.append(transition)
+        self.effects.life_safety |= alarm.alarm_class.life_safety
+        self.effects.urgent |= alarm.alarm_class.life_safety
+        self.effects.hurried = True
+        self.state.escalation.on_transition(transition, alarm, self.delta, self.effects.records)
+
+    def _act(self, act: OperatorAct) -> None:
+        outcome = self.state.book.act(act, self.delta)
+        self.effects.records.append(("act", act))
+        for transition in outcome.transitions:
+            self._moved(transition)
+        if act.request:
+            self.effects.answers[act.request] = list(outcome.refusals)
+        self.effects.urgent = True
+
+    def _reply(self, reply: Reply) -> None:
+        self.effects.records.append(("reply", reply))
+        self.effects.accepted.append(reply)
+        alarms = self.state.book.open_alarms()
+        act = self.state.escalation.on_reply(reply, alarms, self.delta, self.effects.records)
+        if act is not None:
+            self._act(act)
+        self.effects.urgent = True
+
+    def _start(self, start: Start) -> None:
+        state = self.state
+        self.effects.records.append(("start", start))
+        state.latest.shift(start.shift or 0)
+        state.engine.rebase(start.shift, start.at, self.delta)
+        state.book.rebase(start.shift, start.at, self.delta)
+        state.logical = start.at
+        state.engine.settle(start.at + state.settle)
+        state.escalation.restart(start.shift, start.at, self.delta, self.effects.records)
+        for alarm in start.removed:
+            transition = state.book.remove(alarm, start.at, self.delta)
+            if transition is not None:
+                self._moved(transition)
+        self.effects.urgent = True
+
+    def audit(self, now: int) -> None:
+        """Say so by an alarm when an unacknowledged alarm has no next step."""
+        if now - self.state.audited < AUDIT_EVERY:
+            return
+        self.state.audited = now
+        lost = self.state.escalation.audit(self.state.book.open_alarms())
+        if lost:
+            text = "no next step for alarms " + ", ".join(str(alarm) for alarm in lost)
+            event = Event(self.state.gateway_events, "escalation", EventCode.FAULT, text)
+            for change in self.state.engine.events((event,), now, self.delta):
+                self._change(change, _event_evidence(event))
+
+    def close(self) -> None:
+        """Collect what goes out after the commit."""
+        self.effects.sending = self.state.escalation.take_sending()
+
+
+def _event_evidence(event: Event) -> Evidence:
+    return Evidence(frame=event.raw, time=event.time, text=event.text)
+
+
+def rows_of(delta: Delta) -> Iterator[tuple[str, str, msgspec.Struct | None]]:
+    """Yield the durable rows a delta changed; tables with a leading underscore are rebuilt, not stored."""
+    return ((table, key, value) for table, key, value in delta.rows() if not table.startswith("_"))

@@ -1,0 +1,138 @@
+"""Keeps every plug-in's task alive: one named task each, back-off, restart, a fault alarm when it stays down.
+
+A driver says the *kind* of failure by its exception; what is done about it is decided here (house section 11). No
+exception of a plug-in ever ends the daemon.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+
+from gateway.clock import SECOND, Clock
+from gateway.errors import DriverFatal, GatewayError, LinkDown
+from gateway.model.batch import Batch, Event, EventCode, make_batch
+from gateway.model.moment import Input
+from gateway.model.quality import Doubt, Level, quality
+
+log = logging.getLogger(__name__)
+BACK_OFF = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0)  # s between tries
+FATAL_BACK_OFF = 600.0
+NO_COMMS = quality(Level.BAD, Doubt.NO_COMMS)
+
+
+@dataclass(slots=True, kw_only=True)
+class Health:
+    """What is known of one link; shown by `doctor`."""
+
+    name: str
+    up: bool = False
+    since: int = 0
+    tries: int = 0
+    reason: str = ""
+    counters: dict[str, int] = field(default_factory=dict)
+    findings: dict[str, str] = field(default_factory=dict)
+
+    def count(self, what: str, number: int = 1) -> None:
+        """Add to a named counter."""
+        self.counters[what] = self.counters.get(what, 0) + number
+
+    def finding(self, key: str, text: str) -> None:
+        """Keep a standing remark."""
+        self.findings[key] = text
+
+
+class Supervisor:
+    """Runs one plug-in's task for ever. `points`: ids that turn BAD (no comms) when the link is lost."""
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        clock: Clock,
+        put: Callable[[Input], None],
+        events: int,
+        points: Sequence[int] = (),
+        fault_after: float,
+    ) -> None:
+        self._name = name
+        self._clock = clock
+        self._put = put
+        self._events = events
+        self._points = tuple(points)
+        self._fault_after = round(fault_after * SECOND)
+        self._down_since = 0
+        self._faulted = False
+        self._fault_unknown = True  # a fault alarm from before the start may still stand
+        self.health = Health(name=name, since=clock.mono())
+
+    def emit(self, batch: Batch) -> None:
+        """Take a batch from the driver: anything heard says that the link is up."""
+        if not self.health.up:
+            self._came_up()
+        self._put(batch)
+
+    def alive(self) -> None:
+        """Say that the link is up though nothing was read yet."""
+        if not self.health.up:
+            self._came_up()
+
+    async def run(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Call `work` again and again until cancelled."""
+        self._down_since = self._clock.mono()
+        while True:
+            fatal = False
+            try:
+                await work()
+                reason = "ended by itself"
+            except DriverFatal as error:
+                reason, fatal = str(error), True
+            except (LinkDown, GatewayError, OSError) as error:
+                reason = str(error) or type(error).__name__
+            except Exception as error:
+                log.exception("%s: a bug in a plug-in; it is started again", self._name)
+                reason = f"{type(error).__name__}: {error}"
+            self._went_down(reason)
+            if fatal:
+                self._fault(reason)
+            await self._pause(FATAL_BACK_OFF if fatal else BACK_OFF[min(self.health.tries, len(BACK_OFF)) - 1])
+
+    async def _pause(self, seconds: float) -> None:
+        """Back off; the fault alarm falls due inside the pause as well as between two."""
+        until = self._clock.mono() + round(seconds * SECOND)
+        due = self._down_since + self._fault_after
+        if not self._faulted and due <= until:
+            await self._clock.sleep(max(0, due - self._clock.mono()) / SECOND)
+            self._fault(self.health.reason)
+        await self._clock.sleep(max(0, until - self._clock.mono()) / SECOND)
+
+    def _went_down(self, reason: str) -> None:
+        now = self._clock.mono()
+        if self.health.up or self.health.tries == 0:
+            self._down_since = now
+            if self._points:
+                rows = [(point, 0, 0.0, NO_COMMS) for point in self._points]
+                self._put(make_batch(self._name, now, rows))
+            log.warning("%s: link down: %s", self._name, reason)
+        self.health.up = False
+        self.health.since = self._down_since
+        self.health.reason = reason
+        self.health.tries += 1
+
+    def _came_up(self) -> None:
+        log.info("%s: link up", self._name)
+        self.health.up, self.health.reason, self.health.tries = True, "", 0
+        self.health.since = self._clock.mono()
+        if self._faulted or self._fault_unknown:
+            self._faulted = self._fault_unknown = False
+            self._say(EventCode.RESTORE, f"链路恢复 link up: {self._name}")
+
+    def _fault(self, reason: str) -> None:
+        if not self._faulted:
+            self._faulted, self._fault_unknown = True, False
+            self._say(EventCode.FAULT, f"链路中断 link down: {self._name}: {reason}")
+
+    def _say(self, code: EventCode, text: str) -> None:
+        event = Event(self._events, "link", code, text)
+        self._put(make_batch(self._name, self._clock.mono(), events=[event]))

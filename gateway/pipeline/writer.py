@@ -1,0 +1,60 @@
+"""One thread that may block: the only place where the store is written.
+
+A commit can hang for as long as the disk likes; the loop never waits for it. A writer that hangs is left behind with
+its connection and a fresh one takes over (house section 7); it is a daemon thread, so it never keeps the process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import threading
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+Job = tuple[Callable[[], Any], "asyncio.Future[Any]"]
+
+
+class Writer:
+    """Runs calls one after the other in its own daemon thread. `pending` counts what has not come back."""
+
+    def __init__(self, name: str) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
+        self.pending = 0
+        self._thread = threading.Thread(target=self._work, name=name, daemon=True)
+        self._thread.start()
+
+    def submit(self, call: Callable[[], T]) -> asyncio.Future[T]:
+        """Queue a call; the future has its result or exception, in the loop."""
+        future: asyncio.Future[T] = self._loop.create_future()
+        self.pending += 1
+        self._jobs.put((call, future))
+        return future
+
+    def close(self) -> None:
+        """Let the thread end after what is queued."""
+        self._jobs.put(None)
+
+    def _work(self) -> None:
+        while (job := self._jobs.get()) is not None:
+            call, future = job
+            result, error = None, None
+            try:
+                result = call()
+            except BaseException as caught:  # noqa: BLE001 - whatever it was, the loop decides
+                error = caught
+            try:
+                self._loop.call_soon_threadsafe(self._finish, future, result, error)
+            except RuntimeError:  # the loop has ended; nobody waits any more
+                return
+
+    def _finish(self, future: asyncio.Future[Any], result: object, error: BaseException | None) -> None:
+        self.pending -= 1
+        if future.cancelled():
+            return
+        if error is None:
+            future.set_result(result)
+        else:
+            future.set_exception(error)
