@@ -5,10 +5,9 @@ normal, slow; within one urgency whoever has waited longest. A poll keeps its ph
 and only one a whole period late is lost (counted).
 
 A device that did not answer last time is *unproven*: asking it may cost its whole deadline. It is asked when nothing
-proven is due and the deadline fits before the proven polls would run late; after waiting `PATIENCE` it is asked all
-the same. Deadlines follow what a device needed lately, so that a silent one frees the line early; each miss doubles
-its next deadline up to the worst case. After 3 misses in a row it is asked every 10 s, later every 30 s; when
-it answers, all its polls are due at once. All times are ns on one clock.
+proven is due; after waiting `PATIENCE` it is asked all the same. Deadlines follow what a device needed lately, so that
+a silent one frees the line early; each miss doubles its next deadline up to the worst case. After 3 misses in a row it
+is asked every 10 s, later every 30 s; when it answers, all its polls are due at once. All times are ns on one clock.
 """
 
 from __future__ import annotations
@@ -24,8 +23,7 @@ BACK_OFF = ((6, 30 * SECOND), (3, 10 * SECOND))  # from so many misses on, this 
 LEAST_DEADLINE = 100 * MILLISECOND  # adapters and a busy loop delay good answers too
 DEADLINE_FACTOR = 4  # times the slowest answer of late
 FORGET = 0.98  # how the slowest answer of late fades with each answer
-PATIENCE = (1 * SECOND, 5 * SECOND)  # unproven and backed off: longest wait for a gap in the plan
-GAP_STEP = 5 * MILLISECOND  # how soon to look for a gap again
+PATIENCE = (1 * SECOND, 5 * SECOND)  # unproven and backed off: longest wait for an idle line
 STARVED = 30 * SECOND  # a poll that waited so long goes before every urgency
 
 
@@ -139,8 +137,6 @@ class BusPlan:
         if first is None:
             return wake
         state = self._polls[first[2]]
-        if first[0] == UNPROVEN and not self._fits(state, now):
-            return min(wake, now + GAP_STEP)
         return Turn(state.poll.device, self._devices[state.poll.device].deadline(), poll=first[2])
 
     def answered(self, turn: Turn, now: int, delay: int) -> None:
@@ -180,9 +176,9 @@ class BusPlan:
 
     def _advance(self, state: _PollState, now: int) -> None:
         state.due += state.poll.period
-        if now - state.due >= state.poll.period:
-            skipped = (now - state.due) // state.poll.period + 1
-            state.due += skipped * state.poll.period
+        skipped = (now - state.due) // state.poll.period
+        if skipped > 0:
+            state.due = now  # behind those who wait already, and no idle moment on a full line
             if self._is_proven(state):
                 self.lost += skipped
 
@@ -197,16 +193,6 @@ class BusPlan:
         if self._is_proven(state) or waited > max(patience, state.poll.period):
             return int(state.poll.urgency)
         return UNPROVEN
-
-    def _fits(self, asked: _PollState, now: int) -> bool:
-        """Say whether a silent device could be waited for without a proven poll running a period late."""
-        free = now + self._devices[asked.poll.device].deadline() + asked.poll.cost
-        proven = [(state.due + state.poll.period, state.poll.cost) for state in self._polls if self._is_proven(state)]
-        for latest, cost in sorted(proven):
-            free += cost
-            if free > latest:
-                return False
-        return True
 
 
 def _back_off(misses: int) -> int:

@@ -17,6 +17,8 @@ COST = 30 * MILLISECOND
 WORST = 300 * MILLISECOND
 DELAY = 10 * MILLISECOND
 
+COSTS = st.integers(24 * MILLISECOND, 60 * MILLISECOND)  # one register at once, to 13 registers after 20 ms
+
 Silent = Callable[[int], Collection[int]]
 
 
@@ -50,16 +52,18 @@ class Line:
                 self.plan.answered(turn, self.now, DELAY)
 
 
-def _bus(devices: int, load: float, urgency: Callable[[int], Urgency] = lambda _: Urgency.NORMAL) -> BusPlan:
-    period = round(devices * COST / load)
-    polls = [Poll(device=n, period=period, cost=COST, urgency=urgency(n)) for n in range(devices)]
+def _bus(
+    devices: int, load: float, urgency: Callable[[int], Urgency] = lambda _: Urgency.NORMAL, cost: int = COST
+) -> BusPlan:
+    period = round(devices * cost / load)
+    polls = [Poll(device=n, period=period, cost=cost, urgency=urgency(n)) for n in range(devices)]
     return BusPlan([Patience(worst=WORST)] * devices, polls, 0)
 
 
-@given(silent=st.integers(0, 7), load=st.floats(0.1, 0.6), start=st.integers(0, 5 * SECOND))
+@given(silent=st.integers(0, 7), load=st.floats(0.1, 0.6), start=st.integers(0, 5 * SECOND), cost=COSTS)
 @settings(max_examples=30, deadline=None)
-def test_one_silent_device_costs_the_others_no_poll(silent: int, load: float, start: int) -> None:
-    plan = _bus(8, load)
+def test_one_silent_device_costs_the_others_no_poll(silent: int, load: float, start: int, cost: int) -> None:
+    plan = _bus(8, load, cost=cost)
     period = plan.polls[0].period
     line = Line(plan)
     line.run(30 * SECOND, lambda now: [silent] if now >= start else [])
@@ -72,10 +76,13 @@ def test_one_silent_device_costs_the_others_no_poll(silent: int, load: float, st
     silent=st.sets(st.integers(0, 7), min_size=4, max_size=4),
     load=st.floats(0.1, 0.6),
     start=st.integers(0, 5 * SECOND),
+    cost=COSTS,
 )
 @settings(max_examples=30, deadline=None)
-def test_four_silent_devices_cost_the_others_at_most_one_period(silent: set[int], load: float, start: int) -> None:
-    plan = _bus(8, load)
+def test_four_silent_devices_cost_the_others_at_most_one_period(
+    silent: set[int], load: float, start: int, cost: int
+) -> None:
+    plan = _bus(8, load, cost=cost)
     period = plan.polls[0].period
     line = Line(plan)
     line.run(30 * SECOND, lambda now: silent if now >= start else ())
@@ -84,7 +91,7 @@ def test_four_silent_devices_cost_the_others_at_most_one_period(silent: set[int]
 
 
 @given(load=st.floats(1.05, 5.0), devices=st.integers(2, 16))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=30, deadline=None)
 def test_at_saturation_the_line_never_idles_and_everybody_has_a_share(load: float, devices: int) -> None:
     line = Line(_bus(devices, load))
     line.run(20 * SECOND)
@@ -155,9 +162,10 @@ def test_alarm_points_go_before_normal_and_slow_and_a_command_before_all() -> No
     start = line.now
     line.now = line.now + 10 * SECOND  # the loop was held up: everything is due
     line.plan.command(0, "siren on")
-    line.run(line.now + 3 * COST)
+    line.run(line.now + SECOND)
     later = [turn for at, turn in line.asked if at >= start + 10 * SECOND]
-    assert [later[0].command, later[1].device, later[2].device] == ["siren on", 2, 1]
+    assert later[0].command == "siren on"
+    assert list(dict.fromkeys(turn.device for turn in later[1:])) == [2, 1, 0]
 
 
 def test_alarm_points_keep_their_period_on_a_full_line() -> None:
