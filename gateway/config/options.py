@@ -1,0 +1,131 @@
+"""The keys of a plug-in's own table, checked against the `OPTIONS` struct of its file, and the files they name.
+
+`gateway.model.ports` says what OPTIONS is; the struct comes through a callback, so that nothing here imports a
+plug-in. Every key is checked by itself: msgspec alone would stop at the first mistake (house section 11). By
+convention `…_file` (and TLS's cafile, certfile, keyfile) name files that must be readable, those with a secret in
+them by nobody else; `file` is one that will be written.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin
+
+import msgspec
+
+from gateway.config.problems import Kind
+from gateway.config.quantities import DURATION
+from gateway.config.sheet import Sheet
+
+_SECRET = ("password", "secret", "token", "key")
+_TLS = {"cafile": "ca_file", "certfile": "cert_file", "keyfile": "key_file"}
+_EXPECTED = re.compile(r"Expected `([^`]+)`")
+_SPOKEN = {"int": "a whole number", "float": "a number", "str": "text in quotes", "bool": "true or false"}
+_LAST_PORT = 65535
+_SHARED = stat.S_IRWXG | stat.S_IRWXO
+
+
+def check(sheet: Sheet, schema: type[msgspec.Struct] | None, folder: Path) -> dict[str, Any]:
+    """Return the table's own options, durations as seconds and files as absolute paths; report what is wrong.
+
+    Without a schema every key is taken as it is. Unknown keys are reported and left out.
+    """
+    given = sheet.rest()
+    if schema is not None:
+        given = _by_schema(sheet, given, schema)
+    for key in given:
+        _look_at(sheet, key, given, folder)
+    return given
+
+
+def _by_schema(sheet: Sheet, given: dict[str, Any], schema: type[msgspec.Struct]) -> dict[str, Any]:
+    fields = {field.encode_name: field for field in msgspec.structs.fields(schema)}
+    kept = {}
+    for key, value in given.items():
+        if key not in fields:
+            facts = sheet.findings.suggest(key, [*fields, *sheet.known])
+            sheet.remark(Kind.UNKNOWN_KEY, key, **facts)
+        else:
+            kept[key] = _value(sheet, key, value, fields[key].type)
+    missing = [key for key, field in fields.items() if field.required and key not in given]
+    for key in missing:
+        sheet.report(Kind.MISSING_KEY, example=f"{key} = …")
+    if not sheet.broken:
+        try:
+            msgspec.convert(kept, schema)
+        except msgspec.ValidationError as error:  # the plug-in's own __post_init__
+            sheet.report(Kind.REFUSED, error=error)
+    return kept
+
+
+def _value(sheet: Sheet, key: str, value: object, wanted: Any) -> object:  # noqa: ANN401 - a type expression
+    if _is_duration(wanted) and not (value is None and type(None) in get_args(wanted)):
+        seconds = sheet.seconds(value, key, example=f'{key} = "5s"')
+        if seconds is None:
+            return value
+        value = seconds
+    try:
+        msgspec.convert(value, wanted)
+    except msgspec.ValidationError as error:
+        _refuse(sheet, key, value, wanted, str(error))
+    return value
+
+
+def _refuse(sheet: Sheet, key: str, value: object, wanted: Any, error: str) -> None:  # noqa: ANN401 - as above
+    words = get_args(wanted) if get_origin(wanted) is Literal else ()
+    expected = _EXPECTED.search(error)
+    if words and isinstance(value, str):
+        sheet.broken = True
+        sheet.findings.unknown((*sheet.path, key), f"{key} ({', '.join(map(str, words))})", value, map(str, words))
+    elif expected and expected[1] in _SPOKEN:
+        shown = f'"{value}"' if isinstance(value, str) else value
+        example = f"{key} = {_example(value, expected[1])}"
+        sheet.report(Kind.WRONG_TYPE, key, given=shown, wanted=_SPOKEN[expected[1]], example=example)
+    else:
+        sheet.report(Kind.REFUSED, key, error=error)
+
+
+def _example(value: object, wanted: str) -> str:
+    """Return the value as it should have been written, where that can be told."""
+    if wanted == "str":
+        return f'"{value}"'
+    try:
+        return str(int(str(value)) if wanted == "int" else float(str(value)))
+    except ValueError:
+        return {"int": "1", "float": "1.0"}.get(wanted, "true")
+
+
+def _is_duration(wanted: Any) -> bool:  # noqa: ANN401 - as above
+    for meta in getattr(wanted, "__metadata__", ()):
+        if isinstance(meta, msgspec.Meta) and (meta.extra or {}).get("firegrid") == DURATION:
+            return True
+    return any(_is_duration(part) for part in get_args(wanted)) if get_origin(wanted) is not None else False
+
+
+def _look_at(sheet: Sheet, key: str, options: dict[str, Any], folder: Path) -> None:
+    """Check what a key names outside the file: ports, devices, files."""
+    value = options[key]
+    if key == "port" and type(value) is int and not 0 < value <= _LAST_PORT:
+        sheet.report(Kind.OUT_OF_RANGE, key, given=value, wanted=f"{key} = 1 … {_LAST_PORT}")
+    elif key == "port" and isinstance(value, str) and value.startswith("/dev/") and not Path(value).exists():
+        sheet.report(Kind.PORT_ABSENT, key, given=value)
+    elif isinstance(value, str) and value and (key == "file" or key.endswith("_file") or key in _TLS):
+        path = folder / value
+        options[key] = str(path)
+        if key == "file":
+            if not path.parent.is_dir():
+                sheet.report(Kind.NO_FOLDER, key, given=path.parent)
+        else:
+            _readable(sheet, key, path)
+
+
+def _readable(sheet: Sheet, key: str, path: Path) -> None:
+    if not path.is_file():
+        sheet.report(Kind.UNREADABLE, key, what=path, error="no such file")
+    elif not os.access(path, os.R_OK):
+        sheet.report(Kind.UNREADABLE, key, what=path, error="permission denied")
+    elif _TLS.get(key, key).startswith(_SECRET) and path.stat().st_mode & _SHARED:
+        sheet.report(Kind.SHARED_SECRET, key, given=path)

@@ -1,0 +1,125 @@
+"""Plug-ins by file name: a driver, dialect, rule kind or channel is one file, and no list of them is edited anywhere.
+
+`gateway.app` asks here for the module of a configured name; `gateway.config` asks for the keys that it knows. Keeps
+house rule 8 (open by adding). Names are read from the folders, and nothing is imported until it is asked for: an idle
+gateway does not pay for what it does not use. Entry points of other distributions (groups `firegrid.drivers`,
+`firegrid.dialects`, `firegrid.kinds`, `firegrid.channels`, each naming a module) extend the folders, and cannot
+replace a file of ours. Files with a leading underscore are no plug-ins.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import pkgutil
+from enum import StrEnum
+from functools import lru_cache
+from importlib import metadata
+from types import ModuleType
+
+import msgspec
+
+from gateway.errors import ConfigError
+from gateway.model.contact import ChannelKind
+from gateway.model.words import nearest
+
+
+class Group(StrEnum):
+    """A kind of plug-in; the value is the package that holds its files."""
+
+    DRIVER = "drivers"
+    DIALECT = "drivers.dialects"
+    KIND = "rules.kinds"
+    CHANNEL = "gateway.channels"
+
+    @property
+    def word(self) -> str:
+        """What people call one of the group."""
+        return "rule kind" if self is Group.KIND else self.name.lower()
+
+    @property
+    def entry_points(self) -> str:
+        """The entry point group that extends it."""
+        return f"firegrid.{self.value.rpartition('.')[2]}"
+
+
+def driver(name: str) -> ModuleType:
+    """Import `drivers/<name>.py`. Raises ConfigError for an unknown name."""
+    return load(Group.DRIVER, name)
+
+
+def dialect(name: str) -> ModuleType:
+    """Import `drivers/dialects/<name>.py`. Raises ConfigError for an unknown name."""
+    return load(Group.DIALECT, name)
+
+
+def rule_kind(name: str) -> ModuleType:
+    """Import `rules/kinds/<name>.py`. Raises ConfigError for an unknown name."""
+    return load(Group.KIND, name)
+
+
+def channel(kind: str) -> ModuleType:
+    """Import `gateway/channels/<kind>.py`. Raises ConfigError for an unknown name."""
+    return load(Group.CHANNEL, kind)
+
+
+def load(group: Group, name: str) -> ModuleType:
+    """Import one plug-in.
+
+    Raises:
+        ConfigError: no such plug-in (the nearest name is given), or it needs a package that is not installed.
+    """
+    target = f"{group.value}.{name}" if name in _files(group) else _entries(group).get(name, "")
+    if not target:
+        alike = nearest(name, names(group))
+        hint = f'; did you mean "{alike}"?' if alike else f"; known: {', '.join(names(group))}"
+        raise ConfigError(f'unknown {group.word} "{name}"{hint}')
+    try:
+        return importlib.import_module(target)
+    except ImportError as error:
+        raise ConfigError(f'{group.word} "{name}" cannot be loaded: {error}') from error
+
+
+def names(group: Group) -> tuple[str, ...]:
+    """Return the names of a group's plug-ins, sorted, without importing one."""
+    return tuple(sorted(_files(group) | _entries(group).keys()))
+
+
+def options(table: str, name: str) -> type[msgspec.Struct] | None:
+    """Return the Struct that says which keys a table of the configuration knows; None when it takes any.
+
+    Args:
+        table: `source` (keys of a driver), `device` (keys of a dialect's or driver's device), `channel` or `rule`.
+        name: driver, dialect or driver, kind of channel, kind of rule.
+
+    Raises:
+        ConfigError: unknown name.
+    """
+    if table == "device" and name not in names(Group.DIALECT):
+        return _struct(load(Group.DRIVER, name), "DEVICE_OPTIONS")
+    group = {"source": Group.DRIVER, "device": Group.DIALECT, "channel": Group.CHANNEL, "rule": Group.KIND}[table]
+    return _struct(load(group, name), "OPTIONS")
+
+
+def addressed(kind: str) -> ChannelKind:
+    """Return whether a kind of channel needs a person's number or is one for everybody at a place."""
+    return ChannelKind(getattr(channel(kind), "ADDRESSED", ChannelKind.PERSON))
+
+
+def _struct(module: ModuleType, name: str) -> type[msgspec.Struct] | None:
+    found = getattr(module, name, None)
+    return found if isinstance(found, type) and issubclass(found, msgspec.Struct) else None
+
+
+@lru_cache
+def _files(group: Group) -> frozenset[str]:
+    spec = importlib.util.find_spec(group.value)
+    folders = spec.submodule_search_locations if spec else None
+    return frozenset(
+        found.name for found in pkgutil.iter_modules(folders) if not found.ispkg and not found.name.startswith("_")
+    )
+
+
+@lru_cache
+def _entries(group: Group) -> dict[str, str]:
+    return {entry.name: entry.module for entry in metadata.entry_points(group=group.entry_points)}
