@@ -1,0 +1,157 @@
+"""From what a device sends to (value, quality): ranges, saturation, fault codes, labels and inversion of a point.
+
+Pure, used by the drivers and dialects on every reading, so that a register and a JSON field are judged alike. Keeps
+house section 6: over-range is UNCERTAIN with the limit as value, implausible and fault codes are BAD, an unknown label
+is BAD, and what is no number is BAD and NaN, never 0 and never normal.
+
+A point becomes a reader once, at load; the reader is called per reading.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+
+from gateway.model.point import Kind, PointSpec
+from gateway.model.quality import GOOD, Doubt, Level, quality
+
+Reading = tuple[float, int]
+
+NOT_A_NUMBER: Reading = (math.nan, quality(Level.BAD, Doubt.NOT_A_NUMBER))
+NO_COMMS: Reading = (math.nan, quality(Level.BAD, Doubt.NO_COMMS))
+
+_OVER = quality(Level.UNCERTAIN, Doubt.OVER_RANGE)
+_FAULT = quality(Level.BAD, Doubt.FAULT_VALUE)
+_IMPLAUSIBLE = quality(Level.BAD, Doubt.IMPLAUSIBLE)
+_UNKNOWN = quality(Level.BAD, Doubt.UNKNOWN_LABEL)
+_RETAINED = quality(Level.UNCERTAIN, Doubt.RETAINED)
+_BAD = quality(Level.BAD)
+
+# How senders write yes and no where a profile has no label of that name: 1 is the side that something is the matter.
+_WORDS = {
+    **dict.fromkeys(("true", "on", "yes", "1", "alarm", "open", "opened", "detected", "leak", "wet", "active"), 1.0),
+    **dict.fromkeys(("false", "off", "no", "0", "normal", "close", "closed", "clear", "ok", "dry", "inactive"), 0.0),
+}
+
+
+def number_reader(spec: PointSpec, *, scale: float = 1.0, offset: float = 0.0) -> Callable[[float], Reading]:
+    """Return the reader of a point whose source sends numbers (registers, bits).
+
+    The reader takes the raw number with its sign and returns (raw * scale + offset in the point's unit, quality). A
+    state is inverted first (0 and 1 change places) and must then be one of its labels' numbers.
+    """
+    if spec.kind is Kind.STATE:
+        return _state_reader(spec)
+    faults = frozenset(spec.fault_values)
+    valid_low, valid_high = spec.valid_range or (-math.inf, math.inf)
+    low, high = spec.over_range or (-math.inf, math.inf)
+    good_low, good_high = max(low, valid_low), min(high, valid_high)
+
+    def read(raw: float) -> Reading:
+        value = raw * scale + offset
+        if good_low <= value <= good_high and raw not in faults and math.isfinite(value):
+            return value, GOOD
+        if raw in faults:
+            return value, _FAULT
+        if not math.isfinite(value):
+            return NOT_A_NUMBER
+        if not valid_low <= value <= valid_high:
+            return value, _IMPLAUSIBLE
+        return (low if value < low else high), _OVER
+
+    return read
+
+
+def object_reader(
+    spec: PointSpec, *, scale: float = 1.0, offset: float = 0.0, words: Mapping[str, float] | None = None
+) -> Callable[[object], Reading]:
+    """Return the reader of a point whose source sends JSON values or text.
+
+    Takes numbers, numbers as text (also with a decimal comma), true/false, and words: those of `words`, for a state
+    then its labels and the usual pairs (on/off, alarm/normal, open/close …), all without regard to case. A label says
+    outright what it means and is not inverted; numbers, booleans and `words` are raw. Anything else is BAD.
+    """
+    read = number_reader(spec, scale=scale, offset=offset)
+    raw_words = {word.casefold(): float(number) for word, number in (words or {}).items()}
+    if spec.kind is Kind.STATE:
+        return _worded(spec, read, raw_words)
+
+    def read_object(raw: object) -> Reading:
+        if isinstance(raw, str):
+            word = raw_words.get(raw.strip().casefold()) if raw_words else None
+            return read(number_of(raw) if word is None else word)
+        if isinstance(raw, int | float) and not isinstance(raw, bool):
+            return _guarded(read, raw)
+        return NOT_A_NUMBER
+
+    return read_object
+
+
+def number_of(text: str) -> float:
+    """Return the number that a text is, NaN if it is none; `21,5` is 21.5."""
+    text = text.strip()
+    if "_" in text:  # Python would take 1_000
+        return math.nan
+    if text.count(",") == 1 and "." not in text:
+        text = text.replace(",", ".")
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
+
+
+def as_retained(packed: int) -> int:
+    """Return the quality of a state from before we connected: it raises, never clears; what is BAD stays BAD."""
+    return packed if packed >= _BAD else _RETAINED
+
+
+def _guarded(read: Callable[[float], Reading], raw: float) -> Reading:
+    """JSON integers have any length; one that no float holds is no number."""
+    try:
+        return read(float(raw))
+    except OverflowError:
+        return NOT_A_NUMBER
+
+
+def _state_reader(spec: PointSpec) -> Callable[[float], Reading]:
+    known = frozenset(spec.labels.values())
+    faults = frozenset(spec.fault_values)
+    flip: dict[float, float] = {0.0: 1.0, 1.0: 0.0} if spec.invert else {}
+
+    def read(raw: float) -> Reading:
+        value = flip.get(raw, float(raw))
+        if value in known and raw not in faults:
+            return value, GOOD
+        if not math.isfinite(value):
+            return NOT_A_NUMBER
+        return value, _FAULT if raw in faults else _UNKNOWN
+
+    return read
+
+
+def _worded(
+    spec: PointSpec, read: Callable[[float], Reading], raw_words: Mapping[str, float]
+) -> Callable[[object], Reading]:
+    labels = {label.casefold(): (number, GOOD) for label, number in spec.labels.items()}
+    pairs = {word: read(number) for word, number in _WORDS.items()}
+    known = {**pairs, **labels, **{word: read(number) for word, number in raw_words.items()}}
+    unknown = (math.nan, _UNKNOWN)
+    yes, no = read(1.0), read(0.0)
+
+    def read_object(raw: object) -> Reading:
+        if raw is True:
+            return yes
+        if raw is False:
+            return no
+        if isinstance(raw, int | float):
+            return _guarded(read, raw)
+        if isinstance(raw, str):
+            word = raw.strip().casefold()
+            found = known.get(word)
+            if found is not None:
+                return found
+            number = number_of(word)
+            return unknown if math.isnan(number) else read(number)
+        return NOT_A_NUMBER if raw is None else unknown
+
+    return read_object
