@@ -13,6 +13,9 @@ The supervisor and the retry policy own the reaction. Blame decides the class: a
      ├─ StoreError
      │   ├─ StoreFull
      │   ├─ StoreCorrupt
+     │   ├─ StoreLocked
+     │   ├─ StoreReadOnly
+     │   ├─ StoreTooNew
      │   └─ PartialWrite       some rows were accepted, some refused
      ├─ DeliveryError          a notice could not be handed over
      └─ IllegalTransition      a bug of ours
@@ -58,6 +61,18 @@ class StoreFull(StoreError):  # noqa: N818 - as above
 
 class StoreCorrupt(StoreError):  # noqa: N818 - as above
     """The file is not what we wrote: set aside, salvage, start afresh."""
+
+
+class StoreLocked(StoreError):  # noqa: N818 - as above
+    """Another daemon writes this store: a mistake of whoever started the second one, never of the file."""
+
+
+class StoreReadOnly(StoreError):  # noqa: N818 - as above
+    """The file, its folder or the file system cannot be written."""
+
+
+class StoreTooNew(StoreError):  # noqa: N818 - as above
+    """A newer firegrid wrote the file: leave it as it is."""
 
 
 class PartialWrite(StoreError):  # noqa: N818 - as above
