@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from gateway.alarms.refusal import Refusal
 from gateway.clock import SECOND
 from gateway.model.batch import Batch
 from gateway.model.delta import Delta
@@ -42,7 +43,7 @@ class Work:
     rows: dict[tuple[str, str], msgspec.Struct | None] = field(default_factory=dict)
     sending: list[Notification] = field(default_factory=list)
     accepted: list[Reply] = field(default_factory=list)
-    answers: dict[str, list[str]] = field(default_factory=dict)
+    answers: dict[str, tuple[Refusal, ...]] = field(default_factory=dict)
     batches: list[Batch] = field(default_factory=list)
     readings: int = 0
     messages: int = 0

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from gateway.alarms.refusal import Refusal
 from gateway.clock import SECOND, Clock
 from gateway.model.batch import Batch, Event, EventCode, make_batch
 from gateway.model.delta import Delta
@@ -40,7 +41,7 @@ class Runner:
         self.intake = intake
         self._clock = clock
         self._wake = wake
-        self._askers: dict[str, asyncio.Future[list[str]]] = {}
+        self._askers: dict[str, asyncio.Future[tuple[Refusal, ...]]] = {}
         self.turns = 0
         self.refused = 0
 
@@ -143,9 +144,9 @@ class Runner:
         """Return the blobs of everything that can be rebuilt but is dear."""
         return self.state.engine.snapshot()
 
-    def ask(self, request: str) -> asyncio.Future[list[str]]:
+    def ask(self, request: str) -> asyncio.Future[tuple[Refusal, ...]]:
         """Return a future for the refusals of the act that carries `request`; set when the act is durable."""
-        future: asyncio.Future[list[str]] = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[tuple[Refusal, ...]] = asyncio.get_running_loop().create_future()
         self._askers[request] = future
         return future
 

@@ -15,7 +15,8 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from gateway.alarms.book import AlarmBook
+from gateway.alarms.book import AlarmBook, Move
+from gateway.alarms.refusal import Refusal
 from gateway.escalation.plan import Escalation
 from gateway.model.alarm import Evidence, OperatorAct, Transition
 from gateway.model.batch import Batch, Event, EventCode
@@ -57,7 +58,7 @@ class Effects:
     transitions: list[Transition] = field(default_factory=list)
     sending: list[Notification] = field(default_factory=list)
     accepted: list[Reply] = field(default_factory=list)
-    answers: dict[str, list[str]] = field(default_factory=dict)
+    answers: dict[str, tuple[Refusal, ...]] = field(default_factory=dict)
     life_safety: bool = False
     urgent: bool = False
     hurried: bool = False
@@ -143,8 +144,8 @@ class _Step:
 
     def _timers(self, until: int) -> None:
         if self.state.book.due() <= until:
-            for transition in self.state.book.fire(until, self.delta):
-                self._moved(transition)
+            for move in self.state.book.fire(until, self.delta):
+                self._moved(move)
         if self.state.escalation.due() <= until:
             self.state.escalation.fire(until, self.delta, self.effects.records)
             self.effects.hurried = True
@@ -193,12 +194,12 @@ class _Step:
 
     def _change(self, change: Change, evidence: Evidence) -> None:
         facts = self.state.engine.facts(change.rule, change.point, change.key)
-        transition = self.state.book.apply(change, facts, evidence, self.delta)
-        if transition is not None:
-            self._moved(transition)
+        move = self.state.book.apply(change, facts, evidence, self.delta)
+        if move is not None:
+            self._moved(move)
 
-    def _moved(self, transition: Transition) -> None:
-        alarm = self.state.book.after(transition)
+    def _moved(self, move: Move) -> None:
+        transition, alarm = move
         self.effects.records.append(("transition", transition))
         self.effects.transitions.append(transition)
         self.effects.life_safety |= alarm.alarm_class.life_safety
@@ -209,10 +210,10 @@ class _Step:
     def _act(self, act: OperatorAct) -> None:
         outcome = self.state.book.act(act, self.delta)
         self.effects.records.append(("act", act))
-        for transition in outcome.transitions:
-            self._moved(transition)
+        for move in outcome.moves:
+            self._moved(move)
         if act.request:
-            self.effects.answers[act.request] = list(outcome.refusals)
+            self.effects.answers[act.request] = outcome.refusals
         self.effects.urgent = True
 
     def _reply(self, reply: Reply) -> None:
@@ -229,14 +230,18 @@ class _Step:
         self.effects.records.append(("start", start))
         state.latest.shift(start.shift or 0)
         state.engine.rebase(start.shift, start.at, self.delta)
-        state.book.rebase(start.shift, start.at, self.delta)
+        moves = state.book.rebase(start.shift, start.at, self.delta)
         state.logical = start.at
         state.engine.settle(start.at + state.settle)
         state.escalation.restart(start.shift, start.at, self.delta, self.effects.records)
-        for alarm in start.removed:
-            transition = state.book.remove(alarm, start.at, self.delta)
-            if transition is not None:
-                self._moved(transition)
+        gone = [alarm for number in start.removed if (alarm := state.book.by_id(number)) is not None]
+        moves += [
+            move
+            for alarm in gone
+            if (move := state.book.remove(alarm.rule, alarm.point, alarm.key, start.at, self.delta)) is not None
+        ]
+        for move in moves:
+            self._moved(move)
         self.effects.urgent = True
 
     def audit(self, now: int) -> None:

@@ -1,0 +1,105 @@
+"""What a person at the box may ask of the running daemon, over the local control socket.
+
+Acts become `OperatorAct`s on the intake like any other input and are answered when they are durable; questions are
+answered from the state in RAM, so that they work while the disk does not.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from gateway.clock import SECOND, Clock
+from gateway.model.alarm import Alarm, OperatorAct, Verb
+from gateway.pipeline.run import Runner
+from gateway.pipeline.supervisor import Health
+
+ANSWER_WITHIN = 10.0  # s
+
+
+class Control:
+    """Answers requests. `describe` turns an alarm into what commands print."""
+
+    def __init__(
+        self,
+        runner: Runner,
+        clock: Clock,
+        *,
+        links: Callable[[], list[Health]],
+        describe: Callable[[Alarm], dict[str, Any]],
+        people: frozenset[str],
+    ) -> None:
+        self._runner = runner
+        self._clock = clock
+        self._links = links
+        self._describe = describe
+        self._people = people
+        self._requests = itertools.count(1)
+
+    async def answer(self, request: dict[str, Any], user: str) -> dict[str, Any]:
+        """Answer one request: `{"do": "act" | "alarms" | "status", …}`."""
+        match request.get("do"):
+            case "act":
+                return await self._act(request, user)
+            case "alarms":
+                return {"alarms": [self._describe(alarm) for alarm in self._runner.state.book.open_alarms()]}
+            case "status":
+                return self._status()
+            case other:
+                return {"error": f"unknown request {other!r}: act, alarms or status"}
+
+    async def _act(self, request: dict[str, Any], user: str) -> dict[str, Any]:
+        who = str(request.get("who") or user)
+        if request.get("who") and who not in self._people:
+            return {"error": f"nobody is called {who!r}: `--as` takes the id of a contact"}
+        try:
+            act = self._read(request, who)
+        except (ValueError, TypeError, msgspec.ValidationError) as error:
+            return {"error": f"the act was not understood: {error}"}
+        answer = self._runner.ask(act.request)
+        self._runner.intake.put(act)
+        try:
+            async with self._clock.timeout(ANSWER_WITHIN):
+                refusals = await answer
+        except TimeoutError:
+            return {"error": "no answer from the step in time"}
+        return {"refusals": refusals, "recorded": not self._runner.ledger.volatile}
+
+    def _read(self, request: dict[str, Any], who: str) -> OperatorAct:
+        now = self._clock.mono()
+        seconds = float(request.get("seconds", 0))
+        return OperatorAct(
+            verb=Verb(request["verb"]),
+            alarms=tuple(int(alarm) for alarm in request["alarms"]),
+            who=who,
+            via="cli",
+            at=now,
+            until=now + round(seconds * SECOND) if seconds else 0,
+            reason=str(request.get("reason", "")),
+            request=f"cli-{next(self._requests)}",
+        )
+
+    def _status(self) -> dict[str, Any]:
+        runner = self._runner
+        return {
+            "turns": runner.turns,
+            "waiting": runner.intake.waiting,
+            "volatile": runner.ledger.volatile,
+            "unrecorded": runner.ledger.unrecorded,
+            "dropped": runner.ledger.dropped,
+            "refused": runner.refused,
+            "trusted_time": runner.state.axis.trusted,
+            "links": [
+                {
+                    "name": link.name,
+                    "up": link.up,
+                    "reason": link.reason,
+                    "counters": link.counters,
+                    "findings": link.findings,
+                }
+                for link in self._links()
+            ],
+        }
