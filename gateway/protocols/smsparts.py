@@ -130,6 +130,10 @@ class Joiner:
         late = [key for key, entry in self._open.items() if now - entry.since > self._patience]
         return [self._give_up(key) for key in late]
 
+    def flush(self) -> list[Received]:
+        """Return everything unfinished, incomplete: its places are needed."""
+        return [self._give_up(key) for key in list(self._open)]
+
     def _place(self, entry: _Open, place: Concatenation, message: Deliver, tag: Hashable) -> list[Received]:
         held = entry.parts.get(place.sequence)
         if held is None:
