@@ -1,1 +1,1 @@
-"""store."""
+"""The durable memory of a station: one SQLite file, one writer (house section 4)."""

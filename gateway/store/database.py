@@ -1,0 +1,289 @@
+"""The store: one file, one writer, one transaction per group of steps; the end of the line through the house.
+
+Blocking; called from the pipeline's writer thread alone. Readers have connections of their own (`gateway.store.read`).
+Keeps house rule 4 and section 4: a commit is whole or absent, and what RAM knows of the file (head of the chain, last
+seq) only moves after COMMIT has returned.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from gateway.model.batch import Mark
+from gateway.model.moment import Epoch
+from gateway.store import chunks, journal, shapes, tables
+from gateway.store.connection import MEMORY, Lock, check_header, connect, translated
+from gateway.store.epochs import Epochs
+from gateway.store.points import assign
+from gateway.store.record import GENESIS, RecordRow, broken, link
+from gateway.store.shapes import LATE, LIVE, Group, Head, JournalRow, Last, Snapshot, Verification
+
+__all__ = ["FAIL_POINTS", "Group", "JournalRow", "Last", "Snapshot", "Store", "Verification"]
+
+T = TypeVar("T")
+
+FAIL_POINTS = ("before_begin", "after_journal", "before_commit", "after_commit")
+
+_encode = msgspec.msgpack.Encoder().encode
+
+
+class Store:
+    """An open store. Every method raises StoreError or a subclass."""
+
+    def __init__(
+        self, connection: sqlite3.Connection, path: str, *, lock: Lock | None, faults: Callable[[str], None]
+    ) -> None:
+        self.connection = connection
+        self.path = path
+        self._lock = lock
+        self._faults = faults
+        self.boots = tables.boots(connection)
+        self.clock = Epochs(tables.epochs(connection))
+        self._marks = tables.marks(connection)
+        self._head = tables.head(connection)
+        self._verified = (0, GENESIS)
+
+    @classmethod
+    def open(
+        cls,
+        path: str | Path,
+        *,
+        lock: Lock | None = None,
+        faults: Callable[[str], None] = lambda _: None,
+    ) -> Store:
+        """Open or make a store; `":memory:"` for a volatile one.
+
+        Without `lock` the store takes and releases its own. A fresh connection beside one that hangs shares the lock of
+        the first: take a `Lock` once and pass it to both. `faults` is called with the name of each of `FAIL_POINTS`.
+        """
+        own = None
+        if lock is None and str(path) != MEMORY:
+            own = Lock(path)
+            try:
+                check_header(path)
+            except BaseException:
+                own.release()
+                raise
+        try:
+            connection = connect(path)
+            try:
+                with translated(str(path)):
+                    return cls(connection, str(path), lock=own, faults=faults)
+            except BaseException:
+                connection.close()
+                raise
+        except BaseException:
+            if own is not None:
+                own.release()
+            raise
+
+    def close(self) -> None:
+        """Close the connection and give the lock up; a second call does nothing."""
+        self.connection.close()
+        if self._lock is not None:
+            self._lock.release()
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """All or nothing; the body may raise anything."""
+        with translated(self.path):
+            self.connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield self.connection
+                self.connection.execute("COMMIT")
+            except BaseException:
+                if self.connection.in_transaction:
+                    self.connection.execute("ROLLBACK")
+                raise
+
+    # -- writing
+
+    def commit(self, group: Group) -> int:
+        """Write a group in one transaction and return its seq; after an exception nothing of it is there.
+
+        The exception's exception: a disk that answers too late may have stored it; a fresh `last()` tells.
+        """
+        body = journal.encode(group.steps)
+        seq = self._head.last.seq + 1
+        boots, marks = dict(self.boots), _changed_marks(self._marks, group.marks)
+        self._faults("before_begin")
+        with self.transaction() as connection:
+            boot = self._boot(boots, group.boot, group.mono)
+            kind = LATE if group.late else LIVE
+            row = (seq, boot, group.mono, group.wall, kind, body)
+            connection.execute("INSERT INTO journal VALUES (?, ?, ?, ?, ?, ?)", row)
+            self._faults("after_journal")
+            head = self._append_records(seq, boot, group)
+            self._write_rows(boot, group)
+            connection.executemany(
+                "INSERT OR REPLACE INTO mark VALUES (?, ?)", [(s, _encode(kept)) for s, kept in marks.items()]
+            )
+            epochs = [item for _, inputs in group.steps for item in inputs if isinstance(item, Epoch)]
+            self._write_epochs(boots, epochs)
+            self._faults("before_commit")
+        self._head = head._replace(last=Last(seq, group.boot, group.mono, group.wall))
+        self.boots = boots
+        self._marks.update(marks)
+        for epoch in epochs:
+            self.clock.add(epoch)
+        self._faults("after_commit")
+        return seq
+
+    def _boot(self, boots: dict[str, int], name: str, mono: int) -> int:
+        if name not in boots:
+            boots[name] = len(boots) + 1
+            self.connection.execute("INSERT INTO boot VALUES (?, ?, ?)", (boots[name], name, mono))
+        return boots[name]
+
+    def _append_records(self, seq: int, boot: int, group: Group) -> Head:
+        n, before = self._head.record, self._head.hash
+        rows = []
+        for n, (kind, body) in enumerate(group.records, start=n + 1):  # noqa: B020 - n goes on from the head
+            stored = _encode(body)
+            before = link(before, RecordRow(n, seq, group.boot, group.mono, kind, stored))
+            rows.append((n, seq, boot, group.mono, kind, stored, before))
+        self.connection.executemany("INSERT INTO record VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
+        return self._head._replace(record=n, hash=before)
+
+    def _write_rows(self, boot: int, group: Group) -> None:
+        kept = [(name, key, boot, _encode(value)) for name, key, value in _durable(group.rows) if value is not None]
+        gone = [(name, key) for name, key, value in _durable(group.rows) if value is None]
+        self.connection.executemany("INSERT OR REPLACE INTO state VALUES (?, ?, ?, ?)", kept)
+        self.connection.executemany("DELETE FROM state WHERE name = ? AND key = ?", gone)
+        self.connection.executemany("INSERT OR REPLACE INTO cursor VALUES (?, ?)", list(group.cursors.items()))
+
+    def _write_epochs(self, boots: dict[str, int], epochs: Sequence[Epoch]) -> None:
+        self.connection.executemany(
+            "INSERT OR IGNORE INTO clock_epoch VALUES (?, ?, ?, ?, ?, ?)",
+            [
+                (self._boot(boots, e.boot, e.mono_from), e.mono_from, e.wall_offset, e.error, e.source, e.trusted)
+                for e in epochs
+            ],
+        )
+
+    # -- what is kept beside the commits
+
+    def point_ids(self, names: Sequence[str], renames: Mapping[str, str] | None = None) -> dict[str, int]:
+        """Return the durable id of every name, making new ones; ids count from 1 and are never reused.
+
+        `renames`: new name → old name (`was`). One that was done before, or whose new name is taken, changes nothing.
+        """
+        with self.transaction() as connection:
+            known = dict(connection.execute("SELECT name, id FROM point").fetchall())
+            ids, changed = assign(known, names, renames or {})
+            connection.executemany("UPDATE point SET name = '#' || id WHERE id = ?", [(i,) for i, _ in changed])
+            connection.executemany(
+                "INSERT INTO point VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET name = excluded.name", changed
+            )
+        return {name: ids[name] for name in names}
+
+    def save_snapshot(self, seq: int, code_version: str, config_hash: str, blobs: Mapping[str, bytes]) -> None:
+        """Keep the state as of commit `seq` in place of the snapshot before."""
+        rows = [(name, seq, code_version, config_hash, zlib.compress(body, 1)) for name, body in blobs.items()]
+        with self.transaction() as connection:
+            connection.execute("DELETE FROM snapshot")
+            connection.executemany("INSERT INTO snapshot VALUES (?, ?, ?, ?, ?)", rows)
+
+    def save_configuration(self, config_hash: str, blob: bytes) -> None:
+        """Keep a whole configuration as the last good one."""
+        with self.transaction() as connection:
+            connection.execute(
+                "INSERT INTO configuration VALUES (?, (SELECT coalesce(max(used), 0) + 1 FROM configuration), ?)"
+                " ON CONFLICT (hash) DO UPDATE SET used = excluded.used",
+                (config_hash, zlib.compress(blob)),
+            )
+
+    def compact(self, limit_ms: int) -> bool:
+        """Do a bounded slice of housekeeping (about `limit_ms`); return whether more is to do."""
+        return chunks.compact(self, limit_ms)
+
+    # -- reading back at start
+
+    def last(self) -> Last:
+        """Return the newest commit."""
+        return self._head.last
+
+    def rows(self, table: str, kind: type[T]) -> dict[str, T]:
+        """Return a durable table, by key."""
+        return {key: value for key, (_, value) in self.rows_with_boot(table, kind).items()}
+
+    def rows_with_boot(self, table: str, kind: type[T]) -> dict[str, tuple[str, T]]:
+        """Return a durable table with the boot on whose clock each row was written, by key."""
+        with translated(self.path):
+            return {key: (boot, value) for key, boot, value in tables.state(self.connection, table, kind)}
+
+    def memory(self, key: str) -> str | None:
+        """Return a plug-in's remembered text; it is put as a row of table `memory` of a group."""
+        return self.rows(shapes.MEMORY, str).get(key)
+
+    def marks(self, session: str) -> list[Mark]:
+        """Return the committed but unacknowledged messages of a session."""
+        return [Mark(session, packet, digest) for packet, digest in self._marks.get(session, {}).items()]
+
+    def epochs(self) -> list[Epoch]:
+        """Return every clock epoch, in order of boots and moments."""
+        with translated(self.path):
+            return tables.epochs(self.connection)
+
+    def wall_of(self, boot: str, mono: int) -> int | None:
+        """Return a stored moment as ns since 1970; None when its boot never knew the time."""
+        return self.clock.wall(boot, mono)
+
+    def last_snapshot(self) -> Snapshot | None:
+        """Return the newest snapshot."""
+        with translated(self.path):
+            return tables.snapshot(self.connection)
+
+    def tail(self, after_seq: int) -> Iterator[JournalRow]:
+        """Yield the commits after `after_seq`, decoded, in order."""
+        with translated(self.path):
+            yield from tables.tail(self.connection, after_seq)
+
+    def configuration(self, config_hash: str) -> bytes | None:
+        """Return a configuration kept before."""
+        with translated(self.path):
+            found = tables.configuration(self.connection, config_hash)
+        return found[1] if found else None
+
+    def last_good_configuration(self) -> tuple[str, bytes] | None:
+        """Return hash and bytes of the configuration taken over last."""
+        with translated(self.path):
+            return tables.configuration(self.connection, None)
+
+    def verify(self, limit: int) -> Verification:
+        """Check the next `limit` rows of the record's chain; each call goes on where the last one stopped."""
+        first, before = self._verified
+        with translated(self.path):
+            rows = tables.record(self.connection, first, limit)
+        fault = broken(before, rows, first + 1)
+        done = len(rows) < limit
+        if fault is None and done and (first + len(rows) != self._head.record):
+            fault = first + len(rows) + 1
+        self._verified = (0, GENESIS) if done or fault is not None else (rows[-1].n, rows[-1].hash)
+        return Verification(len(rows), done, fault)
+
+
+def _durable(rows: Sequence[tuple[str, str, Any]]) -> Iterable[tuple[str, str, Any]]:
+    return (row for row in rows if not row[0].startswith("_"))
+
+
+def _changed_marks(
+    kept: Mapping[str, dict[int, bytes]], marks: tuple[Sequence[Mark], Sequence[Mark]]
+) -> dict[str, dict[int, bytes]]:
+    """Return the sessions that change, whole; what RAM holds stays as it is until the commit has returned."""
+    changed: dict[str, dict[int, bytes]] = {}
+    keep, forget = marks
+    for mark in forget:
+        packets = changed.setdefault(mark.session, dict(kept.get(mark.session, {})))
+        if packets.get(mark.packet) == mark.digest:
+            del packets[mark.packet]
+    for mark in keep:
+        changed.setdefault(mark.session, dict(kept.get(mark.session, {})))[mark.packet] = mark.digest
+    return changed

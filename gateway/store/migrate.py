@@ -1,0 +1,60 @@
+"""Schema versions: one SQL file each in `schema/`, applied in order inside one transaction.
+
+Called once when the store opens. A file from a newer firegrid is refused and left as it is, never "downgraded".
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from importlib.resources import files
+
+from gateway.errors import StoreCorrupt, StoreTooNew
+
+APPLICATION_ID = 0x46475244  # "FGRD": `file` and we know the file as ours
+
+
+def scripts() -> list[str]:
+    """Return the SQL of version 1, 2, … in order."""
+    folder = files("gateway.store").joinpath("schema")
+    return [item.read_text("utf-8") for item in sorted(folder.iterdir(), key=lambda f: f.name) if item.is_file()]
+
+
+def migrate(connection: sqlite3.Connection) -> None:
+    """Bring an open database (autocommit mode) to the newest schema; StoreTooNew, StoreCorrupt if it is not ours."""
+    known = scripts()
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    (owner,) = connection.execute("PRAGMA application_id").fetchone()
+    if version == len(known) and owner == APPLICATION_ID:
+        return
+    if version > len(known):
+        raise StoreTooNew(
+            f"the store has schema {version}, this firegrid knows up to {len(known)}: "
+            "install the firegrid that wrote it, or restore a backup made before the upgrade"
+        )
+    if owner not in (0, APPLICATION_ID) or (
+        owner == 0 and connection.execute("SELECT 1 FROM sqlite_schema").fetchone()
+    ):
+        raise StoreCorrupt("this is a database of another program: name another file in [store] path")
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        for script in known[version:]:
+            for statement in _statements(script):
+                connection.execute(statement)
+        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        connection.execute(f"PRAGMA user_version = {len(known)}")
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+
+
+def _statements(script: str) -> list[str]:
+    """Cut a script into statements, because `executescript` would commit the transaction around them."""
+    statements, pending = [], ""
+    for line in script.splitlines(keepends=True):
+        pending += line
+        if sqlite3.complete_statement(pending):
+            statements.append(pending)
+            pending = ""
+    return statements

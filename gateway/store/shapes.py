@@ -1,0 +1,80 @@
+"""What goes into the store and what comes out of it: plain values, shared by writer, readers and pipeline."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import msgspec
+
+from gateway.model.batch import Mark
+from gateway.model.moment import Input
+
+LIVE, LATE = "live", "late"  # kinds of journal rows
+MEMORY = "memory"  # the durable table of plug-ins' texts
+
+
+@dataclass(slots=True)
+class Group:
+    """What one commit holds; built by the pipeline.
+
+    `steps`: (now, inputs in order); `records`: (kind, body); `rows`: (table, key, value or None = gone), names that
+    begin with "_" are skipped; `marks`: to keep, to forget; `cursors`: how far readers of the journal have come;
+    `late`: appended after the disk came back. Times: ns.
+    """
+
+    boot: str
+    mono: int
+    wall: int
+    steps: Sequence[tuple[int, Sequence[Input]]]
+    records: Sequence[tuple[str, msgspec.Struct]] = ()
+    rows: Sequence[tuple[str, str, Any]] = ()
+    marks: tuple[Sequence[Mark], Sequence[Mark]] = ((), ())
+    cursors: Mapping[str, int] = field(default_factory=dict)
+    late: bool = False
+
+
+class Last(NamedTuple):
+    """The newest commit; seq 0 and no boot when there is none. `wall` is what the clock said, believed or not."""
+
+    seq: int
+    boot: str
+    mono: int
+    wall: int
+
+
+class JournalRow(NamedTuple):
+    """One commit read back."""
+
+    seq: int
+    boot: str
+    mono: int
+    wall: int
+    late: bool
+    steps: list[tuple[int, list[Input]]]
+
+
+class Snapshot(NamedTuple):
+    """State as of `seq`, one blob per rule kind or part."""
+
+    seq: int
+    code_version: str
+    config_hash: str
+    blobs: dict[str, bytes]
+
+
+class Verification(NamedTuple):
+    """A slice of the chain check: rows looked at, whether the end was reached, first row that does not fit."""
+
+    checked: int
+    done: bool
+    broken: int | None
+
+
+class Head(NamedTuple):
+    """The end of the file as the writer keeps it in RAM: newest commit, number and hash of the newest record row."""
+
+    last: Last
+    record: int
+    hash: bytes
