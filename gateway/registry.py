@@ -12,6 +12,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import pkgutil
+from collections.abc import Sequence
 from enum import StrEnum
 from functools import lru_cache
 from importlib import metadata
@@ -22,6 +23,17 @@ import msgspec
 from gateway.errors import ConfigError
 from gateway.model.contact import ChannelKind
 from gateway.model.words import nearest
+
+
+class UnknownPlugInError(ConfigError):
+    """No plug-in of that name: `group`, `name`, and the nearest one that exists (or nothing)."""
+
+    def __init__(self, group: Group, name: str, alike: str, known: Sequence[str]) -> None:
+        hint = f'did you mean "{alike}"?' if alike else f"known: {', '.join(known)}"
+        super().__init__(f'unknown {group.word} "{name}"; {hint}')
+        self.group = group
+        self.name = name
+        self.alike = alike
 
 
 class Group(StrEnum):
@@ -67,13 +79,13 @@ def load(group: Group, name: str) -> ModuleType:
     """Import one plug-in.
 
     Raises:
-        ConfigError: no such plug-in (the nearest name is given), or it needs a package that is not installed.
+        UnknownPlugInError: no such plug-in; the nearest name is given.
+        ConfigError: it needs a package that is not installed.
     """
     target = f"{group.value}.{name}" if name in _files(group) else _entries(group).get(name, "")
     if not target:
-        alike = nearest(name, names(group))
-        hint = f'; did you mean "{alike}"?' if alike else f"; known: {', '.join(names(group))}"
-        raise ConfigError(f'unknown {group.word} "{name}"{hint}')
+        known = names(group)
+        raise UnknownPlugInError(group, name, nearest(name, known), known)
     try:
         return importlib.import_module(target)
     except ImportError as error:

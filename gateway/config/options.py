@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import re
 import stat
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
@@ -28,25 +29,32 @@ _LAST_PORT = 65535
 _SHARED = stat.S_IRWXG | stat.S_IRWXO
 
 
-def check(sheet: Sheet, schema: type[msgspec.Struct] | None, folder: Path) -> dict[str, Any]:
+def check(
+    sheet: Sheet, schema: type[msgspec.Struct] | None, folder: Path, *, also: Collection[str] = ()
+) -> dict[str, Any]:
     """Return the table's own options, durations as seconds and files as absolute paths; report what is wrong.
 
-    Without a schema every key is taken as it is. Unknown keys are reported and left out.
+    Without a schema every key is taken as it is. Unknown keys are reported and left out. `also`: keys that something
+    else knows, taken as they are.
     """
     given = sheet.rest()
     if schema is not None:
-        given = _by_schema(sheet, given, schema)
+        given = _by_schema(sheet, given, schema, also)
     for key in given:
         _look_at(sheet, key, given, folder)
     return given
 
 
-def _by_schema(sheet: Sheet, given: dict[str, Any], schema: type[msgspec.Struct]) -> dict[str, Any]:
+def _by_schema(
+    sheet: Sheet, given: dict[str, Any], schema: type[msgspec.Struct], also: Collection[str]
+) -> dict[str, Any]:
     fields = {field.encode_name: field for field in msgspec.structs.fields(schema)}
-    kept = {}
+    kept, foreign = {}, {}
     for key, value in given.items():
-        if key not in fields:
-            facts = sheet.findings.suggest(key, [*fields, *sheet.known])
+        if key not in fields and key in also:
+            foreign[key] = value
+        elif key not in fields:
+            facts = sheet.findings.suggest(key, [*fields, *also, *sheet.known])
             sheet.remark(Kind.UNKNOWN_KEY, key, **facts)
         else:
             kept[key] = _value(sheet, key, value, fields[key].type)
@@ -58,7 +66,7 @@ def _by_schema(sheet: Sheet, given: dict[str, Any], schema: type[msgspec.Struct]
             msgspec.convert(kept, schema)
         except msgspec.ValidationError as error:  # the plug-in's own __post_init__
             sheet.report(Kind.REFUSED, error=error)
-    return kept
+    return kept | foreign
 
 
 def _value(sheet: Sheet, key: str, value: object, wanted: Any) -> object:  # noqa: ANN401 - a type expression

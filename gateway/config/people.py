@@ -12,31 +12,41 @@ from collections.abc import Iterable, Mapping
 
 from gateway.config.problems import Kind
 from gateway.config.sheet import CELL, Findings, Sheet
+from gateway.config.spreadsheet import Form
 from gateway.config.text import Path
 from gateway.model.contact import Cell, Contact
 
-GRID_COLUMNS = ("cell", "name", "parent")
-GRID_HEADINGS = {
-    "id": "cell",
-    "网格": "cell",
-    "网格编号": "cell",
-    "名称": "name",
-    "上级": "parent",
-    "上级网格": "parent",
-}
-CONTACT_COLUMNS = ("id", "name", "phone", "cell", "role", "language")
-CONTACT_HEADINGS = {
-    "编号": "id",
-    "姓名": "name",
-    "电话": "phone",
-    "手机": "phone",
-    "手机号": "phone",
-    "网格": "cell",
-    "网格编号": "cell",
-    "角色": "role",
-    "职务": "role",
-    "语言": "language",
-}
+GRID = Form(
+    table="cell",
+    columns=("cell", "name", "parent"),
+    required=("cell",),
+    headings={
+        "id": "cell",
+        "网格": "cell",
+        "网格编号": "cell",
+        "名称": "name",
+        "网格名称": "name",
+        "上级": "parent",
+        "上级网格": "parent",
+    },
+)
+CONTACTS = Form(
+    table="contact",
+    columns=("id", "name", "phone", "cell", "role", "language"),
+    required=("id", "name", "phone"),
+    headings={
+        "编号": "id",
+        "姓名": "name",
+        "电话": "phone",
+        "手机": "phone",
+        "手机号": "phone",
+        "网格": "cell",
+        "网格编号": "cell",
+        "角色": "role",
+        "职务": "role",
+        "语言": "language",
+    },
+)
 LANGUAGES = {"zh": "zh", "en": "en", "中文": "zh", "英文": "en"}
 
 _ROUNDED = re.compile(r"\d(?:\.\d+)?[eE]\+?\d+")
@@ -67,6 +77,7 @@ class Book:
     def __init__(self) -> None:
         self.contacts: dict[str, Contact] = {}
         self.where: dict[str, Where] = {}
+        self.without_phone: set[str] = set()  # reported already
 
 
 def read_grid(parts: Iterable[Findings]) -> Grid:
@@ -119,6 +130,8 @@ def read_contacts(parts: Iterable[Findings], grid: Grid) -> Book:
             contact = _contact(sheet, grid)
             if contact is None:
                 continue
+            if not contact.phone and "phone" in sheet.table:
+                book.without_phone.add(contact.id)
             content = (contact.id, contact.name, contact.phone, contact.language, *map(str, contact.roles))
             if content in seen:
                 sheet.report(Kind.SAME_ROW, other=_place(seen[content]))

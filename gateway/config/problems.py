@@ -44,7 +44,7 @@ class Kind(Enum):
         "请改用另一名称",
     )
     UNKNOWN_NAME = ('no $what is called "$given"', "$hint", "没有名为“$given”的 $what", "$hint_zh")
-    UNKNOWN_PLUGIN = ("$error", "correct the name or install what it needs", "$error", "请改正名称或安装所需软件包")
+    BAD_PLUGIN = ("$error", "install what it needs", "$error", "请安装所需软件包")
     BAD_PROFILE = ("$error", "correct the profile or its name", "$error", "请改正设备型号档案或其名称")
     NO_UNIT = (
         'profile "$profile": point "$point" has no unit',
@@ -185,9 +185,9 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True):
     def text(self, language: str = "en") -> str:
         """Return one line: file, line, key, reason, fix."""
         place = f"{self.file}:{self.line}" if self.line else self.file
-        key = f" {self.key}" if self.key else ""
-        between = ("：", "；") if language == "zh" else (": ", "; ")
-        return f"{_one_line(place)}:{_one_line(key)}{between[0]}{self.reason(language)}{between[1]}{self.fix(language)}"
+        colon, semicolon = ("：", "；") if language == "zh" else (": ", "; ")
+        key = f"{self.key}{colon}" if self.key else ""
+        return f"{_one_line(f'{place}: {key}')}{self.reason(language)}{semicolon}{self.fix(language)}"
 
     def _fill(self, part: int) -> str:
         return _one_line(Template(self.kind.value[part]).safe_substitute(self.facts))

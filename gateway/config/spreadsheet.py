@@ -12,7 +12,7 @@ import csv
 import io
 import unicodedata
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from gateway.config.problems import Kind
 from gateway.config.sheet import Findings
@@ -23,19 +23,25 @@ _DELIMITERS = "\t;,，"
 _INVISIBLE = dict.fromkeys(map(ord, "\ufeff\u200b\u200e\u200f\u202a\u202c\u202d"))  # pasted along with numbers
 
 
-def read(
-    raw: bytes, *, file: str, table: str, columns: Sequence[str], required: Sequence[str], headings: Mapping[str, str]
-) -> Findings:
-    """Read a CSV file into `{table: [{column: text}, …]}`; a blank field is an absent key.
+class Form(NamedTuple):
+    """What a spreadsheet holds.
 
-    Args:
-        raw: the file's bytes.
-        file: its name for messages.
+    Attributes:
         table: name of the table its rows go to.
-        columns: the columns that mean something, in the order to show to people.
-        required: those that must be there.
+        columns: those that mean something, in the order to show people.
+        required: those it cannot do without.
         headings: other headings → column.
     """
+
+    table: str
+    columns: Sequence[str]
+    required: Sequence[str]
+    headings: Mapping[str, str]
+
+
+def read(raw: bytes, *, file: str, form: Form) -> Findings:
+    """Read a CSV file into `{table: [{column: text}, …]}`; a blank field is an absent key. `file`: for messages."""
+    table, columns, required, headings = form
     lines: dict[Path, int] = {}
     rows: list[dict[str, Any]] = []
     findings = Findings(file, Document({table: rows}, lines))

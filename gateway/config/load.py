@@ -1,0 +1,280 @@
+"""From a file to a `Station`: every problem at once, and the good part kept.
+
+The head of the configuration: `gateway.app` calls `load`, then lets rules and escalation judge what it returns and
+reports their findings by key through `Loaded.report`. Keeps house section 13 (one TOML file a person can read) and
+section 7: what passes alone is kept, so that a gateway with a mistake in its file still hears and calls.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+from gateway import registry
+from gateway.config import people, spreadsheet, text
+from gateway.config.people import Book, Grid
+from gateway.config.policies import note_open_classes, read_choice, read_policy
+from gateway.config.problems import Kind, Place, Problem
+from gateway.config.sections import (
+    Names,
+    Outside,
+    Schema,
+    Tailor,
+    read_channel,
+    read_device,
+    read_limits,
+    read_rule,
+    read_source,
+    read_station,
+    read_store,
+)
+from gateway.config.sheet import Findings, Sheet
+from gateway.model.contact import ChannelKind, ChannelSpec
+from gateway.model.point import Device, Profile
+from gateway.model.station import SourceSpec, Station
+
+_TABLES = ("source", "device", "channel", "policy", "rule")
+_EXAMPLES = {"station": "[station]", "store": "[store]", "people": "[people]", "limits": "[limits]"}
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loaded:
+    """What a configuration says.
+
+    Attributes:
+        station: the good part; None when it has no usable source or reaches nobody.
+        problems: everything that is wrong, notes among it.
+        positions: key (`device[kitchen-gas].poll`, `rule[gas-leak].when`, `contact[li]`) → where it stands.
+        digest: hex SHA-256 over all files and the profiles used.
+        files: every file that was read.
+    """
+
+    station: Station | None
+    problems: tuple[Problem, ...]
+    positions: dict[str, Place]
+    digest: str
+    files: tuple[Path, ...]
+
+    @property
+    def good(self) -> bool:
+        """Whether there is nothing but notes."""
+        return self.station is not None and all(problem.note for problem in self.problems)
+
+    def report(self, key: str, reason: str, fix: str) -> Problem:
+        """Return a problem found by another part, placed at a key or the nearest one above it."""
+        above = key
+        while above and above not in self.positions:
+            above = above[: max(above.rfind("."), above.rfind("["), 0)]
+        place = self.positions.get(above, Place(str(self.files[0]) if self.files else ""))
+        facts = {"reason": reason, "fix": fix}
+        return Problem(file=place.file, line=place.line, key=key, kind=Kind.REPORTED, facts=facts)
+
+
+@dataclass(slots=True)
+class _Files:
+    """The files read so far."""
+
+    paths: list[Path] = field(default_factory=list)
+    hash: hashlib._Hash = field(default_factory=hashlib.sha256)
+
+    def read(self, path: Path) -> bytes:
+        raw = path.read_bytes()
+        self.paths.append(path)
+        self.hash.update(len(raw).to_bytes(8, "big") + raw)
+        return raw
+
+
+def load(
+    path: str | Path,
+    *,
+    profiles: Callable[[str], Profile],
+    tailor: Tailor = lambda profile, _: profile,
+    options: Callable[[str, str], Schema] = registry.options,
+    addressed: Callable[[str], ChannelKind] = registry.addressed,
+) -> Loaded:
+    """Read a station's configuration and all the files it names. Never raises for what stands in them.
+
+    Args:
+        path: the TOML file; relative paths in it start from its folder.
+        profiles: device type by name; raises ConfigError.
+        tailor: puts the `points` table of a device into its profile; raises ConfigError.
+        options: known keys of a plug-in's table, see `gateway.registry.options`.
+        addressed: how a kind of channel is addressed.
+    """
+    outside = Outside(profile=profiles, tailor=tailor, options=options, addressed=addressed)
+    path, files = Path(path), _Files()
+    try:
+        content, broken_at = text.decode(files.read(path))
+    except OSError as error:
+        problem = Problem(file=str(path), line=0, key="", kind=Kind.UNREADABLE, facts=_unreadable("", error))
+        return Loaded(station=None, problems=(problem,), positions={}, digest="", files=())
+    main = Findings(str(path), text.parse(content))
+    for place in main.document.broken:
+        facts = {"error": place.reason}
+        main.problems.append(Problem(file=main.file, line=place.line, key="", kind=Kind.BAD_TOML, facts=facts))
+    if broken_at:
+        main.problems.append(Problem(file=main.file, line=broken_at, key="", kind=Kind.NOT_UTF8))
+    return _Reading(main, path.absolute().parent, outside, files).whole()
+
+
+class _Reading:
+    """One pass over a parsed file, in the order in which its tables need each other."""
+
+    def __init__(self, main: Findings, folder: Path, outside: Outside, files: _Files) -> None:
+        self._main = main
+        self._folder = folder
+        self._files = files
+        self._top = Sheet(main, (), main.document.data)
+        self._parts = [main]
+        declared = {table: set(self._ids(table)) for table in _TABLES}
+        self._names = Names(declared=declared, grid=Grid(), folder=folder, outside=outside)
+
+    def _ids(self, table: str) -> Iterable[str]:
+        rows = self._top.table.get(table)
+        for row in rows if isinstance(rows, list) else ():
+            if isinstance(row, dict) and isinstance(row.get("id"), str):
+                yield row["id"].strip()
+
+    def whole(self) -> Loaded:
+        """Read everything."""
+        names = self._names
+        identity = read_station(self._section("station"), self._folder)
+        store = read_store(self._section("store"), self._folder)
+        limits = read_limits(self._section("limits"))
+        book = self._people()
+        sources = self._each("source", lambda sheet: read_source(sheet, names))
+        usable = {source.id for source in sources}
+        found = self._each("device", lambda sheet: read_device(sheet, names))
+        devices = {device.id: device for device in found if device.source in usable}
+        channels = self._each("channel", lambda sheet: read_channel(sheet, names, devices))
+        policies = self._each("policy", lambda sheet: read_policy(sheet, names, book))
+        rules = self._each("rule", lambda sheet: read_rule(sheet, names))
+        rows = self._top.sheets("default_policy", example='[[default_policy]] class = "fire"')
+        choices = [choice for row in rows if (choice := read_choice(row, names)) is not None]
+        note_open_classes(self._main, choices)
+        self._top.finish()
+        self._twins(found)
+        self._shared_ports(sources, channels)
+        kept = {policy.id for policy in policies}
+        contacts = tuple(people.spoken(contact, identity.language) for contact in book.contacts.values())
+        station = Station(
+            id=identity.id,
+            name=identity.name,
+            timezone=identity.timezone,
+            language=identity.language,
+            socket=identity.socket,
+            store=store,
+            limits=limits,
+            sources=tuple(sources),
+            devices=tuple(devices.values()),
+            channels=tuple(channel for channel in channels if channel.options.get("device", "") in ("", *devices)),
+            rules=tuple(rule if rule.policy in kept else msgspec.structs.replace(rule, policy="") for rule in rules),
+            policies=tuple(policies),
+            choices=tuple(choice for choice in choices if choice.policy in kept),
+            cells=tuple(names.grid.cells.values()),
+            contacts=contacts,
+        )
+        return self._loaded(station)
+
+    def _section(self, key: str) -> Sheet:
+        return self._top.sheet(key, example=_EXAMPLES[key])
+
+    def _each(self, key: str, read: Callable[[Sheet], T | None]) -> list[T]:
+        """Read an array of tables with ids; the first of two with one id is kept."""
+        kept: list[T] = []
+        seen: dict[str, int] = {}
+        for sheet in self._top.sheets(key, example=f"[[{key}]]"):
+            found = read(sheet)
+            given = sheet.table.get("id")
+            line = self._main.document.line(sheet.path)
+            first = seen.setdefault(given, line) if isinstance(given, str) else line
+            if first != line:
+                sheet.report(Kind.DUPLICATE, "id", given=given, other=f"{self._main.file}:{first}")
+            elif found is not None:
+                kept.append(found)
+        return kept
+
+    def _people(self) -> Book:
+        """Read cells and contacts, from the file itself and from the spreadsheets it names."""
+        sheet = self._section("people")
+        grid = self._spreadsheet(sheet, "grid", people.GRID)
+        contacts = self._spreadsheet(sheet, "contacts", people.CONTACTS)
+        sheet.finish()
+        for table in ("cell", "contact"):
+            self._top.sheets(table, example=f"[[{table}]]")
+        self._parts += [*grid, *contacts]
+        self._names.grid = people.read_grid([self._main, *grid])
+        wanted = "grid" in sheet.table
+        if self._main.document.broken or (wanted and not (grid and grid[0].document.data["cell"])):
+            self._names.grid.whole = False
+        return people.read_contacts([self._main, *contacts], self._names.grid)
+
+    def _spreadsheet(self, sheet: Sheet, key: str, form: spreadsheet.Form) -> list[Findings]:
+        name = sheet.text(key, example=f'"{key}.csv"')
+        if not name:
+            return []
+        try:
+            raw = self._files.read(self._folder / name)
+        except OSError as error:
+            sheet.report(Kind.UNREADABLE, key, **_unreadable(str(self._folder / name), error))
+            return []
+        shown = str(Path(self._main.file).parent / name)
+        return [spreadsheet.read(raw, file=shown, form=form)]
+
+    def _twins(self, devices: Iterable[Device]) -> None:
+        """Report devices that are asked for in exactly the same way: one of them stands for nothing."""
+        seen: dict[bytes, str] = {}
+        places = {row.get("id"): index for index, row in reversed(list(enumerate(self._top.table.get("device", ()))))}
+        for device in devices:
+            if device.options:
+                content = msgspec.msgpack.encode((device.source, device.profile.id, device.options), order="sorted")
+                first = seen.setdefault(content, device.id)
+                if first != device.id:
+                    self._main.report(Kind.SAME_DEVICE, ("device", places[device.id]), other=first)
+
+    def _shared_ports(self, sources: Iterable[SourceSpec], channels: Iterable[ChannelSpec]) -> None:
+        """Report a serial port with two owners; channels may share a modem among themselves."""
+        owner: dict[str, str] = {}
+        for table, items in (("source", sources), ("channel", channels)):
+            ids = list(self._ids(table))
+            for item in items:
+                port = item.options.get("port")
+                if isinstance(port, str):
+                    first = owner.setdefault(port, f"{table}[{item.id}]")
+                    if first != f"{table}[{item.id}]" and first.startswith("source"):
+                        path = (table, ids.index(item.id), "port")
+                        self._main.report(Kind.SAME_PORT, path, given=port, other=first)
+
+    def _loaded(self, station: Station) -> Loaded:
+        lacks = _lacks(station, self._names)
+        for what in lacks:
+            self._main.report(Kind.NOTHING_USABLE, (), what=what)
+        problems = [problem for part in self._parts for problem in sorted(part.problems, key=lambda one: one.line)]
+        positions = {key: place for part in reversed(self._parts) for key, place in part.places().items()}
+        for profile in {device.profile.id: device.profile for device in station.devices}.values():
+            self._files.hash.update(msgspec.msgpack.encode(profile, order="deterministic"))
+        return Loaded(
+            station=None if lacks else station,
+            problems=tuple(problems),
+            positions=positions,
+            digest=self._files.hash.hexdigest(),
+            files=tuple(self._files.paths),
+        )
+
+
+def _lacks(station: Station, names: Names) -> list[str]:
+    """Return what is missing so much that nothing would be heard or nobody told."""
+    kinds = {names.addressed[channel.id] for channel in station.channels}
+    person = ChannelKind.PERSON in kinds and any(contact.phone for contact in station.contacts)
+    lacks = [] if station.sources else ["source"]
+    return lacks if person or ChannelKind.PLACE in kinds else [*lacks, "contact with a channel"]
+
+
+def _unreadable(what: str, error: OSError) -> dict[str, str]:
+    return {"what": what or "this file", "error": (error.strerror or type(error).__name__).lower()}
