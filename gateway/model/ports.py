@@ -50,6 +50,9 @@ class LinkReport(Protocol):
     def finding(self, key: str, text: str) -> None:
         """Keep a standing remark for `doctor` (a life-safety device at QoS 0 …)."""
 
+    def alive(self) -> None:
+        """Say that the link stands, though nothing was read yet."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DriverSetup:

@@ -1,0 +1,231 @@
+"""One persistent session of the `mqtt` driver: messages of one read → one batch; PUBACK after its commit.
+
+Beside `mqtt.py`. Keeps house section 4 (acknowledged only once committed, redelivery recognised) and section 3 (no
+poison pill): what carries nothing for us, is too large or unreadable is counted and acknowledged at once.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import msgspec
+
+from drivers._mqtt_redelivery import Handed, Known, digest
+from drivers._mqtt_routes import ALARM, Routes
+from gateway.clock import Clock
+from gateway.model.batch import Event, EventCode, Mark, make_batch
+from gateway.model.ports import Decoded, Dialect, Emit, LinkReport, Memory
+from gateway.transport.mqtt import Message, MqttSession, connect
+from gateway.transport.mqtt_options import MqttOptions
+
+_REFUSED = 0x80  # SUBACK codes from here on (MQTT 5.0 section 3.9.3)
+_ASK_EXPIRY = 60  # s; a question that waited longer would be answered by newer news anyway
+
+
+def subscriptions(memory: Memory, client_id: str) -> list[str]:
+    """Return the filters that a client's session at the broker had when last heard of."""
+    return msgspec.json.decode(memory.get(f"{client_id} subscriptions") or "[]", type=list[str])
+
+
+@dataclass(slots=True)
+class _Turn:
+    """What one read brought. `idle`: packet ids to acknowledge now, since nothing of them is kept."""
+
+    decoded: Decoded = field(default_factory=Decoded)
+    idle: list[int] = field(default_factory=list)
+    marks: list[Mark] = field(default_factory=list)
+    frames: list[bytes] = field(default_factory=list)
+    frame: list[int] = field(default_factory=list)
+
+
+class Lane:
+    """What one session does. `asks` are messages that make devices tell their present state."""
+
+    def __init__(
+        self,
+        number: int,
+        options: MqttOptions,
+        routes: Routes,
+        *,
+        source: str,
+        source_events: int,
+        asks: Sequence[tuple[str, bytes]],
+        payload_limit: int,
+        marks: Sequence[Mark],
+        clock: Clock,
+        memory: Memory,
+        report: LinkReport,
+    ) -> None:
+        self.number = number
+        self.name = options.client_id
+        self._options = options
+        self._routes = routes
+        self._source = source
+        self._source_events = source_events
+        self._asks = asks
+        self._payload_limit = payload_limit
+        self._clock = clock
+        self._memory = memory
+        self._report = report
+        self._handed = Handed(mark for mark in marks if mark.session == self.name)
+        self._again: set[int] = set()  # packet ids sent again on the live link, handed over on an earlier one
+        self._remarked: set[str] = set()
+        self._session: MqttSession | None = None
+        self._emit: Emit | None = None
+
+    async def run(self, emit: Emit) -> None:
+        """Keep one connection until it ends: raises `LinkDown` with the reason, or is cancelled."""
+        self._emit = emit
+        self._again.clear()
+        self._session = None
+        session = await connect(self._options, self._clock, self._receive)
+        try:
+            await self._prepare(session)
+            await session.run()
+        finally:
+            session.close(will=self._options.will is not None)
+
+    # after the connection
+    async def _prepare(self, session: MqttSession) -> None:
+        """Bring the broker's subscriptions in line with the configuration, say that we are here, ask for states."""
+        wanted = self._routes.filters(self.number)
+        kept = set(subscriptions(self._memory, self.name))
+        self._keep(kept | set(wanted))
+        stale = sorted(kept - set(wanted)) if session.session_present else []
+        if not session.session_present:
+            self._report.count("new_session")
+        codes = await session.subscribe([(pattern, 1) for pattern in wanted]) if wanted else []
+        self._judge(dict(zip(wanted, codes, strict=True)))
+        if stale:
+            await session.unsubscribe(stale)
+        self._keep(set(wanted))
+        if self._options.will is not None:
+            await session.publish(self._options.will.topic, b"online", retain=True)
+        for topic, payload in self._asks:
+            await session.publish(topic, payload, expiry=_ASK_EXPIRY)
+
+    def _keep(self, patterns: set[str]) -> None:
+        self._memory.put(f"{self.name} subscriptions", msgspec.json.encode(sorted(patterns)).decode())
+
+    def _judge(self, granted: dict[str, int]) -> None:
+        """Turn refused subscriptions into a fault alarm of the source: those devices cannot be heard."""
+        key = f"{self.name} refused"
+        before: set[str] = set(msgspec.json.decode(self._memory.get(key) or "[]", type=list[str]))
+        refused = {pattern for pattern, code in granted.items() if code >= _REFUSED}
+        events = [
+            Event(self._source_events, pattern, EventCode.FAULT, f"broker refuses subscription ({granted[pattern]:#x})")
+            for pattern in sorted(refused)
+        ]
+        events += [
+            Event(self._source_events, pattern, EventCode.RESTORE, "subscription granted or no longer needed")
+            for pattern in sorted(before - refused)
+        ]
+        for pattern, code in granted.items():
+            if code == 0:
+                self._report.finding(f"qos {pattern}", f"the broker grants QoS 0 only for {pattern}")
+        if events and self._emit is not None:
+            self._memory.put(key, msgspec.json.encode(sorted(refused)).decode())
+            self._emit(make_batch(self._source, self._clock.mono(), events=events))
+
+    # messages
+    def _receive(self, session: MqttSession, messages: list[Message]) -> None:
+        """Make one batch of what one read brought. Called in the loop's thread, waits for nothing."""
+        self._session = session
+        turn = _Turn()
+        for message in messages:
+            self._take(message, turn)
+        for problem in turn.decoded.problems:
+            self._report.count(problem)
+        if turn.idle:
+            session.ack(turn.idle)
+        if turn.frames and self._emit is not None:
+            batch = make_batch(
+                self._source,
+                self._clock.mono(),
+                turn.decoded.rows,
+                frames=turn.frames,
+                frame=turn.frame,
+                events=turn.decoded.events,
+                heard=turn.decoded.heard,
+                marks=turn.marks,
+                ack=functools.partial(self._committed, session, turn.marks),
+                waiting=2 * session.unacknowledged >= self._options.receive_maximum,
+            )
+            self._emit(batch)
+
+    def _take(self, message: Message, turn: _Turn) -> None:
+        topic, payload, retained, duplicate, packet_id = message
+        if not self._ours(topic):
+            turn.idle.append(packet_id)
+            return
+        if payload is None or len(payload) > self._payload_limit:
+            self._report.count("too_large")
+            turn.idle.append(packet_id)
+            return
+        value = b""
+        if packet_id:
+            value = digest(topic, payload)
+            if duplicate and self._came_before(packet_id, value, turn.idle):
+                return
+        elif not retained:
+            self._remark(topic)
+        if not self._decode(topic, payload, retained=retained, into=turn.decoded):
+            turn.idle.append(packet_id)
+            return
+        turn.frame += [len(turn.frames)] * (len(turn.decoded.rows) - len(turn.frame))
+        turn.frames.append(payload)
+        if packet_id:
+            turn.marks.append(Mark(self.name, packet_id, value))
+            self._handed.over(packet_id, value)
+
+    def _ours(self, topic: str) -> bool:
+        route = self._routes.of(topic)
+        if not route.dialects:
+            self._report.count("unknown_topic")
+            return False
+        return self.number in route.lanes  # else the other session has it
+
+    def _came_before(self, packet_id: int, value: bytes, idle: list[int]) -> bool:
+        known = self._handed.known(packet_id, value)
+        if known is Known.NEW:
+            return False
+        self._report.count("redelivered")
+        if known is Known.COMMITTED:
+            idle.append(packet_id)
+        else:
+            self._again.add(packet_id)
+        return True
+
+    def _decode(self, topic: str, payload: bytes, *, retained: bool, into: Decoded) -> bool:
+        """Let the topic's dialects read; False when nothing came of it."""
+        rows, events, heard = len(into.rows), len(into.events), len(into.heard)
+        for dialect in self._routes.of(topic).dialects:
+            self._ask_dialect(dialect, topic, payload, retained=retained, into=into)
+        return len(into.rows) > rows or len(into.events) > events or len(into.heard) > heard
+
+    def _ask_dialect(self, dialect: Dialect, topic: str, payload: bytes, *, retained: bool, into: Decoded) -> None:
+        try:
+            dialect.decode(topic, payload, retained=retained, into=into)
+        except Exception as error:  # noqa: BLE001 - a bug in a dialect must not make one message come back for ever
+            self._report.count("dialect_failed")
+            self._report.finding(f"dialect {topic}", f"{type(dialect).__module__} failed on {topic}: {error!r}")
+
+    def _remark(self, topic: str) -> None:
+        if self.number == ALARM and topic not in self._remarked:
+            self._remarked.add(topic)
+            self._report.finding(
+                f"qos0 {topic}",
+                f"{topic} is a life-safety topic sent at QoS 0: lost if the broker or a link fails at that moment."
+                " In Zigbee2MQTT's configuration.yaml put `qos: 1` and `retain: true` under this device.",
+            )
+
+    def _committed(self, session: MqttSession, marks: Sequence[Mark]) -> None:
+        """Acknowledge after the commit: on the link that brought it, and on a later one that brought it again."""
+        session.ack([mark.packet for mark in marks])
+        safe = self._handed.committed(marks)
+        if self._again and self._session is not None and self._session is not session:
+            again = self._again.intersection(safe)
+            self._again -= again
+            self._session.ack(again)

@@ -1,0 +1,150 @@
+"""The `mqtt` driver: everything devices publish at one broker → batches.
+
+Two persistent MQTT 5 sessions per broker, so that queued telemetry never stands before a smoke detector: topics of
+life-safety devices in the one, the rest in the other (house section 2: two lanes). Dialects read payloads. Keys of the
+`[[source]]` table: see `Options`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+
+from drivers._mqtt_lane import Lane, subscriptions
+from drivers._mqtt_routes import ALARM, LANES, TELEMETRY, Routes
+from gateway import registry
+from gateway.errors import ConfigError, DeliveryError, DriverFatal, LinkDown
+from gateway.model.ports import Dialect, DialectSetup, DriverSetup, Emit
+from gateway.protocols.mqtt_topics import is_filter
+from gateway.transport.mqtt_options import DEFAULT_KEEPALIVE, WEEK, Announcement, MqttOptions, Tls, read_password
+
+_LANE_NAMES = {ALARM: "alarm", TELEMETRY: "telemetry"}
+
+
+class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Keys of a `[[source]]` with `driver = "mqtt"`. Times in seconds, sizes in bytes.
+
+    `tls` is meant by any of the three files; alone it trusts the system's certificates. `client_id` must be unique at
+    the broker and never change: the broker keeps the queue under it. `status_topic` gets a retained `online` or, as
+    last will, `offline`.
+    """
+
+    host: str
+    port: Annotated[int, msgspec.Meta(ge=1, le=65535)] | None = None
+    username: str | None = None
+    password_file: str | None = None
+    tls: bool = False
+    cafile: str | None = None
+    certfile: str | None = None
+    keyfile: str | None = None
+    client_id: str = ""
+    keepalive: Annotated[int, msgspec.Meta(ge=2, le=600)] = DEFAULT_KEEPALIVE
+    session_expiry: Annotated[int, msgspec.Meta(ge=60)] = WEEK
+    payload_limit: Annotated[int, msgspec.Meta(ge=256, le=1 << 20)] = 64 << 10
+    status_topic: str = ""
+
+
+OPTIONS = Options
+
+
+def create(setup: DriverSetup) -> MqttDriver:
+    """Build the driver. Raises `ConfigError`: unknown or wrong keys, a password file others may read, no dialect."""
+    try:
+        options = msgspec.convert(setup.source.options, Options)
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"source {setup.source.id}: {error}") from error
+    dialects = _dialects(setup)
+    placed = [
+        (device, ALARM if device.id in setup.life_safety else TELEMETRY, dialects[device.profile.driver])
+        for device in setup.devices
+    ]
+    connection = _connection(setup, options)
+    names = {lane: f"{connection.client_id}-{name}" for lane, name in _LANE_NAMES.items()}
+    routes = Routes(placed, {lane: subscriptions(setup.memory, name) for lane, name in names.items()})
+    wrong = [pattern for lane in LANES for pattern in routes.filters(lane) if not is_filter(pattern)]
+    if wrong:
+        raise ConfigError(
+            f"source {setup.source.id}: no topic filter: {', '.join(wrong)}; fix: `+` and `#` stand alone"
+        )
+    lanes = []
+    for number in LANES:
+        asks = [ask for device, lane, dialect in placed if lane == number for ask in dialect.ask(device)]
+        own = replace(connection, client_id=names[number])
+        lanes.append(
+            Lane(
+                number,
+                own if number == ALARM else replace(own, will=None),
+                routes,
+                source=setup.source.id,
+                source_events=_source_events(setup),
+                asks=list(dict.fromkeys(asks)),
+                payload_limit=options.payload_limit,
+                marks=setup.marks,
+                clock=setup.clock,
+                memory=setup.memory,
+                report=setup.report,
+            )
+        )
+    return MqttDriver(lanes)
+
+
+class MqttDriver:
+    """A broker as source of batches (port `Driver`)."""
+
+    def __init__(self, lanes: list[Lane]) -> None:
+        self._lanes = lanes
+
+    async def run(self, emit: Emit) -> None:
+        """Keep both sessions until one of them ends: raises `LinkDown` or `DriverFatal`; close both when cancelled."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                for lane in self._lanes:
+                    group.create_task(lane.run(emit), name=lane.name)
+        except* LinkDown as down:
+            raise down.exceptions[0] from None
+        except* ConfigError as wrong:  # TLS files are read at every connection
+            raise DriverFatal(str(wrong.exceptions[0])) from None
+
+    async def write(self, device: str, point: str, value: float) -> None:
+        """Refuse: no dialect has outputs yet."""
+        raise DeliveryError(f"{device}.{point} cannot be set to {value:g}: no outputs over MQTT", retryable=False)
+
+
+def _source_events(setup: DriverSetup) -> int:
+    return setup.point_ids[f"@{setup.source.id}.events"]
+
+
+def _dialects(setup: DriverSetup) -> dict[str, Dialect]:
+    """Return one dialect object per name, knowing all its devices of both lanes."""
+    return {
+        name: registry.dialect(name).create(
+            DialectSetup(
+                devices=[device for device in setup.devices if device.profile.driver == name],
+                point_ids=setup.point_ids,
+                source_events=_source_events(setup),
+            )
+        )
+        for name in sorted({device.profile.driver for device in setup.devices})
+    }
+
+
+def _connection(setup: DriverSetup, options: Options) -> MqttOptions:
+    files = [None if name is None else Path(name) for name in (options.cafile, options.certfile, options.keyfile)]
+    secure = options.tls or any(files)
+    status = options.status_topic or f"firegrid/{setup.station}/status"
+    return MqttOptions(
+        host=options.host,
+        port=options.port or (8883 if secure else 1883),
+        client_id=options.client_id or f"firegrid-{setup.station}-{setup.source.id}",
+        username=options.username,
+        password=None if options.password_file is None else read_password(Path(options.password_file)),
+        tls=Tls(*files) if secure else None,
+        keepalive=options.keepalive,
+        session_expiry=options.session_expiry,
+        receive_maximum=setup.limits.receive_maximum,
+        will=Announcement(status, b"offline"),
+    )
