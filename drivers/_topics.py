@@ -15,6 +15,7 @@ class Pattern:
 
     Attributes:
         filter: the MQTT filter to subscribe.
+        names: the named levels.
         exact: whether it has no wildcard: then it is its own only topic.
 
     Raises:
@@ -23,11 +24,11 @@ class Pattern:
 
     def __init__(self, text: str) -> None:
         levels = text.split("/")
-        names = [found[1] for level in levels if (found := _NAMED.fullmatch(level))]
+        self.names = [found[1] for level in levels if (found := _NAMED.fullmatch(level))]
         self.filter = "/".join("+" if _NAMED.fullmatch(level) else level for level in levels)
         self.exact = not ({"+", "#"} & set(self.filter.split("/")))
         stray = any(set("+#{}\0") & set(level) for level in levels if level not in "+#" and not _NAMED.fullmatch(level))
-        if not text or stray or "#" in levels[:-1] or len(set(names)) < len(names):
+        if not text or stray or "#" in levels[:-1] or len(set(self.names)) < len(self.names):
             raise ValueError(f"topic {text!r}: wildcards are whole levels: +, {{name}} (each once), # at the end")
         body = "/".join(_level(level) for level in levels if level != "#")
         tail = "" if levels[-1] != "#" else "(?:/.*)?" if len(levels) > 1 else ".*"

@@ -10,6 +10,7 @@ A point becomes a reader once, at load; the reader is called per reading.
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable, Mapping
 
 from gateway.model.point import Kind, PointSpec
@@ -26,6 +27,7 @@ _IMPLAUSIBLE = quality(Level.BAD, Doubt.IMPLAUSIBLE)
 _UNKNOWN = quality(Level.BAD, Doubt.UNKNOWN_LABEL)
 _RETAINED = quality(Level.UNCERTAIN, Doubt.RETAINED)
 _BAD = quality(Level.BAD)
+_LARGEST = sys.float_info.max
 
 # How senders write yes and no where a profile has no label of that name: 1 is the side that something is the matter.
 _WORDS = {
@@ -45,11 +47,14 @@ def number_reader(spec: PointSpec, *, scale: float = 1.0, offset: float = 0.0) -
     faults = frozenset(spec.fault_values)
     valid_low, valid_high = spec.valid_range or (-math.inf, math.inf)
     low, high = spec.over_range or (-math.inf, math.inf)
-    good_low, good_high = max(low, valid_low), min(high, valid_high)
+    good_low, good_high = max(low, valid_low, -_LARGEST), min(high, valid_high, _LARGEST)
 
     def read(raw: float) -> Reading:
-        value = raw * scale + offset
-        if good_low <= value <= good_high and raw not in faults and math.isfinite(value):
+        try:
+            value = raw * scale + offset
+        except OverflowError:  # JSON integers have any length
+            return NOT_A_NUMBER
+        if good_low <= value <= good_high and raw not in faults:  # NaN and infinities fail here
             return value, GOOD
         if raw in faults:
             return value, _FAULT
@@ -77,11 +82,11 @@ def object_reader(
         return _worded(spec, read, raw_words)
 
     def read_object(raw: object) -> Reading:
+        if type(raw) is float or type(raw) is int:  # a boolean is neither
+            return read(raw)
         if isinstance(raw, str):
             word = raw_words.get(raw.strip().casefold()) if raw_words else None
             return read(number_of(raw) if word is None else word)
-        if isinstance(raw, int | float) and not isinstance(raw, bool):
-            return _guarded(read, raw)
         return NOT_A_NUMBER
 
     return read_object
@@ -105,21 +110,16 @@ def as_retained(packed: int) -> int:
     return packed if packed >= _BAD else _RETAINED
 
 
-def _guarded(read: Callable[[float], Reading], raw: float) -> Reading:
-    """JSON integers have any length; one that no float holds is no number."""
-    try:
-        return read(float(raw))
-    except OverflowError:
-        return NOT_A_NUMBER
-
-
 def _state_reader(spec: PointSpec) -> Callable[[float], Reading]:
     known = frozenset(spec.labels.values())
     faults = frozenset(spec.fault_values)
     flip: dict[float, float] = {0.0: 1.0, 1.0: 0.0} if spec.invert else {}
 
     def read(raw: float) -> Reading:
-        value = flip.get(raw, float(raw))
+        try:
+            value = flip.get(raw, float(raw))
+        except OverflowError:
+            return NOT_A_NUMBER
         if value in known and raw not in faults:
             return value, GOOD
         if not math.isfinite(value):
@@ -144,7 +144,7 @@ def _worded(
         if raw is False:
             return no
         if isinstance(raw, int | float):
-            return _guarded(read, raw)
+            return read(raw)
         if isinstance(raw, str):
             word = raw.strip().casefold()
             found = known.get(word)
