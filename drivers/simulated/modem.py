@@ -254,8 +254,11 @@ class SimulatedModem:
         self._answer(f"+CPMS: {each},{each},{each}")
 
     def _indicate(self, argument: str) -> None:
-        self._indication = argument
-        self._answer()
+        if argument in self.faults.indications:
+            self._indication = argument
+            self._answer()
+        else:
+            self._answer(final="+CMS ERROR: 302")
 
     def _read(self, argument: str) -> None:
         places = self.network.stored[self._memory]

@@ -30,6 +30,7 @@ class Faults:
     registration: int = 1
     registration_lte: int = 1
     signal: int = 23
+    indications: tuple[str, ...] = ("2,1,0,1,0", "2,1,0,2,0", "2,1,0,0,0")  # AT+CNMI settings that are taken
     service_centre: str = "+8613800100500"
     refuse: deque[int] = field(default_factory=deque)  # +CMS errors of the next sends
     no_prompt: int = 0  # so many sends get no prompt

@@ -1,0 +1,176 @@
+"""SMS through a modem of our own: notices out, replies and delivery receipts in.
+
+A channel plug-in (`gateway.model.ports`) over the one AT session of its port. Keeps house rule 4: a reply is deleted
+from the modem only when it is committed (`accepted`); and the order of classes: the more urgent notice goes first, also
+between the parts of a long one. A receipt of the network is a bonus: not every operator sends them, and none says that
+a person has read the text.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from zlib import crc32
+
+import msgspec
+
+from gateway.clock import HOUR, Clock
+from gateway.errors import ConfigError
+from gateway.model.moment import Input
+from gateway.model.notification import ChannelState, DeliveryState, Notification, NotifyReason, Receipt, Reply
+from gateway.model.ports import Channel, ChannelSetup, LinkReport, Memory
+from gateway.protocols.smsparts import Received
+from gateway.protocols.smspdu import Outcome, StatusReport
+from gateway.transport.modem import ModemSession, ModemSettings
+from gateway.transport.modem_start import ModemStatus
+
+REPORT_WINDOW = 48 * HOUR  # references of the network wrap at 256
+REMEMBERED = 512
+_EARLY = 32  # receipts that overtake the end of their message
+_TAIL = 8  # digits by which numbers with and without country code are compared
+_ASKING = (NotifyReason.RAISED, NotifyReason.ESCALATED, NotifyReason.REPEATED)
+
+
+class OPTIONS(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Keys of a `[[channel]]` of this kind, beside id and kind."""
+
+    port: str
+    baudrate: int = 115200
+    pin: str = ""
+    service_centre: str = ""  # only where the SIM names none
+    report: bool = True  # ask the network for delivery receipts
+
+
+def create(setup: ChannelSetup) -> Channel:
+    """Make the channel. Raises ConfigError: unknown or wrong keys."""
+    try:
+        options = msgspec.convert(setup.spec.options, OPTIONS)
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"channel {setup.spec.id}: {error}") from error
+    return SmsModem(setup.spec.id, options, setup.clock, setup.memory, setup.report)
+
+
+@dataclass(slots=True)
+class _Sent:
+    """A notice on its way; `parts` are the network references that were not reported yet."""
+
+    notice: int
+    number: str
+    at: int
+    parts: set[int]
+
+
+class SmsModem:
+    """The channel, and the listener of its modem session."""
+
+    def __init__(self, name: str, options: OPTIONS, clock: Clock, memory: Memory, report: LinkReport) -> None:
+        self._name = name
+        self._options = options
+        self._clock = clock
+        self._memory = memory
+        self._report = report
+        self._tell: Callable[[Input], None] | None = None
+        self._state: tuple[bool, str] | None = None
+        self._sent: deque[_Sent] = deque(maxlen=REMEMBERED)
+        self._early: deque[tuple[StatusReport, int]] = deque(maxlen=_EARLY)
+        settings = ModemSettings(
+            port=options.port, baudrate=options.baudrate, pin=options.pin, service_centre=options.service_centre
+        )
+        self._session = ModemSession(settings, clock, self)
+        if options.pin and memory.get(self._pin_key()) == _fingerprint(options.pin):
+            self._session.refuse_pin()
+
+    async def run(self, tell: Callable[[Input], None]) -> None:
+        """Keep the modem up until cancelled; LinkDown when the port or the modem is gone."""
+        self._tell = tell
+        await self._session.run()
+
+    async def send(self, notice: Notification) -> Receipt:
+        """Hand a notice to the network; DeliveryError when it was not taken."""
+        number = dialled(notice.address)
+        references = await self._session.send(
+            number,
+            notice.text,
+            priority=2 * notice.alarm_class + (notice.reason not in _ASKING),  # who must act before who is informed
+            reference=notice.id,
+            report=self._options.report,
+        )
+        now = self._clock.mono()
+        entry = _Sent(notice.id, number, now, set(references))
+        self._sent.append(entry)
+        for early in list(self._early):
+            if early[1] >= now - REPORT_WINDOW and _matches(entry, early[0], now):
+                self._early.remove(early)
+                self._settle(entry, early[0], now)
+        return Receipt(notice=notice.id, state=DeliveryState.SENT, at=now, reference=tuple(references))
+
+    def accepted(self, token: str) -> None:
+        """A reply is committed: the modem may forget it."""
+        self._session.accepted(token)
+
+    def replied(self, message: Received, token: str) -> None:
+        """Hand a reply to the intake."""
+        reply = Reply(channel=self._name, number=message.number, text=message.text, at=self._clock.mono(), token=token)
+        self._put(reply)
+
+    def reported(self, report: StatusReport) -> None:
+        """Find the notice of a receipt of the network, the newest first."""
+        now = self._clock.mono()
+        for entry in reversed(self._sent):
+            if _matches(entry, report, now):
+                self._settle(entry, report, now)
+                return
+        self._early.append((report, now))
+        self.counted("report_unmatched")
+
+    def changed(self, status: ModemStatus) -> None:
+        """Say whether the channel works; remember a refused PIN over restarts: the third one locks the SIM."""
+        if status.pin_refused and self._options.pin:
+            self._memory.put(self._pin_key(), _fingerprint(self._options.pin))
+        state = (status.up, status.reason)
+        if state != self._state:
+            self._state = state
+            self._put(ChannelState(channel=self._name, up=status.up, at=self._clock.mono(), reason=status.reason))
+
+    def counted(self, what: str) -> None:
+        """Count for `doctor`."""
+        self._report.count(what)
+
+    def _settle(self, entry: _Sent, report: StatusReport, now: int) -> None:
+        """A notice is delivered when all its parts are, failed when one is."""
+        if report.outcome is Outcome.WAITING:
+            return
+        entry.parts.discard(report.reference)
+        if report.outcome is Outcome.FAILED:
+            entry.parts.clear()
+            failure = f"network gave up: status {report.status:#04x}"
+            self._put(Receipt(notice=entry.notice, state=DeliveryState.FAILED_FOR_GOOD, at=now, failure=failure))
+        elif not entry.parts:
+            self._put(Receipt(notice=entry.notice, state=DeliveryState.DELIVERED, at=now))
+
+    def _put(self, item: Input) -> None:
+        if self._tell is not None:
+            self._tell(item)
+
+    def _pin_key(self) -> str:
+        return f"{self._name}.pin_refused"
+
+
+def dialled(address: str) -> str:
+    """Return a number as people write it without its spaces and signs; full-width digits become plain ones."""
+    plain = unicodedata.normalize("NFKC", address)
+    return "".join(char for char in plain if char.isascii() and (char.isdecimal() or char in "+*#"))
+
+
+def _matches(entry: _Sent, report: StatusReport, now: int) -> bool:
+    return (
+        report.reference in entry.parts
+        and now - entry.at <= REPORT_WINDOW
+        and entry.number[-_TAIL:] == report.number[-_TAIL:]
+    )
+
+
+def _fingerprint(pin: str) -> str:
+    return f"{crc32(pin.encode()):08x}"
