@@ -1,0 +1,119 @@
+"""Wording: the text of every notice, Chinese and English, made so that the first part says class, place and code.
+
+A part of a concatenated UCS2 message holds 67 characters (3GPP TS 23.040, 9.2.3.24.1): marks, class word, code and
+place come first and are cut to fit. Pure: the wall time of a moment is a function passed in, "" while the clock is
+not trusted (house section 10: 时间未校准).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from gateway.escalation.rows import WallText
+from gateway.escalation.targets import Grid
+from gateway.model.alarm import Alarm
+from gateway.model.notification import NotifyReason
+from gateway.model.point import AlarmClass
+from gateway.model.station import Station
+from gateway.model.verdict import Cause
+
+FIRST_PART: Final = 67
+_PLACE: Final = 40  # characters of place in the head; 27 are left for marks, class word and code
+_LISTED: Final = 8  # alarms in an answer that lists the open codes
+
+CLASS_WORDS: Final = {
+    "zh": dict(zip(AlarmClass, ("火警", "燃气", "水位", "监管", "故障", "维护"), strict=True)),
+    "en": {kind: kind.name for kind in AlarmClass},
+}
+_MARKS: Final = {
+    "zh": {"repeat": "【重发】", "unrecorded": "【未存档】"},
+    "en": {"repeat": "[again] ", "unrecorded": "[not recorded] "},
+}
+_UNITS: Final = {"Cel": "℃", "m3": "m³"}
+
+
+def marked(text: str, mark: str, language: str) -> str:
+    """Put a mark before a text, once: `repeat` (重发) or `unrecorded` (未存档)."""
+    sign = _MARKS["zh" if language == "zh" else "en"][mark]
+    return text if sign in text else sign + text
+
+
+class Wording:
+    """Texts of one configuration."""
+
+    def __init__(self, station: Station, grid: Grid, wall: WallText) -> None:
+        self._station = station.name
+        self._devices = {device.id: device.name or device.id for device in station.devices}
+        self._grid = grid
+        self._wall = wall
+
+    def place(self, alarm: Alarm) -> str:
+        """Return path of cells, device and key; too long a path loses its upper end."""
+        names = [self._grid.name(cell) for cell in reversed(self._grid.ancestors(alarm.cell))] if alarm.cell else []
+        path = "·".join(names)
+        rest = " ".join(filter(None, (self._devices.get(alarm.device, alarm.device), alarm.key)))
+        whole = f"{path} {rest}".strip()
+        return whole if len(whole) <= _PLACE else "…" + whole[-(_PLACE - 1) :]
+
+    def text(self, alarm: Alarm, reason: NotifyReason, language: str, *, who: str = "", note: str = "") -> str:
+        """Return what a notice says. `who` took it over, `note` are that person's words."""
+        chinese = language == "zh"
+        word = CLASS_WORDS["zh" if chinese else "en"][alarm.alarm_class]
+        head = f"【{word}】码{alarm.code} " if chinese else f"[{word}] code {alarm.code} "
+        head += self.place(alarm)
+        if reason in _FOLLOW:
+            zh, en = _FOLLOW[reason]
+            end = (zh if chinese else en).format(who=who or ("值班人员" if chinese else "the station"))
+            said = f"（{note}）" if chinese else f" ({note})"
+            return head + ("：" if chinese else ": ") + end + (said if note else "")
+        return head + (self._asking_zh(alarm, reason) if chinese else self._asking_en(alarm, reason))
+
+    def codes(self, alarms: Sequence[Alarm], language: str) -> str:
+        """Return the answer to a reply that named no or a wrong code."""
+        chinese = language == "zh"
+        words = CLASS_WORDS["zh" if chinese else "en"]
+        listed = [f"{a.code} {words[a.alarm_class]} {self.place(a)[-12:]}" for a in alarms[:_LISTED]]
+        more = len(alarms) - len(listed)
+        if chinese:
+            return "未确认任何报警。请回复编号：" + "；".join(listed) + (f"；另有{more}条" if more else "")
+        return "Nothing acknowledged. Reply with a code: " + "; ".join(listed) + (f"; {more} more" if more else "")
+
+    def _asking_zh(self, alarm: Alarm, reason: NotifyReason) -> str:
+        parts = [alarm.text, _value(alarm), self._wall(alarm.raised) or "时间未校准"]
+        if alarm.from_before_start:
+            parts.append("启动前状态")
+        if alarm.cause is Cause.CONFIGURATION:
+            parts.append("已从配置中移除")
+        elif not alarm.condition:
+            parts.append(f"已恢复正常{self._wall(alarm.returned_at)}")
+        if reason in (NotifyReason.ESCALATED, NotifyReason.REPEATED):
+            parts.append("尚无人确认")
+        return "，" + "，".join(filter(None, parts)) + f"。{self._station}。回复{alarm.code}确认"
+
+    def _asking_en(self, alarm: Alarm, reason: NotifyReason) -> str:
+        parts = [alarm.text, _value(alarm), self._wall(alarm.raised) or "clock not set"]
+        if alarm.from_before_start:
+            parts.append("state from before start")
+        if alarm.cause is Cause.CONFIGURATION:
+            parts.append("removed from the configuration")
+        elif not alarm.condition:
+            parts.append(f"returned to normal {self._wall(alarm.returned_at)}".strip())
+        if reason in (NotifyReason.ESCALATED, NotifyReason.REPEATED):
+            parts.append("nobody has answered")
+        return ", " + ", ".join(filter(None, parts)) + f". {self._station}. Reply {alarm.code} to acknowledge"
+
+
+_FOLLOW: Final = {
+    NotifyReason.TAKEN_OVER: ("{who} 已接管", "taken over by {who}"),
+    NotifyReason.ALL_CLEAR: ("已恢复正常，无需处置", "all clear"),
+    NotifyReason.FALSE_ALARM: ("误报，{who} 已核实", "false alarm, checked by {who}"),
+    NotifyReason.CONFIRMED: ("已确认，由您接管", "acknowledged, it is yours"),
+    NotifyReason.SOUND: ("声光报警", "sound"),
+    NotifyReason.SILENCE: ("消音", "silence"),
+}
+
+
+def _value(alarm: Alarm) -> str:
+    """Return the value with its unit; states have no unit and say their text instead."""
+    return f"{alarm.value:g}{_UNITS.get(alarm.unit, alarm.unit)}" if alarm.unit else ""
