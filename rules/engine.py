@@ -1,0 +1,212 @@
+"""The rule engine: all kinds and the panel reducer behind one door; moments and events in, changes out.
+
+Between validation and the alarm book, inside the step. Pure; every change of state goes through the delta it is
+given. Keeps house section 3: the order of changes follows the order of readings, then of rules; a kind that raises
+costs its own slots for that moment and a fault, never the others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from gateway.model.alarm import AlarmFacts
+from gateway.model.batch import Event
+from gateway.model.delta import Delta
+from gateway.model.moment import Moment
+from gateway.model.verdict import Change, Delay
+from rules.compiled import SECOND, Heard, Kind, KindFault, Level, PlaceId, Restarted, Tables, name_of
+from rules.panel import Panel
+
+VERSION = 1
+_FAULT_STAYS = 60 * SECOND  # a kind's fault ends when it has judged that long without another
+
+
+@dataclass(frozen=True, slots=True)
+class Adoption:
+    """What a change of configuration did: conditions that flipped, places that were active and are gone."""
+
+    changes: list[Change]
+    removed: list[PlaceId]
+
+
+@dataclass(slots=True)
+class Engine:
+    """All rules of one configuration.
+
+    Attributes:
+        kinds: by name; the order does not matter.
+        tables: durable rows; `faults` holds the kinds that raised lately.
+        life_points: points watched by a rule of class fire, gas or flood: lane 1.
+        switched_off: (point name, rule, reason) of default alarms a rule switched off; `check` lists them.
+        settle: ns, how long faults wait after a start.
+    """
+
+    kinds: Mapping[str, Kind]
+    panel: Panel
+    tables: Tables
+    describe: Callable[[str, int, str], AlarmFacts]
+    points: frozenset[int]
+    life_points: frozenset[int] = frozenset()
+    switched_off: tuple[tuple[str, str, str], ...] = ()
+    settle: int = 60 * SECOND
+
+    def judge(self, moment: Moment, delta: Delta) -> list[Change]:
+        """Apply the readings and signs of life of one moment; timers due before `moment.at` have fired already."""
+        changes: list[Change] = []
+        for name, kind in self.kinds.items():
+            try:
+                changes += kind.judge(moment, delta)
+            except Exception as error:  # noqa: BLE001 - whatever it is, it costs this kind alone (house section 3)
+                self._fault(name, error, moment.at, delta)
+        self._forgive(moment.at, delta)
+        return sorted(changes, key=_by_position)
+
+    def events(self, events: Sequence[Event], at: int, delta: Delta) -> list[Change]:
+        """Apply what devices said; each is also a sign of life. `position` is the index of the event."""
+        heard = tuple(dict.fromkeys(event.point for event in events))
+        changes = self.judge(_signs_of_life(at, heard), delta)
+        return changes + self.panel.judge(events, at, delta)
+
+    def fire(self, until: int, delta: Delta) -> list[Change]:
+        """Fire every timer due at or before `until` (ns), stamped with its own due time, in order of due times."""
+        changes: list[Change] = []
+        for name, kind in self.kinds.items():
+            try:
+                changes += kind.fire(until, delta)
+            except Exception as error:  # noqa: BLE001 - as above
+                self._fault(name, error, until, delta)
+        return sorted(changes, key=_by_time)
+
+    def due(self) -> int:
+        """Return a lower bound of the earliest due moment, NEVER if none."""
+        return min(kind.due() for kind in self.kinds.values())
+
+    def facts(self, rule: str, point: int, key: str) -> AlarmFacts:
+        """Return what the configuration says of a place; something true also of places no configuration knows."""
+        return self.describe(rule, point, key)
+
+    def active(self) -> frozenset[PlaceId]:
+        """Return every place whose condition holds."""
+        levels = [(row.rule, row.point, row.key) for row in self.tables.levels]
+        return frozenset(levels).union(*(kind.active() for kind in self.kinds.values()))
+
+    def snapshot(self) -> dict[str, Any]:
+        """Return the whole state as columns and rows that msgspec encodes."""
+        return {
+            "version": VERSION,
+            "kinds": {name: kind.snapshot() for name, kind in self.kinds.items()},
+            "levels": list(self.tables.levels),
+        }
+
+    def restore(self, snapshot: Mapping[str, Any]) -> list[str]:
+        """Take a snapshot into a fresh engine; returns the kinds that could not read theirs (they start empty)."""
+        if snapshot.get("version") != VERSION:
+            return list(self.kinds)
+        for row in msgspec.convert(snapshot["levels"], list[Level]):
+            self.tables.levels.rows[name_of(row.rule, row.point, row.key)] = row
+        self.panel.recount()
+        unread = []
+        for name, kind in self.kinds.items():
+            try:
+                kind.restore(snapshot["kinds"][name])
+            except (KeyError, ValueError, TypeError, IndexError):
+                unread.append(name)
+        return unread
+
+    def resume(
+        self,
+        delays: Sequence[Delay],
+        conditions: frozenset[PlaceId],
+        heard: Mapping[str, Heard] | None = None,
+        levels: Mapping[str, Level] | None = None,
+    ) -> None:
+        """Without a snapshot (or beside kinds that could not read it): take the durable rows.
+
+        Args:
+            delays: rows of table `delay`.
+            conditions: places whose alarm's condition holds, from the alarm book.
+            heard: rows of table `heard`.
+            levels: rows of table `level`.
+        """
+        for key, row in (heard or {}).items():
+            self.tables.heard.rows.setdefault(key, row)
+        if levels is not None:
+            self.tables.levels.rows.update(levels)
+            self.panel.recount()
+        for kind in self.kinds.values():
+            kind.resume(delays, conditions)
+
+    def rebase(self, shift: int | None, at: int, last: int, delta: Delta) -> None:
+        """Move all times to this boot's axis (house section 10).
+
+        Args:
+            shift: ns to add to old times, None when the time spent down is unknown.
+            at: ns, the start on the new axis.
+            last: ns, the last moment handled, on the old axis.
+            delta: remembers what was before.
+        """
+        start = Restarted(at=at, shift=shift, last=last, settled=at + self.settle)
+        for kind in self.kinds.values():
+            kind.rebase(start, delta)
+
+    def adopt(self, old: Engine, latest: Moment, delta: Delta) -> Adoption:
+        """Take over from the engine of the configuration before; `latest` has the newest reading of every point.
+
+        A place of the same id and definition keeps delays and windows, a changed one is evaluated at once. The old
+        engine's arrays are not touched: an undone delta and the old engine are the state before.
+        """
+        before = old.active()
+        shared = old.tables
+        # Fresh rows first, so that `restore` writes into tables of our own; then the shared ones are brought in step.
+        self.restore(msgspec.msgpack.decode(msgspec.msgpack.encode(old.snapshot())))
+        running = self.tables.delays.rows
+        for row in shared.delays:
+            key = name_of(row.rule, row.point, row.key)
+            if key not in running:
+                shared.delays.drop(delta, key)
+        self.tables.delays, self.tables.heard = shared.delays, shared.heard
+        self.tables.levels, self.tables.faults = shared.levels, shared.faults
+        for level in shared.levels:
+            if level.point not in self.points:
+                self.panel.drop(level, delta)
+        for key in list(shared.heard.rows):
+            if int(key.split("|")[1]) not in self.points:
+                shared.heard.drop(delta, key)
+        changes: list[Change] = []
+        for kind in self.kinds.values():
+            changes += kind.judge_fresh(latest, delta)
+        kept = self.active().union((c.rule, c.point, c.key) for c in changes)
+        return Adoption(sorted(changes, key=_by_position), sorted(before - kept))
+
+    def _fault(self, name: str, error: Exception, at: int, delta: Delta) -> None:
+        self.kinds[name].lose(delta)
+        self.tables.faults.put(delta, name, KindFault(name, f"{type(error).__name__}: {error}", at))
+
+    def _forgive(self, at: int, delta: Delta) -> None:
+        for fault in self.tables.faults:
+            if at - fault.at > _FAULT_STAYS:
+                self.tables.faults.drop(delta, fault.kind)
+
+
+def _by_position(change: Change) -> tuple[int, int]:
+    return change.position, change.order
+
+
+def _by_time(change: Change) -> tuple[int, int]:
+    return change.at, change.order
+
+
+def _signs_of_life(at: int, heard: tuple[int, ...]) -> Moment:
+    return Moment(
+        at,
+        np.empty(0, dtype=np.int32),
+        np.empty(0, dtype=np.int64),
+        np.empty(0, dtype=np.float64),
+        np.empty(0, dtype=np.uint8),
+        heard,
+    )
