@@ -23,7 +23,6 @@ class Start(msgspec.Struct, frozen=True, kw_only=True):
     at: int
     shift: int | None
     configuration: str = ""  # hash of the configuration taken over
-    removed: tuple[int, ...] = ()  # alarms whose rule or point left with it
     volatile: bool = False
 
 

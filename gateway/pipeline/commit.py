@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import msgspec
 
@@ -25,7 +26,7 @@ from gateway.model.notification import Notification, Reply
 from gateway.model.station import Limits
 from gateway.model.verdict import NEVER
 from gateway.pipeline.step import Effects, rows_of
-from gateway.store.database import Group
+from gateway.store.shapes import Group
 
 GROUP_READINGS = 4_096  # readings that start a commit by themselves
 BUCKET = 20  # commits of small changes: burst, and how many a second
@@ -40,7 +41,7 @@ class Work:
 
     steps: list[tuple[int, list[Input]]] = field(default_factory=list)
     records: list[tuple[str, msgspec.Struct]] = field(default_factory=list)
-    rows: dict[tuple[str, str], msgspec.Struct | None] = field(default_factory=dict)
+    rows: dict[tuple[str, str], Any] = field(default_factory=dict)
     sending: list[Notification] = field(default_factory=list)
     accepted: list[Reply] = field(default_factory=list)
     answers: dict[str, tuple[Refusal, ...]] = field(default_factory=dict)
@@ -73,7 +74,7 @@ class Work:
         self.hurried |= effects.hurried
 
     def __bool__(self) -> bool:
-        return bool(self.steps)
+        return bool(self.steps or self.rows)
 
 
 class Policy:

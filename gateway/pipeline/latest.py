@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import deque
 
+import msgspec
 import numpy as np
 
 from gateway.model.alarm import Evidence
@@ -46,6 +47,33 @@ class Latest:
         """Move every time to the axis of another boot."""
         known = self.time != ALWAYS_AGO
         self.time[known] += by
+
+    def moment(self, at: int) -> Moment:
+        """Return the newest reading of every point that has one, as one moment."""
+        known = np.flatnonzero(self.time != ALWAYS_AGO)
+        return Moment(
+            at=at,
+            point=known.astype(np.int32),
+            time=np.minimum(self.time[known], at),
+            value=self.value[known],
+            quality=self.quality[known],
+        )
+
+    def snapshot(self) -> bytes:
+        """Return a blob for `restore`."""
+        moment = self.moment(0)
+        columns = (moment.point, self.time[moment.point], moment.value, moment.quality)
+        return msgspec.msgpack.encode([column.tobytes() for column in columns])
+
+    def restore(self, blob: bytes) -> None:
+        """Take what `snapshot` returned. Raises ValueError or msgspec.MsgspecError for anything else."""
+        point, time, value, marks = msgspec.msgpack.decode(blob, type=tuple[bytes, bytes, bytes, bytes])
+        index = np.frombuffer(point, dtype=np.int32).astype(np.intp)
+        known = index < len(self.time)
+        index = index[known]
+        self.time[index] = np.frombuffer(time, dtype=np.int64)[known]
+        self.value[index] = np.frombuffer(value, dtype=np.float64)[known]
+        self.quality[index] = np.frombuffer(marks, dtype=np.uint8)[known]
 
     def remember(self, batch: Batch) -> None:
         """Keep a batch in the ring of evidence."""

@@ -14,17 +14,20 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Protocol
+from typing import Any, Protocol
 
 from gateway.clock import MILLISECOND, MINUTE, SECOND, Clock
+from gateway.model.batch import Batch, Mark
 from gateway.model.delta import Delta
 from gateway.model.moment import Input
 from gateway.model.station import Limits
 from gateway.model.verdict import NEVER
 from gateway.pipeline.commit import Acknowledgements, Policy, Work, group_of
+from gateway.pipeline.recovery import CODE_VERSION
 from gateway.pipeline.step import Effects
 from gateway.pipeline.writer import Writer
-from gateway.store.database import Group, Store
+from gateway.store.database import Store
+from gateway.store.shapes import Group
 
 SNAPSHOT_EVERY = MINUTE
 COMPACT_EVERY = SECOND
@@ -88,6 +91,7 @@ class Ledger:
         self._backlog: deque[Late] = deque()
         self._fat: deque[Late] = deque()
         self._backlog_bytes = 0
+        self._marks: list[list[Mark]] = [[], []]
         self._held = Acknowledgements(limits.receive_maximum)
         self._next_try = NEVER
         self._snapshot_at = clock.mono() + SNAPSHOT_EVERY
@@ -114,6 +118,12 @@ class Ledger:
     def add(self, now: int, inputs: Sequence[Input], delta: Delta, effects: Effects) -> None:
         """Join one step to the open group."""
         self._open.add(now, inputs, delta, effects, self._clock.mono())
+
+    def keep(self, table: str, key: str, value: str) -> None:
+        """Write a row that no step decides (what a plug-in remembers) with the next commit."""
+        self._open.rows[table, key] = value
+        self._open.first_at = min(self._open.first_at, self._clock.mono())
+        self.wake()
 
     def due(self) -> int:
         """Return the next moment `poll` has something to do (ns, monotonic; 0 is at once)."""
@@ -158,7 +168,11 @@ class Ledger:
         return work
 
     def _group(self, work: Work) -> Group:
-        return group_of(work, boot=self._boot, mono=self._clock.mono(), wall=self._clock.wall())
+        group = group_of(work, boot=self._boot, mono=self._clock.mono(), wall=self._clock.wall())
+        # The marks of a group are forgotten two commits later: by then its acknowledgements have long been written.
+        group.marks = ([mark for batch in work.batches for mark in batch.marks], self._marks[0])
+        self._marks = [self._marks[1], list(group.marks[0])]
+        return group
 
     def _stored(self) -> Store:
         if self._store is None:
@@ -223,6 +237,7 @@ class Ledger:
 
     def _keep(self, work: Work) -> None:
         group = self._group(work)
+        group.late = True
         self._seq += 1
         size = sum(batch.value.nbytes * 5 for batch in work.batches)
         self._backlog.append(Late(self._seq, group, size))
@@ -236,7 +251,10 @@ class Ledger:
     def _thin(self, late: Late) -> None:
         self.dropped += late.size // 40
         self._backlog_bytes -= late.size
-        late.size, late.group.steps = 0, []
+        late.size = 0
+        late.group.steps = [
+            (now, [item for item in inputs if not isinstance(item, Batch)]) for now, inputs in late.group.steps
+        ]
 
     def _recover(self) -> None:
         self._next_try = self._clock.mono() + round(self._limits.reopen * SECOND)
@@ -282,9 +300,6 @@ class Ledger:
         self._writer.close()
 
 
-CODE_VERSION = "1"  # of the snapshot's blobs
-
-
 def _append(reopen: Callable[[], Store], backlog: tuple[Late, ...]) -> Store:
     """Append what the disk does not have yet, in order. Recovery thread."""
     store = reopen()
@@ -294,6 +309,6 @@ def _append(reopen: Callable[[], Store], backlog: tuple[Late, ...]) -> Store:
     return store
 
 
-def _heard(future: asyncio.Future[object]) -> None:
+def _heard(future: asyncio.Future[Any]) -> None:
     """Take note of a failure of housekeeping: the next commit meets the same disk and decides."""
     future.exception()

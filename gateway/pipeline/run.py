@@ -23,6 +23,7 @@ from gateway.pipeline.commit import Work
 from gateway.pipeline.dispatch import Dispatcher
 from gateway.pipeline.intake import Intake
 from gateway.pipeline.ledger import Ledger
+from gateway.pipeline.recovery import blobs_of
 from gateway.pipeline.step import Effects, State, step
 
 log = logging.getLogger(__name__)
@@ -142,7 +143,7 @@ class Runner:
 
     def snapshot(self) -> Mapping[str, bytes]:
         """Return the blobs of everything that can be rebuilt but is dear."""
-        return self.state.engine.snapshot()
+        return blobs_of(self.state)
 
     def ask(self, request: str) -> asyncio.Future[tuple[Refusal, ...]]:
         """Return a future for the refusals of the act that carries `request`; set when the act is durable."""

@@ -17,12 +17,12 @@ import msgspec
 
 from gateway.alarms.book import AlarmBook, Move
 from gateway.alarms.refusal import Refusal
-from gateway.escalation.plan import Escalation
+from gateway.escalation.chains import Escalation
 from gateway.model.alarm import Evidence, OperatorAct, Transition
 from gateway.model.batch import Batch, Event, EventCode
 from gateway.model.delta import Delta
 from gateway.model.moment import Epoch, Input, Start
-from gateway.model.notification import ChannelState, Notification, Receipt, Reply
+from gateway.model.notification import ChannelState, DeliveryState, Notification, Receipt, Reply
 from gateway.model.time import SECOND
 from gateway.model.verdict import Change
 from gateway.pipeline.latest import Latest, evidence_of
@@ -34,17 +34,18 @@ AUDIT_EVERY = 10 * SECOND
 
 @dataclass(slots=True)
 class State:
-    """All the station knows. Every change is known to the step's delta, but for `axis`, `logical` and `audited`."""
+    """All the station knows. Every change is known to the step's delta, but for `engine` and the last four."""
 
     engine: Engine
     book: AlarmBook
     escalation: Escalation
     latest: Latest
     gateway_events: int  # point id of the gateway's own faults
-    settle: int = 0  # ns that faults wait after a start
+    successor: Engine | None = None  # of the configuration that the next start takes over
     axis: Axis = field(default_factory=Axis)
     logical: int = 0
     audited: int = 0
+    kind_faults: frozenset[str] = frozenset()
 
 
 @dataclass(slots=True)
@@ -83,7 +84,7 @@ def step(state: State, inputs: Sequence[Input], now: int) -> tuple[Delta, Effect
     If anything raises, everything touched is put back before the exception leaves.
     """
     run = _Step(state)
-    before = (state.axis, state.logical, state.audited)
+    before = state.engine, state.successor, state.axis, state.logical, state.audited, state.kind_faults
     try:
         for item in inputs:
             run.take(item)
@@ -93,7 +94,7 @@ def step(state: State, inputs: Sequence[Input], now: int) -> tuple[Delta, Effect
         state.escalation.dispatch(now, run.delta, run.effects.records)
     except BaseException:
         run.delta.undo()
-        state.axis, state.logical, state.audited = before
+        state.engine, state.successor, state.axis, state.logical, state.audited, state.kind_faults = before
         raise
     run.close()
     return run.delta, run.effects
@@ -217,10 +218,8 @@ class _Step:
         self.effects.urgent = True
 
     def _reply(self, reply: Reply) -> None:
-        self.effects.records.append(("reply", reply))
         self.effects.accepted.append(reply)
-        alarms = self.state.book.open_alarms()
-        act = self.state.escalation.on_reply(reply, alarms, self.delta, self.effects.records)
+        act = self.state.escalation.on_reply(reply, self.delta, self.effects.records)
         if act is not None:
             self._act(act)
         self.effects.urgent = True
@@ -229,36 +228,56 @@ class _Step:
         state = self.state
         self.effects.records.append(("start", start))
         state.latest.shift(start.shift or 0)
-        state.engine.rebase(start.shift, start.at, self.delta)
+        state.engine.rebase(start.shift, start.at, state.logical, self.delta)
         moves = state.book.rebase(start.shift, start.at, self.delta)
         state.logical = start.at
-        state.engine.settle(start.at + state.settle)
         state.escalation.restart(start.shift, start.at, self.delta, self.effects.records)
-        gone = [alarm for number in start.removed if (alarm := state.book.by_id(number)) is not None]
-        moves += [
-            move
-            for alarm in gone
-            if (move := state.book.remove(alarm.rule, alarm.point, alarm.key, start.at, self.delta)) is not None
-        ]
         for move in moves:
             self._moved(move)
+        if state.successor is not None:
+            self._take_over(state.successor, start.at)
+        state.escalation.adopt(state.book.open_alarms(), start.at, self.delta, self.effects.records)
         self.effects.urgent = True
 
+    def _take_over(self, successor: Engine, at: int) -> None:
+        """Go on with the rules of another configuration: changed ones are judged at once, the others keep their state."""
+        state = self.state
+        adoption = successor.adopt(state.engine, state.latest.moment(at), self.delta)
+        state.engine, state.successor = successor, None
+        for change in adoption.changes:
+            self._change(change, state.latest.evidence(change.point))
+        for rule, point, key in adoption.removed:
+            move = state.book.remove(rule, point, key, at, self.delta)
+            if move is not None:
+                self._moved(move)
+
     def audit(self, now: int) -> None:
-        """Say so by an alarm when an unacknowledged alarm has no next step."""
-        if now - self.state.audited < AUDIT_EVERY:
-            return
-        self.state.audited = now
-        lost = self.state.escalation.audit(self.state.book.open_alarms())
-        if lost:
-            text = "no next step for alarms " + ", ".join(str(alarm) for alarm in lost)
-            event = Event(self.state.gateway_events, "escalation", EventCode.FAULT, text)
-            for change in self.state.engine.events((event,), now, self.delta):
-                self._change(change, _event_evidence(event))
+        """Raise what the house finds wrong with itself: a rule kind that failed, an alarm without a next step."""
+        faulty = frozenset(self.state.engine.tables.faults.rows)
+        if faulty != self.state.kind_faults:
+            for kind in sorted(faulty - self.state.kind_faults):
+                fault = self.state.engine.tables.faults[kind]
+                self._own(f"rule kind {kind}", EventCode.FAULT, f"rule kind {kind} failed: {fault.error}", now)
+            for kind in sorted(self.state.kind_faults - faulty):
+                self._own(f"rule kind {kind}", EventCode.RESTORE, f"rule kind {kind} works again", now)
+            self.state.kind_faults = faulty
+        if now - self.state.audited >= AUDIT_EVERY:
+            self.state.audited = now
+            lost = self.state.escalation.audit(self.state.book.open_alarms(), now)
+            if lost:
+                text = "no next step for alarms " + ", ".join(str(alarm) for alarm in lost)
+                self._own("escalation", EventCode.FAULT, text, now)
+
+    def _own(self, key: str, code: EventCode, text: str, now: int) -> None:
+        """Raise or end a fault of the gateway itself."""
+        event = Event(self.state.gateway_events, key, code, text)
+        for change in self.state.engine.events((event,), now, self.delta):
+            self._change(change, _event_evidence(event))
 
     def close(self) -> None:
-        """Collect what goes out after the commit."""
-        self.effects.sending = self.state.escalation.take_sending()
+        """Collect what is handed over after the commit: every notice that the dispatch has put into `sending`."""
+        notices = {body.id: body for _, body in self.effects.records if isinstance(body, Notification)}
+        self.effects.sending = [notice for notice in notices.values() if notice.state is DeliveryState.SENDING]
 
 
 def _event_evidence(event: Event) -> Evidence:

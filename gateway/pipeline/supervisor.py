@@ -34,17 +34,12 @@ class Health:
     counters: dict[str, int] = field(default_factory=dict)
     findings: dict[str, str] = field(default_factory=dict)
 
-    def count(self, what: str, number: int = 1) -> None:
-        """Add to a named counter."""
-        self.counters[what] = self.counters.get(what, 0) + number
-
-    def finding(self, key: str, text: str) -> None:
-        """Keep a standing remark."""
-        self.findings[key] = text
-
 
 class Supervisor:
-    """Runs one plug-in's task for ever. `points`: ids that turn BAD (no comms) when the link is lost."""
+    """Runs one plug-in's task for ever and is its `LinkReport`.
+
+    `points`: ids that turn BAD (no comms) when the link is lost.
+    """
 
     def __init__(
         self,
@@ -72,6 +67,14 @@ class Supervisor:
         if not self.health.up:
             self._came_up()
         self._put(batch)
+
+    def count(self, what: str, number: int = 1) -> None:
+        """Add to a named counter."""
+        self.health.counters[what] = self.health.counters.get(what, 0) + number
+
+    def finding(self, key: str, text: str) -> None:
+        """Keep a standing remark."""
+        self.health.findings[key] = text
 
     def alive(self) -> None:
         """Say that the link is up though nothing was read yet."""

@@ -1,0 +1,157 @@
+"""From the store to the state of a living house: durable rows, last snapshot, and the tail of the journal.
+
+Alarms, delays, chains and notices are rows and are taken as they stand. What can be rebuilt (windows, baselines, the
+latest values) comes from the last snapshot and the journalled inputs after it, run through the very same `step`; where
+the rebuilt rules disagree with the stored alarms the stored ones count, and the house says so (house section 3).
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from gateway.alarms.book import ROW_TYPES as ALARM_ROWS
+from gateway.alarms.book import AlarmBook, Move, Outcome
+from gateway.clock import Clock
+from gateway.errors import GatewayError
+from gateway.escalation.chains import Escalation
+from gateway.escalation.rows import ROW_TYPES as ESCALATION_ROWS
+from gateway.model.alarm import OperatorAct
+from gateway.model.moment import Epoch, Start
+from gateway.model.station import Station, StoreSpec
+from gateway.model.verdict import Delay
+from gateway.pipeline.step import State, step
+from gateway.pipeline.validate import Axis
+from gateway.store.database import Store
+from gateway.store.shapes import Snapshot
+from rules.compiled import Heard, Level
+
+log = logging.getLogger(__name__)
+CODE_VERSION = "1"  # of the snapshot's blobs
+RULE_ROWS: Mapping[str, Any] = {"delay": Delay, "heard": Heard, "level": Level}
+
+
+def blobs_of(state: State) -> dict[str, bytes]:
+    """Return what a snapshot keeps."""
+    return {"engine": msgspec.msgpack.encode(state.engine.snapshot()), "latest": state.latest.snapshot()}
+
+
+class _SilentBook(AlarmBook):
+    """Stands in while the tail is replayed: what it decided then stands in the store already."""
+
+    def apply(self, *_: object) -> Move | None:
+        return None
+
+    def act(self, *_: object) -> Outcome:
+        return Outcome((), ())
+
+
+class _SilentEscalation(Escalation):
+    """Likewise, over no station at all: nobody is told twice."""
+
+    def __init__(self) -> None:
+        super().__init__(Station(id="", name="", store=StoreSpec(path="")), alarm=lambda _: None, wall=lambda _: "")
+
+    def on_receipt(self, *_: object) -> None:
+        return
+
+    def on_channel_state(self, *_: object) -> None:
+        return
+
+    def on_reply(self, *_: object) -> OperatorAct | None:
+        return None
+
+
+def load_rows(store: Store, types: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return the rows of the named tables."""
+    return {table: store.rows(table, kind) for table, kind in types.items()}
+
+
+def load(state: State, store: Store, configuration: str) -> list[str]:
+    """Fill a fresh state from the store; returns what did not go as it should, in words for the fault alarm."""
+    state.book.load(load_rows(store, ALARM_ROWS))
+    state.escalation.load(load_rows(store, ESCALATION_ROWS))
+    rows = load_rows(store, RULE_ROWS)
+    last = store.last()
+    state.axis = axis_of(store, last.boot)
+    remarks = _replay(state, store, configuration, rows)
+    state.logical = max(state.logical, last.mono)
+    return remarks
+
+
+def _replay(state: State, store: Store, configuration: str, rows: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    fresh = msgspec.msgpack.encode(state.engine.snapshot())
+    snapshot = store.last_snapshot()
+    remarks = []
+    if snapshot is not None and snapshot.code_version == CODE_VERSION and snapshot.config_hash == configuration:
+        remarks = _rebuild(state, store, snapshot)
+        wrong = _differs(state, rows)
+        if not remarks and not wrong:
+            return []
+        remarks += wrong
+        state.engine.restore(msgspec.msgpack.decode(fresh))
+    for table in (state.engine.tables.delays, state.engine.tables.heard, state.engine.tables.levels):
+        table.rows.clear()
+        table.rows.update(rows[table.name])
+    state.engine.resume(list(rows["delay"].values()), frozenset(state.book.conditions()), rows["heard"], rows["level"])
+    return remarks
+
+
+def _rebuild(state: State, store: Store, snapshot: Snapshot) -> list[str]:
+    """Restore the snapshot and run the tail through the step."""
+    scratch = State(
+        engine=state.engine,
+        book=_SilentBook(),
+        escalation=_SilentEscalation(),
+        latest=state.latest,
+        gateway_events=state.gateway_events,
+        axis=state.axis,
+    )
+    try:
+        unread = state.engine.restore(msgspec.msgpack.decode(snapshot.blobs["engine"]))
+        state.latest.restore(snapshot.blobs["latest"])
+        for row in store.tail(snapshot.seq):
+            for now, inputs in row.steps:
+                if any(isinstance(item, Start) and item.configuration != snapshot.config_hash for item in inputs):
+                    return ["the configuration changed inside the tail: windows start afresh"]
+                step(scratch, inputs, now)
+    except (GatewayError, KeyError, ValueError, TypeError, IndexError, msgspec.MsgspecError) as error:
+        return [f"the snapshot could not be read ({type(error).__name__}: {error}): windows start afresh"]
+    state.axis, state.logical = scratch.axis, scratch.logical
+    return [f"rule kind {kind} could not read its snapshot: its windows start afresh" for kind in unread]
+
+
+def _differs(state: State, rows: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Compare the rebuilt rules with the stored rows; empty when they agree."""
+    conditions = frozenset(state.book.conditions())
+    rebuilt = frozenset(state.engine.active())
+    if conditions != rebuilt:
+        return [f"replay disagrees with the stored alarms on {sorted(conditions ^ rebuilt)[:3]}: the stored ones count"]
+    if dict(rows["delay"]) != state.engine.tables.delays.rows:
+        return ["replay disagrees with the stored delays: the stored ones count"]
+    return []
+
+
+def axis_of(store: Store, boot: str) -> Axis:
+    """Return wall time on a boot's axis as its last epoch says."""
+    epochs = [epoch for epoch in store.epochs() if epoch.boot == boot]
+    return Axis(offset=epochs[-1].wall_offset, trusted=epochs[-1].trusted) if epochs else Axis()
+
+
+def shift_of(store: Store, clock: Clock, epoch: Epoch) -> int | None:
+    """Return ns to add to times of the last commit's boot to get times of this one; None when that is not known."""
+    last = store.last()
+    if not last.boot or last.boot == clock.boot():
+        return 0
+    before = axis_of(store, last.boot)
+    if not (before.trusted and epoch.trusted):
+        return None
+    return before.offset - epoch.wall_offset
+
+
+def start_of(clock: Clock, configuration: str, shift: int | None) -> Start:
+    """Return the input by which a life of the daemon begins."""
+    return Start(boot=clock.boot(), at=clock.mono(), shift=shift, configuration=configuration)
