@@ -1,14 +1,173 @@
-"""Placeholder."""
+"""Compaction: readings leave the journal for chunks of one point each, and journal rows nobody needs any more go.
+
+Called in slices by the pipeline between commits, in the writer's thread. One slice is one transaction: chunks, rollups,
+the new mark of progress and the deletion of journal rows appear together, so that at every moment each reading stands
+in chunks or in the tail (`seq` past the progress), never in both. House section 4.
+"""
 
 from __future__ import annotations
 
+import sqlite3
+import zlib
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
+
+import msgspec
+import numpy as np
+
+from gateway.clock import MINUTE
+from gateway.errors import StoreCorrupt
+from gateway.model.batch import Ints
+from gateway.store import retention, rollup
+from gateway.store.columns import pack_bytes, pack_floats, pack_ints, unpack_bytes, unpack_floats, unpack_ints
+from gateway.store.journal import Readings, decode_readings
 
 if TYPE_CHECKING:
     from gateway.store.database import Store
 
+CHUNK_SPAN = 10 * MINUTE  # readings wait this long in the journal
+CHUNK_READINGS = 4_096  # the longest chunk
+READINGS_PER_MS = 1_000  # what a slice gets done (measured: about 1 µs a reading)
+_ROWS_DELETED = 2_000  # journal rows that one slice deletes at most
+_FORMAT = b"\x01"  # first byte of a chunk: zlib over MessagePack of the columns time, arrival, value, quality
+
+_unpack = msgspec.msgpack.Decoder(tuple[bytes, bytes, bytes, bytes])
+
 
 def compact(store: Store, limit_ms: int) -> bool:
-    """Nothing yet."""
-    del store, limit_ms
-    return False
+    """Do one slice of about `limit_ms`; return whether more is to do."""
+    budget = max(1, limit_ms) * READINGS_PER_MS
+    if _due(store, budget):
+        with store.transaction() as connection:
+            copied = _copy(store, connection, budget)
+            _forget_journal(store, connection)
+        store.uncompacted = max(0, store.uncompacted - copied)
+        return True
+    return retention.trim(store)
+
+
+def encode(readings: Readings) -> bytes:
+    """Return the body of a chunk; its point stands in the row."""
+    columns = (
+        pack_ints(readings.time),
+        pack_ints(readings.arrival),
+        pack_floats(readings.value),
+        pack_bytes(readings.quality),
+    )
+    return _FORMAT + zlib.compress(msgspec.msgpack.encode(columns), 1)
+
+
+def decode(point: int, n: int, body: bytes) -> Readings:
+    """Return the `n` readings of a chunk; StoreCorrupt when the bytes are not what `encode` wrote."""
+    if body[:1] != _FORMAT:
+        raise StoreCorrupt(f"a chunk of point {point} has the unknown format {body[:1]!r}")
+    try:
+        time, arrival, value, marks = _unpack.decode(zlib.decompress(body[1:]))
+        return Readings(
+            point=np.full(n, point, dtype=np.int32),
+            time=unpack_ints(time, n),
+            arrival=unpack_ints(arrival, n),
+            value=unpack_floats(value, n),
+            quality=unpack_bytes(marks, n),
+        )
+    except (msgspec.MsgspecError, zlib.error, IndexError, ValueError) as error:
+        raise StoreCorrupt(f"a chunk of point {point} cannot be read: {error}") from error
+
+
+def progress(connection: sqlite3.Connection) -> int:
+    """Return the seq up to which readings stand in chunks."""
+    (seq,) = connection.execute("SELECT seq FROM progress WHERE name = 'chunks'").fetchone()
+    return int(seq)
+
+
+def estimate(connection: sqlite3.Connection) -> int:
+    """Return about how many readings wait in the journal (at start: afterwards commits count them)."""
+    sql = "SELECT coalesce(sum(length(body)), 0) / 8 FROM journal WHERE seq > ?"
+    return int(connection.execute(sql, (progress(connection),)).fetchone()[0])
+
+
+def _due(store: Store, budget: int) -> bool:
+    """Tell whether enough waits: a slice full of readings, or ten minutes of them, or any of an earlier boot."""
+    last = store.last()
+    if store.uncompacted >= budget:
+        return True
+    sql = "SELECT boot, mono FROM journal WHERE seq > ? ORDER BY seq LIMIT 1"
+    first = store.connection.execute(sql, (progress(store.connection),)).fetchone()
+    return first is not None and (first[0] != store.boots[last.boot] or last.mono - first[1] >= CHUNK_SPAN)
+
+
+def _copy(store: Store, connection: sqlite3.Connection, budget: int) -> int:
+    """Copy the next rows of one boot into chunks and rollups; return the number of readings."""
+    parts: list[Readings] = []
+    boot, seq, total = -1, progress(connection), 0
+    rows = connection.execute("SELECT seq, boot, body FROM journal WHERE seq > ? ORDER BY seq", (seq,))
+    for number, of_boot, body in rows:
+        if parts and (of_boot != boot or total >= budget):
+            break
+        try:
+            parts.append(decode_readings(body))
+        except StoreCorrupt:  # a damaged row must not stop compaction for ever; its readings are lost, and counted
+            store.unreadable += 1
+            continue
+        boot, seq, total = of_boot, number, total + len(parts[-1])
+    rows.close()
+    readings = joined(parts)
+    if len(readings):
+        ordered = taken(readings, np.argsort(readings.point, kind="stable"))
+        connection.executemany(
+            "INSERT INTO chunk (point, boot, t0, t1, s0, s1, n, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            [_row(boot, part) for part in _cut(ordered)],
+        )
+        names = {number: name for name, number in store.boots.items()}
+        rollup.add(connection, boot, ordered, rollup.slots(ordered, names[boot], store.clock))
+    connection.execute("UPDATE progress SET seq = ? WHERE name = 'chunks'", (seq,))
+    return total
+
+
+def joined(parts: list[Readings]) -> Readings:
+    """Return readings one after the other."""
+    if len(parts) == 1:
+        return parts[0]
+    return Readings(
+        point=np.concatenate([np.empty(0, dtype=np.int32), *(part.point for part in parts)]),
+        time=np.concatenate([np.empty(0, dtype=np.int64), *(part.time for part in parts)]),
+        arrival=np.concatenate([np.empty(0, dtype=np.int64), *(part.arrival for part in parts)]),
+        value=np.concatenate([np.empty(0, dtype=np.float64), *(part.value for part in parts)]),
+        quality=np.concatenate([np.empty(0, dtype=np.uint8), *(part.quality for part in parts)]),
+    )
+
+
+def taken(readings: Readings, rows: Ints | slice) -> Readings:
+    """Return some of the readings."""
+    return Readings(
+        readings.point[rows],
+        readings.time[rows],
+        readings.arrival[rows],
+        readings.value[rows],
+        readings.quality[rows],
+    )
+
+
+def _cut(ordered: Readings) -> Iterator[Readings]:
+    """Yield runs of one point, none longer than a chunk."""
+    edges = np.flatnonzero(np.diff(ordered.point)) + 1
+    starts = [0, *edges.tolist()]
+    for start, end in zip(starts, [*starts[1:], len(ordered)], strict=True):
+        for begin in range(start, end, CHUNK_READINGS):
+            yield taken(ordered, slice(begin, min(end, begin + CHUNK_READINGS)))
+
+
+def _row(boot: int, part: Readings) -> tuple[int | bytes, ...]:
+    source = part.time[part.time > 0]
+    s0, s1 = (int(source.min()), int(source.max())) if len(source) else (0, 0)
+    span = int(part.arrival.min()), int(part.arrival.max())
+    return (int(part.point[0]), boot, *span, s0, s1, len(part), encode(part))
+
+
+def _forget_journal(store: Store, connection: sqlite3.Connection) -> None:
+    """Delete rows that are in chunks, in a later snapshot and behind every cursor; the newest row always stays."""
+    (snapshot,) = connection.execute("SELECT coalesce(min(seq), 0) FROM snapshot").fetchone()
+    (cursor,) = connection.execute("SELECT coalesce(min(seq), 1 << 62) FROM cursor").fetchone()
+    limit = min(progress(connection), snapshot, cursor, store.last().seq - 1)
+    (first,) = connection.execute("SELECT min(seq) FROM journal").fetchone()
+    connection.execute("DELETE FROM journal WHERE seq <= ?", (min(limit, first + _ROWS_DELETED),))

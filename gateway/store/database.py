@@ -10,19 +10,21 @@ from __future__ import annotations
 import sqlite3
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
 
-from gateway.model.batch import Mark
+from gateway.model.batch import Batch, Mark
 from gateway.model.moment import Epoch
+from gateway.model.station import StoreSpec
 from gateway.store import chunks, journal, shapes, tables
-from gateway.store.connection import MEMORY, Lock, check_header, connect, translated
+from gateway.store.connection import MEMORY, Lock, connect, translated
 from gateway.store.epochs import Epochs
 from gateway.store.points import assign
 from gateway.store.record import GENESIS, RecordRow, broken, link
+from gateway.store.retention import Round
 from gateway.store.shapes import LATE, LIVE, Group, Head, JournalRow, Last, Snapshot, Verification
 
 __all__ = ["FAIL_POINTS", "Group", "JournalRow", "Last", "Snapshot", "Store", "Verification"]
@@ -38,17 +40,18 @@ class Store:
     """An open store. Every method raises StoreError or a subclass."""
 
     def __init__(
-        self, connection: sqlite3.Connection, path: str, *, lock: Lock | None, faults: Callable[[str], None]
+        self, connection: sqlite3.Connection, *, lock: Lock | None, spec: StoreSpec, faults: Callable[[str], None]
     ) -> None:
         self.connection = connection
-        self.path = path
+        self.path = spec.path
+        self.spec = spec
+        self.round = Round()
+        self.uncompacted = chunks.estimate(connection)
+        self.unreadable = 0  # journal rows that compaction could not read
         self._lock = lock
         self._faults = faults
-        self.boots = tables.boots(connection)
-        self.clock = Epochs(tables.epochs(connection))
-        self._marks = tables.marks(connection)
-        self._head = tables.head(connection)
         self._verified = (0, GENESIS)
+        self.reload()
 
     @classmethod
     def open(
@@ -56,33 +59,34 @@ class Store:
         path: str | Path,
         *,
         lock: Lock | None = None,
+        spec: StoreSpec | None = None,
         faults: Callable[[str], None] = lambda _: None,
     ) -> Store:
         """Open or make a store; `":memory:"` for a volatile one.
 
         Without `lock` the store takes and releases its own. A fresh connection beside one that hangs shares the lock of
-        the first: take a `Lock` once and pass it to both. `faults` is called with the name of each of `FAIL_POINTS`.
+        the first: take a `Lock` once and pass it to both. `spec` says how long telemetry is kept. `faults` is called
+        with the name of each of `FAIL_POINTS`.
         """
-        own = None
-        if lock is None and str(path) != MEMORY:
-            own = Lock(path)
-            try:
-                check_header(path)
-            except BaseException:
-                own.release()
-                raise
-        try:
+        with ExitStack() as undo:
+            own = None
+            if lock is None and str(path) != MEMORY:
+                own = Lock(path)
+                undo.callback(own.release)
             connection = connect(path)
-            try:
-                with translated(str(path)):
-                    return cls(connection, str(path), lock=own, faults=faults)
-            except BaseException:
-                connection.close()
-                raise
-        except BaseException:
-            if own is not None:
-                own.release()
-            raise
+            undo.callback(connection.close)
+            with translated(str(path)):
+                store = cls(connection, lock=own, spec=spec or StoreSpec(path=str(path)), faults=faults)
+            undo.pop_all()
+            return store
+
+    def reload(self) -> None:
+        """Take from the file what RAM knows of it."""
+        with translated(self.path):
+            self.boots = tables.boots(self.connection)
+            self.clock = Epochs(tables.epochs(self.connection))
+            self._marks = tables.marks(self.connection)
+            self._head = tables.head(self.connection)
 
     def close(self) -> None:
         """Close the connection and give the lock up; a second call does nothing."""
@@ -131,6 +135,7 @@ class Store:
         self._head = head._replace(last=Last(seq, group.boot, group.mono, group.wall))
         self.boots = boots
         self._marks.update(marks)
+        self.uncompacted += sum(len(item) for _, inputs in group.steps for item in inputs if isinstance(item, Batch))
         for epoch in epochs:
             self.clock.add(epoch)
         self._faults("after_commit")
@@ -202,7 +207,8 @@ class Store:
 
     def compact(self, limit_ms: int) -> bool:
         """Do a bounded slice of housekeeping (about `limit_ms`); return whether more is to do."""
-        return chunks.compact(self, limit_ms)
+        with translated(self.path):
+            return chunks.compact(self, limit_ms)
 
     # -- reading back at start
 

@@ -19,22 +19,27 @@ def scripts() -> list[str]:
     return [item.read_text("utf-8") for item in sorted(folder.iterdir(), key=lambda f: f.name) if item.is_file()]
 
 
+def check_version(connection: sqlite3.Connection) -> int:
+    """Return the schema version of a database, 0 for an empty one; StoreTooNew, StoreCorrupt if it is not ours."""
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    (owner,) = connection.execute("PRAGMA application_id").fetchone()
+    known = len(scripts())
+    if owner == APPLICATION_ID and version > known:
+        raise StoreTooNew(
+            f"the store has schema {version}, this firegrid knows up to {known}: "
+            "install the firegrid that wrote it, or restore a backup made before the upgrade"
+        )
+    if owner != APPLICATION_ID and (owner or connection.execute("SELECT 1 FROM sqlite_schema").fetchone()):
+        raise StoreCorrupt("this is a database of another program: name another file in [store] path")
+    return int(version)
+
+
 def migrate(connection: sqlite3.Connection) -> None:
     """Bring an open database (autocommit mode) to the newest schema; StoreTooNew, StoreCorrupt if it is not ours."""
     known = scripts()
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
-    (owner,) = connection.execute("PRAGMA application_id").fetchone()
-    if version == len(known) and owner == APPLICATION_ID:
+    version = check_version(connection)
+    if version == len(known):
         return
-    if version > len(known):
-        raise StoreTooNew(
-            f"the store has schema {version}, this firegrid knows up to {len(known)}: "
-            "install the firegrid that wrote it, or restore a backup made before the upgrade"
-        )
-    if owner not in (0, APPLICATION_ID) or (
-        owner == 0 and connection.execute("SELECT 1 FROM sqlite_schema").fetchone()
-    ):
-        raise StoreCorrupt("this is a database of another program: name another file in [store] path")
     connection.execute("BEGIN IMMEDIATE")
     try:
         for script in known[version:]:

@@ -1,0 +1,231 @@
+"""Reading the store beside the daemon or without it: what `readings`, `events`, `alarms` and the screens ask.
+
+Connections of its own, read-only, each question one short snapshot (house section 4: never longer than a second); what
+needs decoding is decoded after the snapshot has ended. Wall times are computed here, from clock epochs (section 10).
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Generic, NamedTuple, Self, TypeVar
+
+import msgspec
+import numpy as np
+
+from gateway.model.batch import Bytes, Event, Floats, Ints
+from gateway.store import chunks, tables
+from gateway.store.connection import connect_readonly, translated
+from gateway.store.epochs import Epochs
+from gateway.store.journal import Readings, decode_readings
+from gateway.store.migrate import check_version
+from gateway.store.rollup import WIDTHS, slots
+
+T = TypeVar("T")
+
+UNKNOWN = 0  # wall time of a reading whose boot never knew the time
+FOREVER = 1 << 62  # ns; end of an open window
+_SLICE = 500  # record rows fetched at once
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """Readings of one point, in the order in which they came, as arrays of equal length.
+
+    `time`: ns since 1970, by the source where plausible, else of the arrival, `UNKNOWN` where nobody knew; `arrival`:
+    likewise of the arrival; `value`: float64 in the profile's unit; `quality`: uint8.
+    """
+
+    time: Ints
+    arrival: Ints
+    value: Floats
+    quality: Bytes
+
+    def __len__(self) -> int:
+        return len(self.time)
+
+
+class Bucket(NamedTuple):
+    """An aggregate of a minute or hour; `time`: wall ns of its begin. Values are None when every reading was BAD."""
+
+    time: int
+    n: int
+    bad: int
+    low: float | None
+    high: float | None
+    total: float | None
+    last: float | None
+
+
+class Entry(NamedTuple, Generic[T]):
+    """A row of the record or of a durable table. `boot` dates the times inside `body` (`Reader.wall`).
+
+    `n`, `seq`: number in the record and of the commit, 0 for a row of a table; `time`: wall ns of the commit or None.
+    """
+
+    n: int
+    seq: int
+    boot: str
+    time: int | None
+    kind: str
+    body: T
+
+
+class Reader:
+    """Questions to a store; a context manager."""
+
+    def __init__(self, path: str | Path) -> None:
+        """Open it; StoreError when there is none, StoreTooNew when a newer firegrid wrote it."""
+        self._path = str(path)
+        self._connection = connect_readonly(path)
+        with translated(self._path):
+            check_version(self._connection)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.close()
+
+    def points(self) -> dict[str, int]:
+        """Return name → durable id."""
+        return dict(self._all("SELECT name, id FROM point ORDER BY name"))
+
+    def clock(self) -> Epochs:
+        """Return what is known of wall time now."""
+        with translated(self._path):
+            return Epochs(tables.epochs(self._connection))
+
+    def wall(self, boot: str, mono: int) -> int | None:
+        """Return a stored moment as ns since 1970; None when its boot never knew the time."""
+        return self.clock().wall(boot, mono)
+
+    def configuration(self) -> tuple[str, bytes] | None:
+        """Return hash and bytes of the configuration taken over last."""
+        with translated(self._path):
+            return tables.configuration(self._connection, None)
+
+    def readings(self, point: int, t0: int = 0, t1: int = FOREVER) -> Series:
+        """Return a point's readings with time in [t0, t1]; undated ones only when the window is open at both ends."""
+        with translated(self._path), _snapshot(self._connection):  # compaction moves nothing between the two halves
+            clock = Epochs(tables.epochs(self._connection))
+            packed = _chunks(self._connection, clock, point, t0, t1)
+            tail = self._connection.execute(
+                "SELECT boot.name, body FROM journal JOIN boot ON boot.id = journal.boot WHERE seq > ? ORDER BY seq",
+                (chunks.progress(self._connection),),
+            ).fetchall()
+        parts = [_dated(boot, chunks.decode(point, n, body), clock) for boot, n, body in packed]
+        for boot, body in tail:
+            readings = decode_readings(body)
+            mine = np.flatnonzero(readings.point == point)
+            if len(mine):
+                parts.append(_dated(boot, chunks.taken(readings, mine), clock))
+        return _joined(parts, t0, t1)
+
+    def rollup(self, table: str, point: int, t0: int = 0, t1: int = FOREVER) -> list[Bucket]:
+        """Return the dated buckets of `minute` or `hour` that begin in [t0, t1], oldest first; tail not included."""
+        width = WIDTHS[table]
+        clock = self.clock()
+        sql = (
+            f"SELECT t, n, bad, low, high, total, last FROM {table}"  # noqa: S608 - a key of WIDTHS
+            " WHERE point = ? AND boot = ? AND t BETWEEN ? AND ? ORDER BY t"
+        )
+        buckets = []
+        for boot, number in self._boots().items():
+            window = clock.window(boot, t0, t1)
+            if window is not None:
+                for t, *rest in self._all(sql, (point, number, window[0] // width, window[1] // width)):
+                    buckets.append(Bucket(clock.wall(boot, t * width) or UNKNOWN, *rest))
+        return sorted(bucket for bucket in buckets if t0 <= bucket.time <= t1)
+
+    def record(self, kinds: Iterable[str], kind: type[T], *, after: int = 0) -> Iterator[Entry[T]]:
+        """Yield the record's rows of some kinds after number `after`, oldest first."""
+        wanted, decoder, clock = frozenset(kinds), msgspec.msgpack.Decoder(kind), self.clock()
+        while True:
+            with translated(self._path):
+                rows = tables.record(self._connection, after, _SLICE)
+            for row in rows:
+                if row.kind in wanted:
+                    body = decoder.decode(row.body)
+                    yield Entry(row.n, row.seq, row.boot, clock.wall(row.boot, row.mono), row.kind, body)
+            if len(rows) < _SLICE:
+                return
+            after = rows[-1].n
+
+    def events(self, *, after: int = 0) -> Iterator[Entry[Event]]:
+        """Yield what devices said, oldest first, with raw bytes."""
+        return self.record(("event",), Event, after=after)
+
+    def state(self, table: str, kind: type[T]) -> list[Entry[T]]:
+        """Return the rows of a durable table (`alarm`, `notice`, `chain` …) as of now."""
+        with translated(self._path):
+            rows = list(tables.state(self._connection, table, kind))
+        return [Entry(0, 0, boot, None, table, body) for _, boot, body in rows]
+
+    # -- inside
+
+    def _all(self, sql: str, values: tuple[object, ...] = ()) -> list[Any]:
+        with translated(self._path):
+            return self._connection.execute(sql, values).fetchall()
+
+    def _boots(self) -> dict[str, int]:
+        with translated(self._path):
+            return tables.boots(self._connection)
+
+
+@contextmanager
+def _snapshot(connection: sqlite3.Connection) -> Iterator[None]:
+    """Read everything inside as of one moment."""
+    connection.execute("BEGIN")
+    try:
+        yield
+    finally:
+        connection.execute("ROLLBACK")
+
+
+def _chunks(
+    connection: sqlite3.Connection, clock: Epochs, point: int, t0: int, t1: int
+) -> list[tuple[str, int, bytes]]:
+    """Return (boot, n, body) of every chunk that may hold a reading of the window, in order."""
+    found: list[tuple[int, str, int, bytes]] = []
+    for boot, number in tables.boots(connection).items():
+        span = (-FOREVER, FOREVER) if _open(t0, t1) else clock.window(boot, t0, t1)
+        if span is not None:
+            sql = (
+                "SELECT id, n, body FROM chunk WHERE point = ? AND boot = ?"
+                " AND ((t1 >= ? AND t0 <= ?) OR (s1 >= ? AND s0 <= ?)) ORDER BY id"
+            )
+            rows = connection.execute(sql, (point, number, *span, max(t0, 1), t1)).fetchall()
+            found.extend((place, boot, n, body) for place, n, body in rows)
+    return [(boot, n, body) for _, boot, n, body in sorted(found)]
+
+
+def _open(t0: int, t1: int) -> bool:
+    return t0 <= 0 and t1 >= FOREVER
+
+
+def _dated(boot: str, readings: Readings, clock: Epochs) -> Series:
+    arrival = clock.walls(boot, readings.arrival)
+    if arrival is None:
+        nowhere = np.full(len(readings), UNKNOWN, dtype=np.int64)
+        return Series(nowhere, nowhere, readings.value, readings.quality)
+    slot = slots(readings, boot, clock)
+    return Series(arrival - (readings.arrival - slot), arrival, readings.value, readings.quality)
+
+
+def _joined(parts: list[Series], t0: int, t1: int) -> Series:
+    time = np.concatenate([np.empty(0, dtype=np.int64), *(part.time for part in parts)])
+    inside = np.full(len(time), fill_value=True) if _open(t0, t1) else (time >= max(t0, 1)) & (time <= t1)
+    return Series(
+        time[inside],
+        np.concatenate([np.empty(0, dtype=np.int64), *(part.arrival for part in parts)])[inside],
+        np.concatenate([np.empty(0, dtype=np.float64), *(part.value for part in parts)])[inside],
+        np.concatenate([np.empty(0, dtype=np.uint8), *(part.quality for part in parts)])[inside],
+    )
