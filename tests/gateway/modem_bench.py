@@ -6,6 +6,7 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 from drivers.simulated.modem import SimulatedModem
@@ -122,11 +123,12 @@ async def bench(
     pin: str = "",
     storage: int = 20,
     seconds_per_sms: float = 0.0,
+    link: Path | None = None,
     prepare: Callable[[SimulatedModem], None] = lambda _: None,
 ) -> AsyncIterator[Bench]:
     """Start both ends; `prepare` sets faults before the session starts."""
     clock = clock or SystemClock()
-    simulated = SimulatedModem(clock, storage=storage, seconds_per_sms=seconds_per_sms)
+    simulated = SimulatedModem(clock, storage=storage, seconds_per_sms=seconds_per_sms, link=link)
     prepare(simulated)
     serving = asyncio.create_task(simulated.run())
     made = Bench(simulated, clock, accept=accept, pin=pin)

@@ -136,6 +136,23 @@ def test_a_reply_is_kept_in_the_modem_until_it_is_accepted() -> None:
     play(scene())
 
 
+def test_a_listing_tells_nothing_twice() -> None:
+    async def scene() -> None:
+        async with bench(accept=False) as b:
+            await b.up()
+            b.modem.receive(NUMBER, "1")
+            await b.until(lambda: b.heard.replies)
+            b.modem.announce("+SMS FULL")
+            await b.until(lambda: b.modem.commands.count("AT+CMGL=4") == 2)
+            b.session._inbox.list_soon()  # noqa: SLF001 - so that the listing comes before the deletion
+            b.session.accepted(b.heard.tokens[0])
+            await b.until(lambda: not b.modem.network.stored["ME"])
+            assert b.modem.commands.count("AT+CMGL=4") == 3
+            assert b.heard.texts == ["1"]
+
+    play(scene())
+
+
 def test_a_process_that_dies_between_reading_and_freeing_gets_the_reply_again() -> None:
     async def scene() -> None:
         async with bench(accept=False) as b:
