@@ -16,6 +16,7 @@ from drivers._json_path import MISSING, finder
 from gateway.model.batch import Event, EventCode
 
 FieldText = Callable[[object], str]
+ReadTime = Callable[[object], int | None]
 
 LONGEST_KEY = 64
 LONGEST_TEXT = 400
@@ -71,7 +72,7 @@ class Place:
 class EventReader:
     """The compiled event options of one device. Raises ValueError for a wrong path or code name."""
 
-    def __init__(self, options: EventOptions, read_time: Callable[[object], int | None]) -> None:
+    def __init__(self, options: EventOptions, read_time: ReadTime) -> None:
         self._code = finder(options.code)
         self._text = finder(options.text) if options.text else None
         self._time = finder(options.time) if options.time else None
@@ -128,13 +129,11 @@ class EventReader:
         ]
 
     def _key_of(self, entry: object, parts: Mapping[str, str]) -> str:
-        """Return the key; empty (the whole device) when none of its fields is there."""
-        values = [
-            parts[field] if field in parts else _written(self._fields[field](entry), LONGEST_KEY)
-            for field in self._key[1::2]
-        ]
-        if self._fields and not any(values):
+        """Return the key; empty (the whole device) when none of the message's fields is there."""
+        said = {field: _written(find(entry), LONGEST_KEY) for field, find in self._fields.items() if field not in parts}
+        if said and not any(said.values()):
             return ""
+        values = [parts[field] if field in parts else said[field] for field in self._key[1::2]]
         literals = self._key[::2]
         return "".join(a + b for a, b in zip(literals, [*values, ""], strict=True))[:LONGEST_KEY]
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from drivers._json_events import EventOptions, EventReader, FieldText, Place, field_text
+from drivers._json_events import EventOptions, EventReader, FieldText, Place, ReadTime, field_text
 from drivers._json_path import MISSING, Find, finder, steps
 from drivers._times import Unit, source_time, zone_of
 from drivers._topics import Pattern
@@ -107,14 +107,15 @@ def readers_of(device: Device, ids: Mapping[str, int]) -> list[Reader]:
     specs = {ids[f"{device.id}.{spec.name}"]: spec for spec in device.profile.points}
     if not specs:
         raise ValueError("it has no points: give some under [device.points]")
-    fresh = _maker(options, min(specs))
+    read_time = _plain_time(options)
+    fresh = _maker(options, min(specs), read_time)
     found: dict[str, Reader] = {}
     for point, spec in specs.items():
         if spec.kind is not Kind.TEXT:
             _add(found, fresh, point, spec)
     if options.event is not None:
         reader = found.setdefault(options.event.topic or "~", fresh(options.event.topic or "~"))
-        reader.events = EventReader(options.event, _plain_time(options))
+        reader.events = EventReader(options.event, read_time)
         known = None if options.addresses is None else frozenset(options.addresses)
         reader.place = Place(min((p for p, s in specs.items() if s.kind is Kind.TEXT), default=min(specs)), known=known)
     readers = list(found.values())
@@ -127,10 +128,10 @@ def readers_of(device: Device, ids: Mapping[str, int]) -> list[Reader]:
     return readers
 
 
-def _maker(options: Options, point: int) -> Callable[[str], Reader]:
+def _maker(options: Options, point: int, read_time: ReadTime) -> Callable[[str], Reader]:
     """Return what makes an empty reader for a topic of the device."""
     samples = finder(options.samples) if options.samples else None
-    time = _time_of(finder(options.time), _plain_time(options)) if options.time else None
+    time = _time_of(finder(options.time), read_time) if options.time else None
 
     def fresh(topic: str) -> Reader:
         pattern = Pattern(topic.replace("~", options.topic, 1) if topic.startswith("~") else topic)
@@ -157,13 +158,13 @@ def _add(found: dict[str, Reader], fresh: Callable[[str], Reader], point: int, s
         reader.paths.append((finder(path), point, read))
 
 
-def _plain_time(options: Options) -> Callable[[object], int | None]:
+def _plain_time(options: Options) -> ReadTime:
     zone = zone_of(options.zone)
     unit = options.time_unit
     return lambda raw: source_time(raw, zone, unit)
 
 
-def _time_of(find: Find, read: Callable[[object], int | None]) -> Callable[[object, list[str]], int]:
+def _time_of(find: Find, read: ReadTime) -> Callable[[object, list[str]], int]:
     def time(message: object, problems: list[str]) -> int:
         raw = find(message)
         if raw is MISSING or raw is None:

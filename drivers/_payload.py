@@ -34,7 +34,7 @@ def message_of(payload: bytes) -> object:
         return _loads(payload)
     except RecursionError:
         return Unreadable.TOO_DEEP
-    except msgspec.DecodeError:
+    except ValueError:  # of msgspec; text that is no UTF-8 raises UnicodeDecodeError
         return _tolerant(payload)
 
 
