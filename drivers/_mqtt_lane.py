@@ -83,9 +83,10 @@ class Lane:
         session = await connect(self._options, self._clock, self._receive)
         try:
             await self._prepare(session)
+            self._report.alive()
             await session.run()
         finally:
-            session.close(will=self._options.will is not None)
+            await session.close(will=self._options.will is not None)
 
     # after the connection
     async def _prepare(self, session: MqttSession) -> None:

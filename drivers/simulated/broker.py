@@ -2,7 +2,8 @@
 
 QoS 0 and 1, retained messages, wills, persistent sessions with a bounded queue (also for QoS 0), wildcards, session
 take-over. Faults: `silent` (open, but hears and answers nothing), `freeze` (links die without a FIN), `drop` (links
-are reset), `ack_delay` (PUBACKs come late). Bound to the same contract tests as a real Mosquitto (house rule 9).
+are reset), `ack_delay` (PUBACKs come late), `refused` (filters nobody may subscribe to). Bound to the same contract
+tests as a real Mosquitto (house rule 9).
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ class SimulatedBroker:
         self.port = port
         self.silent = False
         self.ack_delay = 0.0
+        self.refused: frozenset[str] = frozenset()
         self._users = users
         self._links: set[Link] = set()
         self._sessions: dict[str, Session] = {}
@@ -167,6 +169,9 @@ class SimulatedBroker:
         answers = []
         retained: list[Message] = []
         for wanted in packet.topic_filters:
+            if wanted.pattern in self.refused:
+                answers.append(codes.NOT_AUTHORIZED)
+                continue
             new = wanted.pattern not in session.filters
             session.filters[wanted.pattern] = wanted
             qos = min(int(wanted.max_qos), 1)

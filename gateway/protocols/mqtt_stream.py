@@ -16,6 +16,7 @@ import mqtt5
 Reader = Callable[[memoryview], tuple[mqtt5.Packet, int]]
 
 _PUBLISH = 0x30
+_PUBACK = 0x40
 _LENGTH_BYTES = 4  # MQTT 5.0 section 1.5.5: a variable byte integer has at most four bytes
 
 
@@ -72,7 +73,12 @@ class PacketStream:
         read = self._reader
         try:
             while used < size:
-                packet, length = read(view[used:])
+                try:
+                    packet, length = read(view[used:])
+                except ValueError:
+                    if data[used] != _PUBACK:
+                        raise
+                    packet, length = _puback(data[used:])
                 packets.append(packet)
                 used += length
         except IndexError:  # the codec's word for "not all there yet"
@@ -145,6 +151,15 @@ def _fixed_header(data: bytes) -> tuple[int, int] | None:
         if not byte & 0x80:
             return index + 2, index + 2 + length
     return None
+
+
+def _puback(data: bytes) -> tuple[mqtt5.PubAckPacket, int]:
+    """Read a PUBACK whose reason the codec does not know: Mosquitto 2.0 says 0x95, packet too large, in it."""
+    header = _fixed_header(data[: 1 + _LENGTH_BYTES])
+    if header is None or not header[0] + 3 <= header[1] <= len(data):
+        raise ValueError("malformed PUBACK")
+    packet_id = int.from_bytes(data[header[0] : header[0] + 2], "big")
+    return mqtt5.PubAckPacket(packet_id, reason_code=mqtt5.PubAckReasonCode.UNSPECIFIED_ERROR), header[1]
 
 
 def _oversize(data: bytes, head: int) -> OversizePublish | None:

@@ -25,6 +25,7 @@ Message = tuple[str, bytes | None, bool, bool, int]
 Receiver = Callable[["MqttSession", list[Message]], None]
 
 _PACKET_IDS = 65_535
+_CLOSE_WITHIN = 1.0  # s
 _ERROR = 0x80  # reason codes from here on are refusals (MQTT 5.0 section 2.4)
 
 
@@ -49,6 +50,7 @@ class MqttSession(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._connected: asyncio.Future[mqtt5.ConnAckPacket] = asyncio.get_running_loop().create_future()
         self._down: asyncio.Future[LinkDown] = asyncio.get_running_loop().create_future()
+        self._gone = asyncio.Event()
         self._writable = asyncio.Event()
         self._writable.set()
         self._window = AckWindow()
@@ -86,13 +88,12 @@ class MqttSession(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Remember why; everyone who waits is told."""
         self._fail(LinkDown(f"{self.peer} closed the link" + (f": {exc}" if exc else "")))
+        self._gone.set()
 
-    def pause_writing(self) -> None:
-        """Hold `publish` back: the broker does not read."""
+    def pause_writing(self) -> None:  # noqa: D102 - asyncio's: the broker does not read, `publish` waits
         self._writable.clear()
 
-    def resume_writing(self) -> None:
-        """Let `publish` go on."""
+    def resume_writing(self) -> None:  # noqa: D102 - asyncio's
         self._writable.set()
 
     @property
@@ -180,12 +181,17 @@ class MqttSession(asyncio.Protocol):
                 self._pinged = now
                 self._write(mqtt5.PingReqPacket().write())
 
-    def close(self, *, will: bool = False) -> None:
+    async def close(self, *, will: bool = False) -> None:
         """End the connection in order, with the will sent or not; the session stays at the broker."""
         codes = mqtt5.DisconnectReasonCode
         reason = codes.DISCONNECT_WITH_WILL_MESSAGE if will else codes.NORMAL_DISCONNECTION
         self._write(mqtt5.DisconnectPacket(reason_code=reason).write())
         self._fail(LinkDown(f"{self.peer}: closed by us"), flush=True)
+        try:
+            async with self._clock.timeout(_CLOSE_WITHIN):
+                await self._gone.wait()
+        except TimeoutError:  # a TLS peer that does not answer the goodbye
+            self._cut()
 
     def abort(self) -> None:
         """Drop the connection as a crash would: the broker sends the will."""
@@ -274,11 +280,14 @@ class MqttSession(asyncio.Protocol):
                 waiter.set_exception(error)
                 waiter.exception()  # seen: nobody may be waiting for it yet
         self._writable.set()
+        if flush and self._transport is not None:
+            self._transport.close()
+        else:
+            self._cut()
+
+    def _cut(self) -> None:
         if self._transport is not None:
-            if flush:
-                self._transport.close()
-            else:
-                self._transport.abort()
+            self._transport.abort()
 
     async def open(self) -> None:
         """Wait for CONNACK and take over what it says. Raises `Refused` or `LinkDown`."""

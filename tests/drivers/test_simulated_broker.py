@@ -95,14 +95,14 @@ def test_retained_messages_go_to_new_subscriptions_only_and_an_empty_one_clears(
         await until(lambda: len(got) == 2)
         assert got[1][:3] == ("state/a", b"clear", False)  # live, though published with retain
         await session.subscribe([("state/+", 1)])
-        session.close()
+        await session.close()
         await sender.publish("state/a", b"again", retain=True)
         session = await ours(port, "gateway", got)
         assert session.session_present
         await session.subscribe([("state/+", 1)])
         await until(lambda: len(got) == 3)
         assert got[2][:3] == ("state/a", b"again", False)
-        session.close()
+        await session.close()
         await sender.close()
 
     contract(kind, tmp_path, script)
@@ -119,17 +119,17 @@ def test_what_was_not_acknowledged_comes_again_marked_as_duplicate(kind: str, tm
         assert await session.publish("nobody/wants", b"") == 0x10
         await until(lambda: len(first) == 2)
         session.ack([first[0][-1]])
-        session.close()
+        await session.close()
         again: list[Message] = []
         session = await ours(port, "gateway", again)
         await until(lambda: len(again) == 1)
         topic, payload, _, duplicate, packet_id = again[0]
         assert (topic, payload, duplicate, packet_id) == ("t", b"2", True, first[1][-1])
-        session.close()
+        await session.close()
         session = await ours(port, "gateway", again)
         assert await session.publish("t", b"3") == 0
         await until(lambda: len(again) == 2)
-        session.close()
+        await session.close()
 
     contract(kind, tmp_path, script)
 
@@ -151,8 +151,8 @@ def test_the_receive_maximum_bounds_what_is_under_way(kind: str, tmp_path: Path)
             await grows(got, before + 1)
             assert kind == "mosquitto" or session.unacknowledged <= 5  # 2.0.11 keeps to it only until the first PUBACK
         assert [message[0] for message in got] == [f"t/{number}" for number in range(30)]
-        session.close()
-        sender.close()
+        await session.close()
+        await sender.close()
 
     contract(kind, tmp_path, script)
 
@@ -170,12 +170,12 @@ def test_the_will_is_sent_for_a_crash_and_on_request_but_not_for_a_goodbye(kind:
             if ending == "crash":
                 session.abort()
             else:
-                session.close(will=ending == "with will")
+                await session.close(will=ending == "with will")
             await grows(seen, expected)
             await watcher.publish("elsewhere", b"")
             await asyncio.sleep(0.05)
             assert [message[1] for message in seen] == [b"offline"] * expected
-        watcher.close()
+        await watcher.close()
 
     contract(kind, tmp_path, script)
 
@@ -192,7 +192,7 @@ def test_a_second_client_of_the_same_name_takes_the_session_over(kind: str, tmp_
             await first.run()
         await second.publish("t", b"")
         await until(lambda: len(got) == 1)
-        second.close()
+        await second.close()
 
     contract(kind, tmp_path, script)
 
@@ -202,13 +202,13 @@ def test_a_clean_start_forgets_the_session(kind: str, tmp_path: Path) -> None:
     async def script(port: int) -> None:
         session = await ours(port, "gateway", [])
         await session.subscribe([("t", 1)])
-        session.close()
+        await session.close()
         clean = Foreign("gateway", MQTTProtocolVersion.MQTTv311)
         await clean.open(port)
         assert clean.present is False
         await clean.close()
         session = await ours(port, "gateway", [])
         assert not session.session_present
-        session.close()
+        await session.close()
 
     contract(kind, tmp_path, script)

@@ -22,7 +22,7 @@ def test_wrong_passwords_are_refused_by_the_simulated_broker() -> None:
             with pytest.raises(LinkDown, match="BAD_USER_NAME_OR_PASSWORD"):
                 await ours(simulated.port, "gateway", [], username="firegrid", password=b"wrong")
             session = await ours(simulated.port, "gateway", [], username="firegrid", password=b"right")
-            session.close()
+            await session.close()
 
     asyncio.run(main())
 
@@ -60,7 +60,7 @@ def test_faults_on_demand() -> None:
             assert not slow.done()
             await clock.advance(0.2)
             assert await slow == 0x10
-            session.close()
+            await session.close()
 
     asyncio.run(main())
 
@@ -112,7 +112,7 @@ def test_rubbish_ends_its_own_connection_only(rubbish: bytes) -> None:
                 await asyncio.wait_for(reader.read(), 5)
             writer.close()
             assert await good.publish("t", b"") == 0x10
-            good.close()
+            await good.close()
 
     asyncio.run(main())
 

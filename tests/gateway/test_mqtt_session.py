@@ -99,7 +99,7 @@ def test_messages_of_one_read_come_in_one_call_and_are_acknowledged_only_when_to
             session.ack([1])
             await until(lambda: len(peer.got) == 12)
             assert peer.got == b"".join(mqtt5.PubAckPacket(i).write() for i in (1, 2, 3))
-            session.close()
+            await session.close()
 
     asyncio.run(main())
     assert calls[0][0] == ("t/1", b"1", False, False, 1)

@@ -74,6 +74,16 @@ def test_packets_before_a_broken_one_are_kept() -> None:
     assert stream.feed(publish(6)) == []
 
 
+def test_a_puback_with_a_reason_outside_the_standard_is_an_error_and_no_broken_stream() -> None:
+    stream = PacketStream(LIMIT)
+    packets = stream.feed(b"\x40\x04\x00\x07\x95\x00" + publish(1))
+    assert summary(packets) == ["PubAckPacket 7", "PublishPacket 1"]
+    assert isinstance(packets[0], mqtt5.PubAckPacket)
+    assert int(packets[0].reason_code) == 0x80
+    assert stream.feed(b"\x40\x01\x00") == []
+    assert stream.broken is not None
+
+
 @panics
 def test_text_that_is_not_utf8_breaks_the_stream_and_nothing_else() -> None:
     stream = PacketStream(LIMIT)
