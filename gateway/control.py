@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from gateway.clock import SECOND, Clock
-from gateway.model.alarm import Alarm, OperatorAct, Verb
+from gateway.model.alarm import OperatorAct, Verb
 from gateway.pipeline.run import Runner
 from gateway.pipeline.supervisor import Health
 
@@ -21,7 +21,7 @@ ANSWER_WITHIN = 10.0  # s
 
 
 class Control:
-    """Answers requests. `describe` turns an alarm into what commands print."""
+    """Answers requests."""
 
     def __init__(
         self,
@@ -29,13 +29,11 @@ class Control:
         clock: Clock,
         *,
         links: Callable[[], list[Health]],
-        describe: Callable[[Alarm], dict[str, Any]],
         people: frozenset[str],
     ) -> None:
         self._runner = runner
         self._clock = clock
         self._links = links
-        self._describe = describe
         self._people = people
         self._requests = itertools.count(1)
 
@@ -45,7 +43,7 @@ class Control:
             case "act":
                 return await self._act(request, user)
             case "alarms":
-                return {"alarms": [self._describe(alarm) for alarm in self._runner.state.book.open_alarms()]}
+                return {"alarms": [msgspec.to_builtins(alarm) for alarm in self._runner.state.book.open_alarms()]}
             case "status":
                 return self._status()
             case other:
@@ -66,7 +64,7 @@ class Control:
                 refusals = await answer
         except TimeoutError:
             return {"error": "no answer from the step in time"}
-        return {"refusals": refusals, "recorded": not self._runner.ledger.volatile}
+        return {"refusals": msgspec.to_builtins(refusals), "recorded": not self._runner.ledger.volatile}
 
     def _read(self, request: dict[str, Any], who: str) -> OperatorAct:
         now = self._clock.mono()

@@ -80,6 +80,7 @@ class Station(msgspec.Struct, frozen=True, kw_only=True):
     store: StoreSpec
     timezone: str = "Asia/Shanghai"
     language: str = "zh"
+    clock: str = "ntp"  # "trusted": wall time is kept right by something the kernel does not know of
     sources: tuple[SourceSpec, ...] = ()
     devices: tuple[Device, ...] = ()
     rules: tuple[RuleSpec, ...] = ()

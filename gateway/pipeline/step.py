@@ -240,7 +240,7 @@ class _Step:
         self.effects.urgent = True
 
     def _take_over(self, successor: Engine, at: int) -> None:
-        """Go on with the rules of another configuration: changed ones are judged at once, the others keep their state."""
+        """Go on with the rules of another configuration: changed ones are judged at once, others keep their state."""
         state = self.state
         adoption = successor.adopt(state.engine, state.latest.moment(at), self.delta)
         state.engine, state.successor = successor, None

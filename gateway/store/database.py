@@ -233,6 +233,10 @@ class Store:
         """Return the committed but unacknowledged messages of a session."""
         return [Mark(session, packet, digest) for packet, digest in self._marks.get(session, {}).items()]
 
+    def all_marks(self) -> list[Mark]:
+        """Return the marks of every session."""
+        return [mark for session in self._marks for mark in self.marks(session)]
+
     def epochs(self) -> list[Epoch]:
         """Return every clock epoch, in order of boots and moments."""
         with translated(self.path):

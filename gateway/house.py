@@ -1,0 +1,270 @@
+"""A living station: every part put together and started in one TaskGroup.
+
+Part of the composition root; decides nothing. The flow stands in `gateway.pipeline.run`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from gateway import registry
+from gateway.alarms.book import AlarmBook
+from gateway.clock import SECOND, Clock
+from gateway.config.kept import dump, undump
+from gateway.control import Control
+from gateway.errors import ConfigError, DeliveryError
+from gateway.escalation.chains import Escalation
+from gateway.model.batch import Event, EventCode, make_batch
+from gateway.model.contact import ChannelSpec
+from gateway.model.inventory import OWN, events_of, names_of, numbered, points_of
+from gateway.model.notification import ChannelState
+from gateway.model.ports import Channel, ChannelSetup, Driver, DriverSetup
+from gateway.model.station import SourceSpec, Station
+from gateway.pipeline.dispatch import Dispatcher
+from gateway.pipeline.intake import Intake, rank_points
+from gateway.pipeline.latest import Latest
+from gateway.pipeline.ledger import Ledger
+from gateway.pipeline.opening import Faults, Opened, reopener
+from gateway.pipeline.recovery import load as load_state
+from gateway.pipeline.recovery import shift_of, start_of
+from gateway.pipeline.run import Runner
+from gateway.pipeline.step import State
+from gateway.pipeline.supervisor import Supervisor
+from gateway.pipeline.timekeeper import Timekeeper
+from gateway.transport import unix
+from rules.compile import compile_rules
+from rules.engine import Engine
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Remembered:
+    """A plug-in's small durable map, written with the ledger's next commit. `prefix` keeps plug-ins apart."""
+
+    prefix: str
+    rows: dict[str, str]
+    keep: Callable[[str, str, str], None]
+
+    def get(self, key: str) -> str | None:
+        """Return what was put, also before a restart."""
+        return self.rows.get(self.prefix + key)
+
+    def put(self, key: str, value: str) -> None:
+        """Keep it with the next commit; what stands already costs nothing."""
+        if self.rows.get(self.prefix + key) != value:
+            self.rows[self.prefix + key] = value
+            self.keep("memory", self.prefix + key, value)
+
+
+class House:
+    """One living station. `remarks` are what went wrong before: each becomes a line of a fault alarm."""
+
+    def __init__(
+        self,
+        station: Station,
+        digest: str,
+        opened: Opened,
+        clock: Clock,
+        *,
+        remarks: Sequence[str] = (),
+        faults: Faults = lambda _: None,
+    ) -> None:
+        self.station = station
+        self.clock = clock
+        self._digest = digest
+        self._store = opened.store
+        self._remarks = [*opened.remarks, *remarks]
+        names = names_of(station)
+        self.ids = self._store.point_ids(names) if self._store else numbered(station)
+        self._wake = asyncio.Event()
+        self.state = self._state()
+        engine = self.state.successor or self.state.engine
+        ranks = dict.fromkeys(engine.life_points, 0)
+        self.intake = Intake(rank_points(ranks, len(self.state.latest.value)), self._wake.set)
+        self.runner = Runner(self.state, self.intake, clock, self._wake)
+        self.ledger = self.runner.ledger = Ledger(
+            self._store,
+            reopener(Path(station.store.path), opened.lock, names, self.ids, faults),
+            clock=clock,
+            limits=station.limits,
+            interval=station.store.commit_interval,
+            house=self.runner,
+            configuration=digest,
+        )
+        self.ledger.wake = self._wake.set
+        self.timekeeper = Timekeeper(clock, self.intake.put, trusted_by_configuration=station.clock == "trusted")
+        self._memory = dict(self._store.rows("memory", str)) if self._store else {}
+        self.links: dict[str, Supervisor] = {}
+        life = {point.device for point in points_of(station, self.ids) if point.id in engine.life_points}
+        self.drivers = {source.id: self._driver(source, frozenset(life)) for source in station.sources}
+        self.channels = {spec.id: self._channel(spec) for spec in station.channels}
+        self.runner.dispatcher = Dispatcher(
+            self.channels,
+            self.intake.put,
+            clock,
+            send_timeout=station.limits.send_timeout,
+            language=station.language,
+        )
+        self._begin()
+
+    # -- putting together
+
+    def _state(self) -> State:
+        """Return the state as the store has it, under the configuration it was stored with."""
+        store = self._store
+        engine, _ = compile_rules(self.station, points_of(self.station, self.ids))
+        before, old_digest = self._before()
+        book = AlarmBook()
+        state = State(
+            engine=before or engine,
+            book=book,
+            escalation=Escalation(
+                self.station,
+                alarm=book.by_id,
+                wall=self.wall_text,
+                kinds={channel.kind: registry.addressed(channel.kind) for channel in self.station.channels},
+            ),
+            latest=Latest(1 + max(engine.points | (before.points if before else frozenset()))),
+            gateway_events=self.ids[events_of(OWN)],
+            successor=engine if before else None,
+        )
+        if store is not None:
+            self._remarks += load_state(state, store, old_digest)
+            store.save_configuration(self._digest, dump(self.station))
+        return state
+
+    def _before(self) -> tuple[Engine | None, str]:
+        """Return the rules of the configuration before this one, if it was another, and its digest."""
+        kept = self._store.last_good_configuration() if self._store else None
+        if kept is None or self._store is None or kept[0] == self._digest:
+            return None, self._digest
+        try:
+            station = undump(kept[1])
+        except ConfigError as error:
+            self._remarks.append(f"the configuration before this one cannot be read, windows start afresh: {error}")
+            return None, self._digest
+        engine, _ = compile_rules(station, points_of(station, self._store.point_ids(names_of(station))))
+        return engine, kept[0]
+
+    def _driver(self, source: SourceSpec, life: frozenset[str]) -> Driver:
+        devices = [device for device in self.station.devices if device.source == source.id]
+        points = [self.ids[f"{device.id}.{spec.name}"] for device in devices for spec in device.profile.points]
+        link = self._link(source.id, self.ids[events_of(f"@{source.id}")], points)
+        driver: Driver = registry.driver(source.driver).create(
+            DriverSetup(
+                source=source,
+                devices=devices,
+                point_ids=self.ids,
+                life_safety=life,
+                clock=self.clock,
+                memory=Remembered(f"source {source.id} ", self._memory, self.ledger.keep),
+                report=link,
+                limits=self.station.limits,
+                station=self.station.id,
+                marks=self._store.all_marks() if self._store else (),
+            )
+        )
+        return driver
+
+    def _channel(self, spec: ChannelSpec) -> Channel:
+        name = f"channel {spec.id}"
+        channel: Channel = registry.channel(spec.kind).create(
+            ChannelSetup(
+                spec=spec,
+                clock=self.clock,
+                memory=Remembered(f"{name} ", self._memory, self.ledger.keep),
+                report=self._link(name, self.ids[events_of(OWN)]),
+                write=self.write,
+                limits=self.station.limits,
+                station=self.station.id,
+            )
+        )
+        return channel
+
+    def _link(self, name: str, events: int, points: Sequence[int] = ()) -> Supervisor:
+        self.links[name] = Supervisor(
+            name,
+            clock=self.clock,
+            put=self.intake.put,
+            events=events,
+            points=points,
+            fault_after=self.station.limits.link_fault,
+        )
+        return self.links[name]
+
+    def _begin(self) -> None:
+        """Put the first inputs: the start, wall time, and what went wrong before."""
+        epoch = self.timekeeper.epoch
+        shift = shift_of(self._store, self.clock, epoch) if self._store else None
+        self.intake.put(start_of(self.clock, self._digest, shift))
+        self.intake.put(epoch)
+        if self._store is None:
+            self.ledger.begin_volatile("; ".join(self._remarks))
+        else:
+            self.runner.store_fault(None)
+        code = EventCode.FAULT if self._remarks else EventCode.RESTORE
+        event = Event(self.state.gateway_events, "start", code, "; ".join(self._remarks))
+        self.intake.put(make_batch("gateway", self.clock.mono(), events=[event]))
+
+    # -- living
+
+    async def run(self, ready: Callable[[], None] = lambda: None) -> None:
+        """Live until cancelled; what is open is written before the last door closes."""
+        control = Control(
+            self.runner,
+            self.clock,
+            links=lambda: [link.health for link in self.links.values()],
+            people=frozenset(contact.id for contact in self.station.contacts),
+        )
+        async with AsyncExitStack() as doors:
+            doors.push_async_callback(self.ledger.close)
+            doors.push_async_callback(self.runner.dispatcher.close)
+            await doors.enter_async_context(unix.serve(self.socket, control.answer))
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self.runner.run(), name="runner")
+                tasks.create_task(self.timekeeper.run(), name="timekeeper")
+                for name, driver in self.drivers.items():
+                    link = self.links[name]
+                    tasks.create_task(link.run(partial(driver.run, link.emit)), name=name)
+                for name, channel in self.channels.items():
+                    link = self.links[f"channel {name}"]
+                    tasks.create_task(link.run(partial(self._keep_channel, name, channel)), name=link.health.name)
+                ready()
+
+    @property
+    def socket(self) -> Path:
+        """Where acts are taken: as configured, else beside the store."""
+        return Path(self.station.socket or f"{self.station.store.path}.sock")
+
+    async def _keep_channel(self, name: str, channel: Channel) -> None:
+        """Run a channel; while it is down, steps do not wait for it."""
+        try:
+            await channel.run(self.intake.put)
+        except Exception as error:
+            self.intake.put(ChannelState(channel=name, up=False, at=self.clock.mono(), reason=str(error)))
+            raise
+
+    async def write(self, device: str, point: str, value: float) -> None:
+        """Set an output of a device; DeliveryError or LinkDown when it did not take."""
+        source = next((known.source for known in self.station.devices if known.id == device), "")
+        driver = self.drivers.get(source)
+        if driver is None:
+            raise DeliveryError(f"no device {device}", retryable=False)
+        await driver.write(device, point, value)
+
+    def wall_text(self, mono: int) -> str:
+        """Return a moment as people read it; empty while wall time is not trusted."""
+        axis = self.state.axis
+        if not axis.trusted:
+            return ""
+        moment = datetime.fromtimestamp((mono + axis.offset) / SECOND, tz=UTC)
+        return moment.astimezone(ZoneInfo(self.station.timezone)).strftime("%m-%d %H:%M:%S")
