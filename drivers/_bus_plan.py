@@ -17,8 +17,8 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 
-MILLISECOND = 1_000_000
-SECOND = 1_000 * MILLISECOND
+from gateway.model.time import MILLISECOND, SECOND
+
 BACK_OFF = ((6, 30 * SECOND), (3, 10 * SECOND))  # from so many misses on, this long apart
 LEAST_DEADLINE = 100 * MILLISECOND  # adapters and a busy loop delay good answers too
 DEADLINE_FACTOR = 4  # times the slowest answer of late
@@ -139,8 +139,8 @@ class BusPlan:
         state = self._polls[first[2]]
         return Turn(state.poll.device, self._devices[state.poll.device].deadline(), poll=first[2])
 
-    def answered(self, turn: Turn, now: int, delay: int) -> None:
-        """Note that the device answered, a refusal included, `delay` after the request."""
+    def answered(self, turn: Turn, now: int, delay: int, *, retry: int = 0) -> None:
+        """Note that it answered, a refusal included, `delay` after the request; ask again in `retry`, if any."""
         device = self._devices[turn.device]
         device.slowest = max(delay, device.slowest * FORGET)
         if device.misses >= BACK_OFF[-1][0]:
@@ -153,6 +153,8 @@ class BusPlan:
             state = self._polls[turn.poll]
             state.misses = 0
             self._advance(state, now)
+            if retry:
+                state.due = now + retry
 
     def missed(self, turn: Turn, now: int) -> None:
         """Note that no good answer came."""
@@ -169,6 +171,7 @@ class BusPlan:
             state.due = now + wait
         else:
             self._advance(state, now)
+            state.due = min(state.due, now + BACK_OFF[-1][1])  # what is asked hourly is not lost for an hour
 
     def misses(self, device: int) -> int:
         """Return how often in a row it has not answered."""

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from drivers._bus_plan import MILLISECOND, SECOND, BusPlan, Patience, Poll, Turn, Urgency
+from drivers._bus_plan import BusPlan, Patience, Poll, Turn, Urgency
+from gateway.model.time import HOUR, MILLISECOND, SECOND
 
 COST = 30 * MILLISECOND
 WORST = 300 * MILLISECOND
@@ -218,3 +219,14 @@ def test_polls_that_cannot_be_caught_up_are_counted() -> None:
     line.now += 10 * SECOND
     line.run(line.now + SECOND)
     assert line.plan.lost > 100
+
+
+def test_what_is_asked_hourly_is_asked_again_soon_after_a_miss_or_refusal() -> None:
+    plan = BusPlan([Patience(worst=WORST)], [Poll(device=0, period=HOUR, cost=COST)], 0)
+    line = Line(plan)
+    line.run(20 * SECOND, lambda now: [0] if now < SECOND else [])
+    assert [round(at / SECOND) for at, _ in line.asked] == [0, 10]
+    again = plan.next(HOUR + 20 * SECOND)
+    assert isinstance(again, Turn)
+    plan.answered(again, HOUR + 20 * SECOND, DELAY, retry=30 * SECOND)
+    assert isinstance(plan.next(HOUR + 50 * SECOND), Turn)

@@ -1,0 +1,125 @@
+"""What a Modbus RTU bus is made of: the keys of its tables, checked, and one `Unit` per device.
+
+Read once, before the port is opened; used by `drivers.modbus_rtu`. Keeps house section 11: every problem is listed at
+once, and section 13: what a `[[device]]` does not say comes from its profile.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+import msgspec
+
+from drivers._bus_plan import Patience, Poll, Urgency
+from drivers._modbus_master import Manners, wire_seconds
+from drivers._modbus_points import Block, Slave
+from gateway.config.quantities import Seconds
+from gateway.errors import ConfigError
+from gateway.model.point import Device
+from gateway.model.ports import DriverSetup
+from gateway.model.time import HOUR, MILLISECOND, SECOND
+
+SLOW_POLL = 60.0  # s; polls this rare give way to others
+USUAL_DELAY = 20 * MILLISECOND  # before most devices answer
+USUAL_TIMEOUT = 0.3  # s; a longer one says that the device is slow
+
+
+class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Keys of a `[[source]]` with `driver = "modbus_rtu"`. `echo`: the adapter gives back what we send."""
+
+    port: str
+    baudrate: Annotated[int, msgspec.Meta(ge=300, le=4_000_000)] = 9600
+    bytesize: Literal[7, 8] = 8
+    parity: Literal["N", "E", "O"] = "N"
+    stopbits: Literal[1, 2] = 1
+    echo: bool = False
+
+
+class DeviceOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """Keys of a `[[device]]` on such a source; what is not given comes from the profile's options of the same name."""
+
+    address: Annotated[int, msgspec.Meta(ge=1, le=255)]
+    timeout: Annotated[Seconds, msgspec.Meta(gt=0, le=10)] = 0.3
+    gap: Annotated[Seconds, msgspec.Meta(ge=0, le=10)] = 0.0
+    min_poll: Annotated[Seconds, msgspec.Meta(ge=0)] = 0.0
+    block: Annotated[int, msgspec.Meta(ge=1, le=2000)] = 1
+    holes: Annotated[int, msgspec.Meta(ge=0, le=2000)] = 0
+    wake: str = ""
+    wake_delay: Annotated[Seconds, msgspec.Meta(ge=0, le=10)] = 0.0
+
+
+@dataclass(slots=True)
+class Unit:
+    """A device with its manners, and what is known of it just now."""
+
+    slave: Slave
+    manners: Manners
+    patience: Patience
+    warm_at: int = 0  # ns; readings before are BAD preheat
+    heard: int = 0  # ns of its last answer, 0: never
+
+
+def read_setup(setup: DriverSetup) -> tuple[Options, list[Unit]]:
+    """Check everything that a source and its devices say.
+
+    Raises:
+        ConfigError: every wrong option, register or address, one a line.
+    """
+    problems: list[str] = []
+    options: Options | None = None
+    try:
+        options = msgspec.convert(setup.source.options, Options)
+    except msgspec.ValidationError as error:
+        problems.append(f"source {setup.source.id}: {error}")
+    units: list[Unit] = []
+    for device in setup.devices:
+        try:
+            units.append(_unit(device, setup))
+        except (ConfigError, ValueError) as error:
+            problems.append(f"device {device.id}: {error}")
+    problems += _shared_addresses(units)
+    if problems or options is None:
+        raise ConfigError("\n".join(problems))
+    return options, units
+
+
+def schedule(unit: Unit, place: int, block: Block, *, baudrate: int, life_safety: bool) -> Poll:
+    """Return how often a block is asked for and what that costs the line."""
+    poll = unit.slave.device.poll
+    wire = wire_seconds(block.request, baudrate, unit.manners.silence) + unit.manners.wake_delay
+    urgency = Urgency.SLOW if poll >= SLOW_POLL else Urgency.NORMAL
+    return Poll(
+        device=place,
+        period=HOUR if block.hourly else round(poll * SECOND),
+        cost=round(wire * SECOND) + unit.patience.usual,
+        urgency=Urgency.ALARM if life_safety else urgency,
+    )
+
+
+def _unit(device: Device, setup: DriverSetup) -> Unit:
+    keys = {**device.profile.options, **device.options}
+    try:
+        own = msgspec.convert(keys, DeviceOptions)
+    except msgspec.ValidationError as error:
+        raise ConfigError(str(error)) from error
+    if device.poll <= 0:
+        raise ConfigError(f"poll = {device.poll:g} s; it must be above 0 s")
+    slave = Slave(device, own.address, setup.point_ids, block=own.block, holes=own.holes)
+    wake = bytes.fromhex(own.wake)
+    manners = Manners(worst=own.timeout, silence=own.gap, wake=wake, wake_delay=own.wake_delay)
+    worst = round(own.timeout * SECOND)
+    usual = USUAL_DELAY if own.timeout <= USUAL_TIMEOUT else worst // 4
+    return Unit(slave, manners, Patience(worst=worst, usual=usual, gap=round(own.min_poll * SECOND)))
+
+
+def _shared_addresses(units: Sequence[Unit]) -> list[str]:
+    owners: dict[int, str] = {}
+    problems = []
+    for unit in units:
+        own = unit.slave.device.id
+        other = owners.setdefault(unit.slave.address, own)
+        if other != own:
+            problems.append(f"device {own}: address {unit.slave.address} is taken by {other}")
+    return problems
