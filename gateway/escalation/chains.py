@@ -77,8 +77,8 @@ class Escalation:
     def restart(self, shift: int | None, at: int, delta: Delta, out: Out) -> None:
         """Go on after a start: times on the new axis, what was overdue or of unknown time due at once.
 
-        Notices found in `sending` go once more, marked 重发; sounders are set again; channels count as up until they
-        say otherwise.
+        Called between the book's `rebase` and the moves that it returned. Notices found in `sending` go once more,
+        marked 重发; sounders are set again; channels count as up until they say otherwise.
         """
         for channel in list(self.notices.down.rows):
             self.notices.down.drop(delta, channel)
