@@ -133,6 +133,10 @@ class _Reading:
         self._top = Sheet(main, (), main.document.data)
         self._parts = [main]
         declared = {table: set(self._ids(table)) for table in _TABLES}
+        for place in main.document.broken:  # what a broken block would have declared is not told as unknown, too
+            declared.get(place.table, set()).add(place.id)
+            if place.table == "station":
+                self._top.table.setdefault("station", {"id": place.id or "station"})
         self._names = Names(declared=declared, grid=Grid(), folder=folder, outside=outside)
 
     def _ids(self, table: str) -> Iterable[str]:

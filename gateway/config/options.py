@@ -19,7 +19,7 @@ import msgspec
 
 from gateway.config.problems import Kind
 from gateway.config.quantities import DURATION
-from gateway.config.sheet import Sheet
+from gateway.config.sheet import Sheet, spoken
 
 _SECRET = ("password", "secret", "token", "key")
 _TLS = {"cafile": "ca_file", "certfile": "cert_file", "keyfile": "key_file"}
@@ -89,9 +89,8 @@ def _refuse(sheet: Sheet, key: str, value: object, wanted: Any, error: str) -> N
         sheet.broken = True
         sheet.findings.unknown((*sheet.path, key), f"{key} ({', '.join(map(str, words))})", value, map(str, words))
     elif expected and expected[1] in _SPOKEN:
-        shown = f'"{value}"' if isinstance(value, str) else value
         example = f"{key} = {_example(value, expected[1])}"
-        sheet.report(Kind.WRONG_TYPE, key, given=shown, wanted=_SPOKEN[expected[1]], example=example)
+        sheet.report(Kind.WRONG_TYPE, key, given=spoken(value), wanted=_SPOKEN[expected[1]], example=example)
     else:
         sheet.report(Kind.REFUSED, key, error=error)
 

@@ -7,12 +7,13 @@ once, each with file, line, key, reason and fix).
 
 from __future__ import annotations
 
-from enum import Enum
+from enum import Enum, unique
 from string import Template
 
 import msgspec
 
 
+@unique
 class Kind(Enum):
     """A kind of problem: English reason, English fix, Chinese reason, Chinese fix; `$name` stands for a fact."""
 
@@ -153,6 +154,41 @@ class Kind(Enum):
 _NOTES = frozenset({Kind.CLASS_OPEN, Kind.UNKNOWN_COLUMN, Kind.PORT_ABSENT, Kind.SAME_PHONE, Kind.NOT_UTF8})
 
 
+_ZH = {
+    "source": "接入链路",
+    "driver": "驱动",
+    "dialect": "MQTT 方言",
+    "device": "设备",
+    "profile": "设备型号档案",
+    "rule": "规则",
+    "rule kind": "规则类型",
+    "channel": "通知通道",
+    "policy": "处置预案",
+    "cell": "网格",
+    "contact": "联系人",
+    "contact with a channel": "联系人和通知通道",
+    "role": "角色",
+    "level or cell": "级别或网格",
+    "time zone": "时区",
+    "name": "姓名",
+    "phone": "电话",
+    "language": "语言",
+    "this file": "此文件",
+    "this row": "此行",
+    "no such file": "文件不存在",
+    "no such file or directory": "文件不存在",
+    "is a directory": "是文件夹",
+    "permission denied": "没有权限",
+    "true or false": "true 或 false",
+    "a whole number": "整数",
+    "a number": "数字",
+    "text in quotes": "带引号的文字",
+    "a list": "列表",
+    "a table": "表",
+    "a duration (ms, s, m, h, d, w, y)": "时长（ms、s、m、h、d、w、y）",
+}
+
+
 class Place(msgspec.Struct, frozen=True):
     """Where a key stands. Line from 1; 0 when the file has no such line."""
 
@@ -190,7 +226,8 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True):
         return f"{_one_line(f'{place}: {key}')}{self.reason(language)}{semicolon}{self.fix(language)}"
 
     def _fill(self, part: int) -> str:
-        return _one_line(Template(self.kind.value[part]).safe_substitute(self.facts))
+        facts = self.facts if part < 2 else {name: _ZH.get(fact, fact) for name, fact in self.facts.items()}
+        return _one_line(Template(self.kind.value[part]).safe_substitute(facts))
 
 
 def suggest(given: str, alike: str) -> dict[str, str]:

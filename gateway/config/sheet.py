@@ -30,6 +30,11 @@ _SPOKEN = {
 }
 
 
+def spoken(given: object) -> str:
+    """Return a value as it stands in TOML."""
+    return f'"{given}"' if isinstance(given, str) else str(given).lower() if isinstance(given, bool) else str(given)
+
+
 class Findings:
     """Everything found so far in one file, and where each key stands."""
 
@@ -105,7 +110,7 @@ class Sheet:
 
     def _mistyped(self, path: Path, given: object, wanted: type, example: str) -> None:
         self.broken = True
-        shown = f'"{given}"' if isinstance(given, str) else str(given).lower() if isinstance(given, bool) else given
+        shown = _SPOKEN[type(given)] if isinstance(given, (list, dict)) else spoken(given)
         self.findings.report(Kind.WRONG_TYPE, path, given=shown, wanted=_SPOKEN[wanted], example=example)
 
     def _take(self, key: str, wanted: type, example: str, *, required: bool = False) -> Any:  # noqa: ANN401 - TOML
@@ -117,7 +122,8 @@ class Sheet:
         given = self.table[key]
         fits = type(given) is wanted or (wanted is float and type(given) is int)
         if not fits:
-            self._mistyped((*self.path, key), given, wanted, f"{key} = {example}")
+            header = example.startswith((f"[{key}", f"[[{key}"))
+            self._mistyped((*self.path, key), given, wanted, example if header else f"{key} = {example}")
             return None
         return given
 
@@ -188,9 +194,10 @@ class Sheet:
             return duration(given) if isinstance(given, str) else duration("")
         except ValueError:
             self.broken = True
-            shown = f'"{given}"' if isinstance(given, str) else given
             wanted = "a duration (ms, s, m, h, d, w, y)"
-            self.findings.report(Kind.WRONG_TYPE, (*self.path, *key), given=shown, wanted=wanted, example=example)
+            self.findings.report(
+                Kind.WRONG_TYPE, (*self.path, *key), given=spoken(given), wanted=wanted, example=example
+            )
             return None
 
     def texts(self, key: str, *, example: str, required: bool = False) -> list[tuple[int, str]]:

@@ -54,8 +54,8 @@ def read(raw: bytes, *, file: str, form: Form) -> Findings:
             if not any(values) or (not names and values[0].startswith("sep=")):
                 continue
             if not names:
+                lines.update(dict.fromkeys([(table,), *((value,) for value in values)], reader.line_num))
                 names = _header(findings, values, columns, headings)
-                lines[(table,)] = reader.line_num
                 missing = [column for column in required if column not in names]
                 for column in missing:
                     findings.report(Kind.NO_COLUMN, (table,), given=column, wanted=",".join(columns))

@@ -30,14 +30,19 @@ _STRING = re.compile(
 _SCALAR = re.compile(r"[^,\]}#\n]+")
 _WHERE = re.compile(r" \(at (?:line (\d+), column \d+|end of document)\)$")
 _HEADER = re.compile(r"[ \t]*\[")
+_TABLE = re.compile(r"[ \t]*\[\[?[ \t]*([\w-]+)")
+_ID = re.compile(r"""[ \t]*id[ \t]*=[ \t]*["']?([\w./-]+)""")
+_SWALLOWED = ("Unclosed array", "Invalid value")  # what tomllib says at a header that it took for a value
 _CUTS = 20  # broken blocks cut out before the file is given up
 
 
 class Broken(msgspec.Struct, frozen=True):
-    """A place that is not TOML: line from 1, and what the parser says."""
+    """A place that is not TOML: line from 1, what the parser says, table and id of the block that it costs."""
 
     line: int
     reason: str
+    table: str = ""
+    id: str = ""
 
 
 class Document(msgspec.Struct, frozen=True):
@@ -78,8 +83,8 @@ def parse(text: str) -> Document:
             data = tomllib.loads(whole)
         except tomllib.TOMLDecodeError as error:
             place = _where(str(error), len(lines))
-            broken.append(place)
-            _cut(lines, place.line)
+            table, name = _cut(lines, place)
+            broken.append(Broken(place.line, place.reason, table, name))
         except RecursionError:
             broken.append(Broken(1, "nested too deep"))
             break
@@ -94,18 +99,23 @@ def _where(message: str, last: int) -> Broken:
     return Broken(line, message[: found.start()] if found else message)
 
 
-def _cut(lines: list[str], line: int) -> None:
-    """Blank the block from the header at or above the line to the next one; lines keep their numbers."""
-    first = min(line, len(lines)) - 1
-    # an unclosed value is noticed lines later: the block that is not blank yet is the culprit
+def _cut(lines: list[str], place: Broken) -> tuple[str, str]:
+    """Blank the block that a place is in, up to the next header; lines keep their numbers. Returns its table and id."""
+    first = min(place.line, len(lines)) - 1
+    if place.reason in _SWALLOWED and _HEADER.match(lines[first]):
+        first -= 1  # the list was not closed in the block above
+    after = first + 1
     while first > 0 and not _HEADER.match(lines[first]):
         first -= 1
-    after = line
     while after < len(lines) and not _HEADER.match(lines[after]):
         after += 1
-    if not any(lines[first:after]):
+    block = lines[first:after]
+    if not any(block):  # blank already: the culprit stands further up, and nobody can tell where
         first, after = 0, len(lines)
     lines[first:after] = [""] * (after - first)
+    table = _TABLE.match(block[0]) if block else None
+    name = next((found[1] for line in block if (found := _ID.match(line))), "")
+    return table[1] if table else "", name
 
 
 class _Scanner:
