@@ -20,7 +20,7 @@ from gateway.errors import StoreCorrupt
 from gateway.model.batch import Ints
 from gateway.store import retention, rollup
 from gateway.store.columns import pack_bytes, pack_floats, pack_ints, unpack_bytes, unpack_floats, unpack_ints
-from gateway.store.journal import Readings, decode_readings
+from gateway.store.journal import DAMAGE, Readings, decode_readings
 
 if TYPE_CHECKING:
     from gateway.store.database import Store
@@ -70,7 +70,7 @@ def decode(point: int, n: int, body: bytes) -> Readings:
             value=unpack_floats(value, n),
             quality=unpack_bytes(marks, n),
         )
-    except (msgspec.MsgspecError, zlib.error, IndexError, ValueError) as error:
+    except DAMAGE as error:
         raise StoreCorrupt(f"a chunk of point {point} cannot be read: {error}") from error
 
 

@@ -76,7 +76,7 @@ def unpack_ints(packed: bytes, n: int) -> Ints:
 def pack_floats(column: Floats) -> bytes:
     """Return float64[n] as bytes: decimals as whole thousandths, everything else as it is."""
     with np.errstate(all="ignore"):
-        scaled = np.rint(column * _DECIMAL)
+        scaled = np.rint(column * _DECIMAL) + 0.0  # makes -0.0 a 0.0, which then does not fit
         fits = (np.abs(column) < _DECIMAL_LIMIT) & ((scaled / _DECIMAL).view(np.int64) == column.view(np.int64))
     whole = int(np.count_nonzero(fits))
     if whole == len(column):

@@ -51,7 +51,7 @@ class Lock:
     """Holds a store for this daemon; several connections of one process may share it. Released with the process."""
 
     def __init__(self, path: str | Path) -> None:
-        """Take it; StoreLocked when another has it, StoreReadOnly when it cannot be made, StoreCorrupt by the header."""
+        """Take it; StoreLocked when another has it, StoreReadOnly when it cannot be, StoreCorrupt by its header."""
         beside = Path(f"{path}.lock")
         try:
             self._descriptor = os.open(beside, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)

@@ -8,6 +8,7 @@ makes replay equal to live (house section 3).
 
 from __future__ import annotations
 
+import struct
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -45,6 +46,8 @@ _TYPES: dict[int, type[msgspec.Struct]] = {
 }
 _NUMBERS = {kind: number for number, kind in _TYPES.items()}
 _BATCH = 0
+_MOST = 1 << 24  # readings a body can hold: damaged bytes must not ask for terabytes
+DAMAGE = (msgspec.MsgspecError, zlib.error, struct.error, KeyError, IndexError, ValueError)  # what bad bytes raise
 
 
 class _Rows(msgspec.Struct, array_like=True):
@@ -114,7 +117,7 @@ def decode(body: bytes) -> list[tuple[int, list[Input]]]:
                 else:
                     taken.append(_unpack_other[number].decode(raw))  # type: ignore[arg-type]
             steps.append((now, taken))
-    except (msgspec.MsgspecError, zlib.error, KeyError, IndexError, ValueError) as error:
+    except DAMAGE as error:
         raise StoreCorrupt(f"a journal row cannot be read: {error}") from error
     return steps
 
@@ -123,7 +126,7 @@ def decode_readings(body: bytes) -> Readings:
     """Return only the readings of a body, in order; StoreCorrupt as `decode`."""
     try:
         return _readings(_open(body))
-    except (msgspec.MsgspecError, zlib.error, IndexError, ValueError) as error:
+    except DAMAGE as error:
         raise StoreCorrupt(f"a journal row cannot be read: {error}") from error
 
 
@@ -149,7 +152,10 @@ def _open(body: bytes) -> _Body:
     kind, rest = body[:1], body[1:]
     if kind not in (_PLAIN, _DEFLATED):
         raise ValueError(f"unknown format {kind!r}")
-    return _unpack_body.decode(zlib.decompress(rest) if kind == _DEFLATED else rest)
+    told = _unpack_body.decode(zlib.decompress(rest) if kind == _DEFLATED else rest)
+    if not 0 <= told.n <= _MOST:
+        raise ValueError(f"{told.n} readings")
+    return told
 
 
 def _readings(told: _Body) -> Readings:

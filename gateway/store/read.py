@@ -16,7 +16,9 @@ from typing import Any, Generic, NamedTuple, Self, TypeVar
 import msgspec
 import numpy as np
 
+from gateway.model.alarm import Alarm, Transition
 from gateway.model.batch import Bytes, Event, Floats, Ints
+from gateway.model.notification import Notification
 from gateway.store import chunks, tables
 from gateway.store.connection import connect_readonly, translated
 from gateway.store.epochs import Epochs
@@ -168,6 +170,19 @@ class Reader:
         with translated(self._path):
             rows = list(tables.state(self._connection, table, kind))
         return [Entry(0, 0, boot, None, table, body) for _, boot, body in rows]
+
+    def alarms(self) -> list[Entry[Alarm]]:
+        """Return the alarms that are open now; their history is in `transitions`."""
+        return self.state("alarm", Alarm)
+
+    def transitions(self, *, after: int = 0) -> Iterator[Entry[Transition]]:
+        """Yield every move of every alarm, oldest first, with evidence."""
+        return self.record(("transition",), Transition, after=after)
+
+    def notifications(self) -> list[Entry[Notification]]:
+        """Return each notice ever planned, as it stands now, in the order of ids."""
+        newest = {entry.body.id: entry for entry in self.record(("notice",), Notification)}
+        return [newest[number] for number in sorted(newest)]
 
     # -- inside
 
