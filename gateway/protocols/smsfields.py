@@ -158,6 +158,8 @@ def read_user(reader: Reader, alphabet: Alphabet, *, with_header: bool) -> UserD
     """TP-UDL and TP-UD (9.2.3.16, .24): the length counts septets for GSM7, octets otherwise, header included."""
     length = reader.octet("user data length")
     octets = (length * 7 + 7) // 8 if alphabet is Alphabet.GSM7 else length
+    if octets > USER_DATA_LIMIT and alphabet is not Alphabet.GSM7:
+        octets = reader.left  # no message is that long: some writers put septets there, take what came
     body = reader.take(octets, "user data")
     if not with_header:
         return UserData(alphabet, gsm7.unpack(body, length) if alphabet is Alphabet.GSM7 else body)
