@@ -58,15 +58,23 @@ def parse(text: str, scope: Scope) -> Condition:
     """Return the checked tree of a condition; ExpressionError with place, reason and fix otherwise."""
     if len(text) > LONGEST:
         raise ExpressionError(LONGEST, "the condition is too long", f"keep it below {LONGEST} characters")
+    body = text.strip()
+    lead = len(text) - len(text.lstrip())
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # odd escapes and `1if`: refused below by their nodes
-            tree = ast.parse(text.strip(), mode="eval")
+            tree = ast.parse(body, mode="eval")
     except SyntaxError as error:
-        raise ExpressionError(error.offset or 1, f"not a condition ({error.msg})", _GRAMMAR) from None
+        raise ExpressionError(
+            lead + (error.offset or len(body) + 1), f"not a condition ({error.msg})", _GRAMMAR
+        ) from None
     except (ValueError, RecursionError, MemoryError, OverflowError) as error:
         raise ExpressionError(1, f"not a condition ({error})", _GRAMMAR) from None
-    return _Reader(scope).condition(tree.body, 0)
+    try:
+        return _Reader(scope).condition(tree.body, 0)
+    except ExpressionError as error:  # the parser counts bytes, people count characters
+        before = body.encode()[: error.position - 1].decode(errors="ignore")
+        raise ExpressionError(lead + len(before) + 1, error.reason, error.fix) from None
 
 
 def canonical(unit: str) -> str:
@@ -182,7 +190,7 @@ def _what(node: ast.expr) -> str:
         ast.Attribute: "an attribute",
         ast.Constant: "a constant",
         ast.Name: "a bare name",
-        ast.BinOp: "a sum",
+        ast.BinOp: "this arithmetic",
         ast.IfExp: "if … else",
         ast.Lambda: "a lambda",
     }

@@ -15,6 +15,7 @@ from rules.engine import Engine
 
 SECOND = 1_000_000_000
 GAS = PointSpec(name="ch4", unit="%[LEL]", valid_range=(0.0, 100.0), title="甲烷")
+DEFAULTS = Limits()
 Row = tuple[int, float, float, int]  # point, slot time in s, value, quality
 
 
@@ -30,7 +31,7 @@ def points_of(devices: Sequence[Device]) -> list[Point]:
     return [Point(number, owner.id, spec, owner.cell) for number, (owner, spec) in enumerate(found, start=1)]
 
 
-def station(devices: Sequence[Device], rules: Sequence[RuleSpec], **limits: Any) -> Station:
+def station(devices: Sequence[Device], rules: Sequence[RuleSpec], *, limits: Limits = DEFAULTS) -> Station:
     """Return a station of these devices and rules."""
     return Station(
         id="t",
@@ -38,23 +39,25 @@ def station(devices: Sequence[Device], rules: Sequence[RuleSpec], **limits: Any)
         store=StoreSpec(path="x"),
         devices=tuple(devices),
         rules=tuple(rules),
-        limits=Limits(**limits),
+        limits=limits,
     )
 
 
-def compiled(devices: Sequence[Device], rules: Sequence[RuleSpec], **limits: Any) -> tuple[Engine, list[Problem]]:
+def compiled(
+    devices: Sequence[Device], rules: Sequence[RuleSpec], *, limits: Limits = DEFAULTS
+) -> tuple[Engine, list[Problem]]:
     """Compile rules over devices."""
-    return compile_rules(station(devices, rules, **limits), points_of(devices))
+    return compile_rules(station(devices, rules, limits=limits), points_of(devices))
 
 
-def engine(devices: Sequence[Device], *rules: RuleSpec, **limits: Any) -> Engine:
+def engine(devices: Sequence[Device], *rules: RuleSpec, limits: Limits = DEFAULTS) -> Engine:
     """Compile rules that have no problem."""
-    made, problems = compiled(devices, rules, **limits)
+    made, problems = compiled(devices, rules, limits=limits)
     assert [p for p in problems if not p.note] == []
     return made
 
 
-def rule(**given: Any) -> RuleSpec:
+def rule(**given: object) -> RuleSpec:
     """Return a gas rule with when/clear of the house's example, unless told otherwise."""
     facts: dict[str, Any] = {"id": "gas", "points": ("*",), "when": "value > 10", "alarm_class": AlarmClass.GAS}
     return RuleSpec(**(facts | given))
