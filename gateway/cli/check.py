@@ -1,0 +1,31 @@
+"""`firegrid check`: every problem at once, or the time line of who is told when."""
+
+from __future__ import annotations
+
+import argparse
+
+from gateway.app import problems_of, read
+from gateway.cli.main import BAD_CONFIGURATION, GOOD, add_config
+
+
+def arguments(own: argparse.ArgumentParser) -> None:
+    """Add what `check` takes."""
+    add_config(own)
+    own.add_argument("--language", choices=("zh", "en"), help="language of the messages (default: the station's)")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print problems and notes; 2 when there is a problem."""
+    loaded = read(options.config)
+    language = options.language or (loaded.station.language if loaded.station else "en")
+    found = problems_of(loaded)
+    for problem in found:
+        print(("note: " if problem.note else "") + problem.text(language))
+    wrong = sum(not problem.note for problem in found)
+    if wrong or loaded.station is None:
+        print(f"{wrong} problems" if language == "en" else f"共 {wrong} 个问题")
+        return BAD_CONFIGURATION
+    station = loaded.station
+    counts = (len(station.sources), len(station.devices), len(station.rules), len(station.contacts))
+    print("good: {} sources, {} devices, {} rules, {} contacts".format(*counts))
+    return GOOD

@@ -1,0 +1,30 @@
+"""`firegrid run`: the daemon. Logs to standard error, one line each, as journald likes it."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import sys
+
+from gateway.app import serve
+from gateway.cli.main import GOOD, add_config
+from gateway.house import House
+
+
+def arguments(own: argparse.ArgumentParser) -> None:
+    """Add what `run` takes."""
+    add_config(own)
+    own.add_argument("-v", "--verbose", action="store_true", help="log more")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run until SIGTERM or SIGINT."""
+    level = logging.DEBUG if options.verbose else logging.INFO
+    logging.basicConfig(level=level, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
+    asyncio.run(serve(options.config, ready=_ready))
+    return GOOD
+
+
+def _ready(house: House) -> None:
+    print(f"firegrid: {house.station.name or house.station.id} is armed", flush=True)
