@@ -19,7 +19,8 @@ from gateway.model.station import Station
 from gateway.model.verdict import Cause
 
 FIRST_PART: Final = 67
-_PLACE: Final = 40  # characters of place in the head; 27 are left for marks, class word and code
+_FOR_MARKS: Final = {"zh": len("【演练】【未存档】【重发】"), "en": len("DRILL UNSAVED AGAIN ")}
+_SHORT_PLACE: Final = 12
 _LISTED: Final = 8  # alarms in an answer that lists the open codes
 
 CLASS_WORDS: Final = {
@@ -28,7 +29,7 @@ CLASS_WORDS: Final = {
 }
 _MARKS: Final = {
     "zh": {"repeat": "【重发】", "unrecorded": "【未存档】"},
-    "en": {"repeat": "[again] ", "unrecorded": "[not recorded] "},
+    "en": {"repeat": "AGAIN ", "unrecorded": "UNSAVED "},
 }
 _UNITS: Final = {"Cel": "℃", "m3": "m³"}
 
@@ -48,20 +49,20 @@ class Wording:
         self._grid = grid
         self._wall = wall
 
-    def place(self, alarm: Alarm) -> str:
-        """Return path of cells, device and key; too long a path loses its upper end."""
+    def place(self, alarm: Alarm, room: int) -> str:
+        """Return path of cells, device and key in at most `room` characters; too long a path loses its upper end."""
         names = [self._grid.name(cell) for cell in reversed(self._grid.ancestors(alarm.cell))] if alarm.cell else []
         path = "·".join(names)
         rest = " ".join(filter(None, (self._devices.get(alarm.device, alarm.device), alarm.key)))
         whole = f"{path} {rest}".strip()
-        return whole if len(whole) <= _PLACE else "…" + whole[-(_PLACE - 1) :]
+        return whole if len(whole) <= room else "…" + whole[1 - room :]
 
     def text(self, alarm: Alarm, reason: NotifyReason, language: str, *, who: str = "", note: str = "") -> str:
         """Return what a notice says. `who` took it over, `note` are that person's words."""
         chinese = language == "zh"
         word = CLASS_WORDS["zh" if chinese else "en"][alarm.alarm_class]
         head = f"【{word}】码{alarm.code} " if chinese else f"[{word}] code {alarm.code} "
-        head += self.place(alarm)
+        head += self.place(alarm, FIRST_PART - len(head) - _FOR_MARKS["zh" if chinese else "en"])
         if reason in _FOLLOW:
             zh, en = _FOLLOW[reason]
             end = (zh if chinese else en).format(who=who or ("值班人员" if chinese else "the station"))
@@ -73,7 +74,7 @@ class Wording:
         """Return the answer to a reply that named no or a wrong code."""
         chinese = language == "zh"
         words = CLASS_WORDS["zh" if chinese else "en"]
-        listed = [f"{a.code} {words[a.alarm_class]} {self.place(a)[-12:]}" for a in alarms[:_LISTED]]
+        listed = [f"{a.code} {words[a.alarm_class]} {self.place(a, _SHORT_PLACE)}" for a in alarms[:_LISTED]]
         more = len(alarms) - len(listed)
         if chinese:
             return "未确认任何报警。请回复编号：" + "；".join(listed) + (f"；另有{more}条" if more else "")
