@@ -22,15 +22,17 @@ async def connect(options: MqttOptions, clock: Clock, receiver: Receiver) -> Mqt
     context = options.tls.context() if options.tls else None
     session = MqttSession(options, clock, receiver)
     try:
-        async with clock.timeout(options.answer_within):
-            await asyncio.get_running_loop().create_connection(lambda: session, options.host, options.port, ssl=context)
-    except TimeoutError:
-        raise LinkDown(f"{session.peer} did not answer within {options.answer_within:g} s") from None
-    except OSError as error:  # refused, unreachable, unknown host, TLS handshake
-        raise LinkDown(f"{session.peer}: {error}") from error
-    try:
+        try:
+            async with clock.timeout(options.answer_within):
+                await asyncio.get_running_loop().create_connection(
+                    lambda: session, options.host, options.port, ssl=context
+                )
+        except TimeoutError:
+            raise LinkDown(f"{session.peer} did not answer within {options.answer_within:g} s") from None
+        except OSError as error:  # refused, unreachable, unknown host, TLS handshake
+            raise LinkDown(f"{session.peer}: {error}") from error
         await session.open()
     except BaseException:
-        session.abort()
+        session.abort()  # also for a TLS handshake that asyncio, cancelled, finishes all the same
         raise
     return session

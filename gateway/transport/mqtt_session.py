@@ -43,6 +43,7 @@ class MqttSession(asyncio.Protocol):
     def __init__(self, options: MqttOptions, clock: Clock, receiver: Receiver) -> None:
         self.session_present = False
         self.keepalive = options.keepalive
+        self.peer = f"broker {options.host}:{options.port}"  # for messages to people
         self._options = options
         self._clock = clock
         self._receiver = receiver
@@ -60,9 +61,11 @@ class MqttSession(asyncio.Protocol):
         self._slots = asyncio.Semaphore(1)
         self._heard = self._pinged = self._answered = clock.mono()
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Send CONNECT; the answer completes `connect`."""
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:  # noqa: D102 - asyncio's: sends CONNECT
         assert isinstance(transport, asyncio.Transport)  # noqa: S101 - narrows the type; create_connection gives no other
+        if self._down.done():  # `connect` was cancelled: this session must not take over the next one
+            transport.abort()
+            return
         self._transport = transport
         transport.write(self._options.connect_packet().write())
 
@@ -85,8 +88,7 @@ class MqttSession(asyncio.Protocol):
         if self._stream.broken is not None:
             self._fail(LinkDown(f"{self.peer} sent bytes that are no MQTT: {self._stream.broken}"))
 
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Remember why; everyone who waits is told."""
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: D102 - asyncio's: everyone who waits is told
         self._fail(LinkDown(f"{self.peer} closed the link" + (f": {exc}" if exc else "")))
         self._gone.set()
 
@@ -95,11 +97,6 @@ class MqttSession(asyncio.Protocol):
 
     def resume_writing(self) -> None:  # noqa: D102 - asyncio's
         self._writable.set()
-
-    @property
-    def peer(self) -> str:
-        """Host and port, for messages to people."""
-        return f"broker {self._options.host}:{self._options.port}"
 
     @property
     def unacknowledged(self) -> int:

@@ -179,6 +179,7 @@ def test_a_backlog_is_held_back_though_mosquitto_exceeds_the_receive_maximum(tmp
                 most, got = max(most, taken), got + taken
                 store.batches.clear()
                 store.commit()
+        await sender.close()
         assert got == backlog
         assert most <= 2 * maximum + 2_000  # and what one read of 256 KiB holds
 
@@ -198,6 +199,7 @@ def test_a_giant_payload_is_counted_and_acknowledged_and_the_next_message_arrive
         assert notebook.counts["too_large"] == 1
         async with up(driver(broker.port, notebook), store):
             await prepared(notebook, 2)
+        await sender.close()
         assert notebook.counts["too_large"] == 1  # it does not come again
 
     with running(tmp_path, OPEN) as broker:

@@ -228,6 +228,22 @@ def test_a_publish_without_answer_ends_the_link() -> None:
     asyncio.run(main())
 
 
+def test_a_cancelled_connect_leaves_no_ghost_that_takes_over_the_next_session() -> None:
+    async def mute(_reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
+        return
+
+    async def main() -> None:
+        session = MqttSession(MqttOptions("127.0.0.1", "c"), SystemClock(), nothing)
+        session.abort()
+        peer = Peer(mute)
+        async with peer.serving():
+            await asyncio.get_running_loop().create_connection(lambda: session, "127.0.0.1", peer.port)
+            await asyncio.sleep(0.05)
+        assert peer.got == b""
+
+    asyncio.run(main())
+
+
 def test_nobody_listening_is_link_down() -> None:
     async def main() -> None:
         with pytest.raises(LinkDown, match=r"broker 127\.0\.0\.1:1"):
