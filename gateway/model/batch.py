@@ -53,6 +53,19 @@ class Event(msgspec.Struct, frozen=True):
     registered: bool = True  # False: no configuration knows this address
 
 
+class EventSeen(msgspec.Struct, frozen=True, kw_only=True):
+    """An event as the record keeps it. `at`: when it was handled, ns on the station axis."""
+
+    point: int
+    key: str
+    code: EventCode
+    text: str
+    time: int
+    at: int
+    source: str
+    raw: bytes
+
+
 class Mark(msgspec.Struct, frozen=True):
     """What recognises a redelivery: an unacknowledged packet of a session and the hash of its payload."""
 

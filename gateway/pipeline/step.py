@@ -19,7 +19,7 @@ from gateway.alarms.book import AlarmBook, Move
 from gateway.alarms.refusal import Refusal
 from gateway.escalation.chains import Escalation
 from gateway.model.alarm import Evidence, OperatorAct, Transition
-from gateway.model.batch import Batch, Event, EventCode
+from gateway.model.batch import Batch, Event, EventCode, EventSeen
 from gateway.model.delta import Delta
 from gateway.model.moment import Epoch, Input, Start
 from gateway.model.notification import ChannelState, DeliveryState, Notification, Receipt, Reply
@@ -63,19 +63,6 @@ class Effects:
     life_safety: bool = False
     urgent: bool = False
     hurried: bool = False
-
-
-class EventSeen(msgspec.Struct, frozen=True, kw_only=True):
-    """An event as the record keeps it."""
-
-    point: int
-    key: str
-    code: EventCode
-    text: str
-    time: int
-    at: int
-    source: str
-    raw: bytes
 
 
 def step(state: State, inputs: Sequence[Input], now: int) -> tuple[Delta, Effects]:

@@ -1,0 +1,39 @@
+"""`firegrid events`: what devices said, and what the house says of itself, oldest first."""
+
+from __future__ import annotations
+
+import argparse
+
+from gateway.cli.main import GOOD, add_config
+from gateway.cli.printing import open_reader, rfc3339, show, zone_of
+from gateway.model.batch import EventSeen
+
+
+def arguments(own: argparse.ArgumentParser) -> None:
+    """Add what `events` takes."""
+    add_config(own)
+    own.add_argument("--json", action="store_true", help="one JSON object a line")
+    own.add_argument("--after", type=int, default=0, metavar="SEQ", help="only those after this number")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print them."""
+    reader, station = open_reader(options.config)
+    with reader:
+        zone, clock = zone_of(station), reader.clock()
+        names = {point: name.rpartition(".") for name, point in reader.points().items()}
+        rows = (
+            {
+                "seq": entry.n,
+                "device": names[entry.body.point][0],
+                "point": names[entry.body.point][2],
+                "key": entry.body.key,
+                "code": entry.body.code.name.lower(),
+                "text": entry.body.text,
+                "time": rfc3339(entry.body.time or clock.wall(entry.boot, entry.body.at), zone),
+                "raw": entry.body.raw.hex(),
+            }
+            for entry in reader.record(("event",), EventSeen, after=options.after)
+        )
+        show(rows, as_json=options.json, columns=("seq", "time", "device", "key", "code", "text"))
+    return GOOD
