@@ -173,6 +173,7 @@ class _Reading:
             timezone=identity.timezone,
             language=identity.language,
             socket=identity.socket,
+            clock=identity.clock,
             store=store,
             limits=limits,
             sources=tuple(sources),

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import zoneinfo
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ from gateway.registry import UnknownPlugInError
 
 CLASSES: dict[str, AlarmClass] = {alarm_class.word: alarm_class for alarm_class in AlarmClass}
 SEVERITIES: dict[str, Severity] = {severity.word: severity for severity in Severity}
+CLOCKS = {"ntp": "ntp", "trusted": "trusted"}  # what makes wall time trusted: the kernel's word, or ours
 DEFAULT_STORE = "/var/lib/firegrid/station.db"
 _SHORTEST_POLL = 0.05  # s; a shorter one is a slip of the unit
 
@@ -99,6 +100,7 @@ class Identity:
     timezone: str
     language: str
     socket: str
+    clock: str
 
 
 def read_station(sheet: Sheet, folder: Path) -> Identity:
@@ -111,6 +113,7 @@ def read_station(sheet: Sheet, folder: Path) -> Identity:
         timezone=sheet.text("timezone", "Asia/Shanghai", example='"Asia/Shanghai"') or "Asia/Shanghai",
         language=sheet.word("language", LANGUAGES, "zh"),
         socket=str(folder / socket) if socket else "",
+        clock=sheet.word("clock", CLOCKS, "ntp"),
     )
     sheet.finish()
     try:
@@ -118,7 +121,7 @@ def read_station(sheet: Sheet, folder: Path) -> Identity:
     except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
         zones = zoneinfo.available_timezones()
         sheet.findings.unknown((*sheet.path, "timezone"), "time zone", identity.timezone, sorted(zones))
-        return Identity(identity.id, identity.name, "Asia/Shanghai", identity.language, identity.socket)
+        return replace(identity, timezone="Asia/Shanghai")
     return identity
 
 
