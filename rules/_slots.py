@@ -27,27 +27,29 @@ class PointMap:
     def __init__(self, slot_points: Sequence[int], points: int) -> None:
         owner = np.asarray(slot_points, dtype=np.intp)
         self._points = max([points, *(int(p) + 1 for p in owner)])
-        count = np.bincount(owner, minlength=self._points)
+        # One row more than there are points: of readings nobody watches.
+        self._count = np.bincount(owner, minlength=self._points + 1).astype(np.intp)
         self._slots = np.argsort(owner, kind="stable").astype(np.intp)
-        self._start = np.concatenate([[0], np.cumsum(count)]).astype(np.intp)
-        self._count = count.astype(np.intp)
-        self._at_most_one = bool(count.max(initial=0) <= 1)
-        self._only = np.full(self._points, -1, dtype=np.intp)
+        self._start = np.concatenate([[0], np.cumsum(self._count)]).astype(np.intp)
+        self._at_most_one = bool(self._count.max(initial=0) <= 1)
+        self._only = np.full(self._points + 1, -1, dtype=np.intp)
         self._only[owner[self._slots][::-1]] = self._slots[::-1]
         self._seen = np.zeros(self._points, dtype=np.intp)  # scratch of `distinct`
 
     def pairs(self, point: Points) -> tuple[Index, Index]:
         """Return (slot, position) of every slot a reading touches, by position, then by the slots' order."""
-        known = (point >= 0) & (point < self._points)
+        row = np.minimum(point.astype(np.uint32), self._points).astype(np.intp)  # negative ids wrap to large ones
+        rows = np.arange(len(point), dtype=np.intp)
         if self._at_most_one:
-            slot = self._only[np.where(known, point, 0)]
-            position = np.flatnonzero(known & (slot >= 0))
+            slot = self._only.take(row)
+            if slot.min(initial=0) >= 0:
+                return slot, rows
+            position = np.flatnonzero(slot >= 0)
             return slot[position], position
-        inside = np.where(known, point, 0)
-        count = np.where(known, self._count[inside], 0)
-        position = np.repeat(np.arange(len(point), dtype=np.intp), count)
-        first = self._start[inside] - (np.cumsum(count) - count)
-        return self._slots[np.arange(len(position), dtype=np.intp) + first[position]], position
+        count = self._count.take(row)
+        position = np.repeat(rows, count)
+        first = self._start.take(row) - (np.cumsum(count) - count)
+        return self._slots.take(np.arange(len(position), dtype=np.intp) + first.take(position)), position
 
     def distinct(self, point: Points) -> bool:
         """Whether no point comes twice (points beyond the map count as twice: the caller takes the longer way)."""

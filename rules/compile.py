@@ -11,7 +11,7 @@ import hashlib
 import importlib
 import pkgutil
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import ModuleType
 from typing import Any
 
@@ -69,6 +69,7 @@ class _Work:
     heeded: set[str] = field(default_factory=set)  # devices whose silence a rule refines
     switched_off: list[tuple[str, str, str]] = field(default_factory=list)
     life: set[int] = field(default_factory=set)
+    cache: dict[tuple[str, int], Place | None] = field(default_factory=dict)
     order: int = 0
     devices: dict[str, Device] = field(init=False)
     of_device: dict[str, list[Point]] = field(init=False)
@@ -141,19 +142,30 @@ class _Work:
 
     def _place(self, spec: RuleSpec, point: Point, options: Any) -> bool:  # noqa: ANN401 - the kind's own struct
         """Compile one rule at one point; False when something is wrong."""
+        key = spec.id, id(point.spec)  # devices of one profile share the spec
+        if key not in self.cache:
+            self.cache[key] = self._definition(spec, point, options)
+        definition = self.cache[key]
+        if definition is None:
+            return False
+        if definition.life_safety:
+            self.life.add(point.id)
+        place = replace(definition, point=point.id)
+        self.places.setdefault(spec.kind, []).append(place)
+        self.facts[spec.id, point.id] = facts.of_rule(spec, point)
+        return True
+
+    def _definition(self, spec: RuleSpec, point: Point, options: Any) -> Place | None:  # noqa: ANN401 - as above
+        """Return a place of the rule at points such as this one; None when something is wrong."""
         pair = self._conditions(spec, point)
         if pair is None:
-            return False
+            return None
         when, clear = pair
         findings = [*check.delays(spec.alarm_class, point.spec.unit, spec.on_delay, spec.off_delay)]
         findings += check.conditions(when, clear, point.spec)
         for finding in findings:
             self.problem(spec.id, finding)
-        if findings:
-            return False
         life = spec.alarm_class.life_safety
-        if life:
-            self.life.add(point.id)
         definition = (spec.kind, when, clear, spec.on_delay, spec.off_delay, life, options)
         place = Place(
             order=self.order,
@@ -167,9 +179,7 @@ class _Work:
             fingerprint=hashlib.blake2b(repr(definition).encode(), digest_size=12).hexdigest(),
             options=options,
         )
-        self.places.setdefault(spec.kind, []).append(place)
-        self.facts[spec.id, point.id] = facts.of_rule(spec, point)
-        return True
+        return None if findings else place
 
     def _conditions(self, spec: RuleSpec, point: Point) -> tuple[Condition, Condition] | None:
         scope = Scope(self.modules[spec.kind].names(point.spec.unit), point.spec.labels)

@@ -62,9 +62,9 @@ class Absence:
 
     def judge(self, moment: Moment, delta: Delta) -> list[Change]:
         """Note who was heard at `moment.at`."""
-        alive = np.flatnonzero(moment.quality < BAD_FROM)
-        entry, position = self._map.pairs(moment.point[alive])
-        slot, position = self._slot_of[entry], alive[position]
+        entry, position = self._map.pairs(moment.point)
+        alive = moment.quality[position] < BAD_FROM
+        slot, position = self._slot_of[entry[alive]], position[alive]
         if moment.heard:
             entry, _ = self._map.pairs(np.array(moment.heard, dtype=np.int32))
             slot = np.concatenate([self._slot_of[entry], slot])

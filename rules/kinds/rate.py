@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gateway.config.quantities import Seconds
-from gateway.model.batch import Bytes, Floats, Ints
+from gateway.model.batch import Floats, Ints
 from gateway.model.delta import Delta
 from gateway.model.moment import Moment
 from gateway.model.verdict import Change
@@ -47,18 +47,22 @@ def names(unit: str) -> dict[str, str]:
 
 
 class Rate(Slotted):
-    """All rate rules. `part[s, i]` is the number of the part of time that cell i of slot s holds the sums of."""
+    """All rate rules.
+
+    `part[s, i]` is the number of the part of time whose sums cell i of slot s holds: readings, seconds since the part
+    began, values, doubtful ones. `past[s]` has the sums over the means of all but the newest part (`past_of[s]`),
+    made again when a new part begins: what happens per reading is one more point on that line.
+    """
 
     def __init__(self, setup: KindSetup) -> None:
         super().__init__(setup, ("rate", "per_min", "per_hour", "value"))
-        shape = (len(setup.places), PARTS)
+        n = len(setup.places)
         self._width: Ints = np.array([round(p.options.window * SECOND) // PARTS for p in setup.places], dtype=np.int64)
-        self._origin: Ints = np.zeros(len(setup.places), dtype=np.int64)
-        self._part: Ints = np.full(shape, _EMPTY, dtype=np.int64)
-        self._count: Floats = np.zeros(shape)
-        self._times: Floats = np.zeros(shape)  # sum of seconds since the part began
-        self._values: Floats = np.zeros(shape)
-        self._doubt: NDArray[np.bool_] = np.zeros(shape, dtype=np.bool_)
+        self._origin: Ints = np.zeros(n, dtype=np.int64)
+        self._part: Ints = np.full((n, PARTS), _EMPTY, dtype=np.int64)
+        self._sums: Floats = np.zeros((n, PARTS, 4))
+        self._past_of: Ints = np.full(n, _EMPTY, dtype=np.int64)
+        self._past: Floats = np.zeros((n, 7))  # points, x, y, xx, xy, what y is counted from, doubt
 
     def apply(self, pairs: tuple[Index, Index], moment: Moment, delta: Delta) -> list[Change]:
         """Judge readings at slots, in rounds in which no slot comes twice."""
@@ -73,59 +77,80 @@ class Rate(Slotted):
     def _round(self, pairs: tuple[Index, Index], moment: Moment, delta: Delta) -> list[Change]:
         slot, position = pairs
         time, value, quality = moment.time[position], moment.value[position], moment.quality[position]
-        late = time < self.hold.newest[slot]
-        self._add(slot, (time, value, quality), ~late & (quality < BAD_FROM) & np.isfinite(value), delta)
-        rate, doubt = self._slope(slot, time)
+        newest = self.hold.newest[slot]
+        late = time < newest
+        now = np.maximum(time, newest) - self._origin[slot]
+        width = self._width[slot]
+        part = now // width
+        self._turn(slot, part, delta)
+        taken = np.flatnonzero(~late & (quality < BAD_FROM) & np.isfinite(value))
+        cell = slot * PARTS + part % PARTS
+        row = np.stack(
+            [np.ones(len(slot)), (now - part * width) / SECOND, value, (quality >= UNCERTAIN_FROM).astype(np.float64)],
+            axis=1,
+        )
+        self._add(cell[taken], part[taken], row[taken], delta)
+        rate, doubt = self._slope(slot, cell, part)
         columns = {"rate": rate, "per_min": rate * 60.0, "per_hour": rate * 3600.0, "value": value}
         worst = np.where(doubt & (quality < UNCERTAIN_FROM), np.uint8(UNCERTAIN_FROM), quality)
         code = self.conditions.verdicts(slot, columns, worst)
         code[late] = DEAD_BAND  # the window has moved on: an old reading says nothing of the slope
         return self.hold.apply(pairs, code, (time, value, quality), moment.at, delta)
 
-    def _add(self, slot: Index, columns: tuple[Ints, Floats, Bytes], take: NDArray[np.bool_], delta: Delta) -> None:
-        rows = np.flatnonzero(take)
-        slot, time, value = slot[rows], columns[0][rows] - self._origin[slot[rows]], columns[1][rows]
-        part = time // self._width[slot]
-        cell = slot * PARTS + part % PARTS
-        parts, count, times, values, doubt = (array.reshape(-1) for array in self._arrays())
-        for array in (parts, count, times, values, doubt):
-            delta.save(array, cell)
-        stale = cell[parts[cell] != part]
-        count[stale] = times[stale] = values[stale] = 0.0
-        doubt[stale] = False
+    def _add(self, cell: Index, part: Ints, row: Floats, delta: Delta) -> None:
+        """Add readings to their parts; a cell that holds an older part starts over."""
+        parts, sums = self._part.reshape(-1), self._sums.reshape(-1, 4)
+        delta.save(parts, cell)
+        delta.save(sums, cell)
+        fresh = (parts[cell] == part)[:, None]
         parts[cell] = part
-        count[cell] += 1.0
-        times[cell] += (time - part * self._width[slot]) / SECOND
-        values[cell] += value
-        doubt[cell] |= columns[2][rows] >= UNCERTAIN_FROM
+        sums[cell] = np.where(fresh, sums[cell], 0.0) + row
 
-    def _slope(self, slot: Index, time: Ints) -> tuple[Floats, NDArray[np.bool_]]:
-        """Return the slope per second (NaN below 50 % coverage) and whether a member is UNCERTAIN, per pair."""
-        width = self._width[slot]
-        now = (time - self._origin[slot]) // width
-        part = self._part[slot]
-        age = part - now[:, None]
-        inside = (age > -PARTS) & (age <= 0)
-        count = np.where(inside, self._count[slot], 0.0)
-        filled = np.maximum(count, 1.0)
+    def _turn(self, slot: Index, part: Ints, delta: Delta) -> None:
+        """Make the sums over the older parts where a new part begins."""
+        stale = np.flatnonzero(self._past_of[slot] != part)
+        if not len(stale):
+            return
+        slot, part = slot[stale], part[stale]
+        delta.save(self._past_of, slot)
+        delta.save(self._past, slot)
+        age = self._part[slot] - part[:, None]
+        inside = (age > -PARTS) & (age < 0)
+        sums = np.where(inside[:, :, None], self._sums[slot], 0.0)
+        filled = np.maximum(sums[:, :, 0], 1.0)
         weight = inside.astype(np.float64)
-        x = np.where(inside, self._times[slot] / filled + age * (width[:, None] / SECOND), 0.0)
-        y = np.where(inside, self._values[slot] / filled, 0.0)
         n = weight.sum(axis=1)
-        safe = np.maximum(n, 1.0)
-        dx = (x - (x.sum(axis=1) / safe)[:, None]) * weight
-        dy = (y - (y.sum(axis=1) / safe)[:, None]) * weight
-        with np.errstate(all="ignore"):
-            slope = (dx * dy).sum(axis=1) / (dx * dx).sum(axis=1)
-        slope[n < ENOUGH] = np.nan
-        return slope, np.asarray((self._doubt[slot] & inside).any(axis=1))
+        x = np.where(inside, sums[:, :, 1] / filled + age * (self._width[slot][:, None] / SECOND), 0.0)
+        y = sums[:, :, 2] / filled
+        level = y.sum(axis=1) / np.maximum(n, 1.0)
+        y = (y - level[:, None]) * weight
+        past = [
+            n,
+            x.sum(axis=1),
+            y.sum(axis=1),
+            (x * x).sum(axis=1),
+            (x * y).sum(axis=1),
+            level,
+            sums[:, :, 3].sum(axis=1),
+        ]
+        self._past[slot] = np.stack(past, axis=1)
+        self._past_of[slot] = part
 
-    def _arrays(self) -> tuple[NDArray[Any], ...]:
-        return self._part, self._count, self._times, self._values, self._doubt
+    def _slope(self, slot: Index, cell: Index, part: Ints) -> tuple[Floats, NDArray[np.bool_]]:
+        """Return the slope per second (NaN below 50 % coverage) and whether a member is UNCERTAIN, per pair."""
+        past = self._past[slot].T
+        here = (self._part.reshape(-1)[cell] == part).astype(np.float64)
+        sums = self._sums.reshape(-1, 4)[cell].T
+        filled = np.maximum(sums[0], 1.0)
+        x, y = sums[1] / filled * here, (sums[2] / filled - past[5]) * here
+        n, sx, sy = past[0] + here, past[1] + x, past[2] + y
+        with np.errstate(all="ignore"):
+            slope = (past[4] + x * y - sx * sy / n) / (past[3] + x * x - sx * sx / n)
+        slope[n < ENOUGH] = np.nan
+        return slope, (past[6] + sums[3] * here) > 0.0
 
     def _columns(self) -> dict[str, NDArray[Any]]:
-        names_ = ("part", "count", "times", "values", "doubt")
-        return {**dict(zip(names_, self._arrays(), strict=True)), "origin": self._origin}
+        return {"part": self._part, "sums": self._sums, "origin": self._origin}
 
     def snapshot(self) -> Mapping[str, Any]:
         """Return every slot's state and window."""
@@ -138,6 +163,7 @@ class Rate(Slotted):
         super().restore(columns)
         for name, array in arrays.items():
             array[same_to] = old[name][same_from]
+        self._past_of[:] = _EMPTY
 
     def rebase(self, start: Restarted, delta: Delta) -> None:
         """Move windows and delays; where the shift is unknown the windows start empty."""
@@ -145,6 +171,8 @@ class Rate(Slotted):
         whole = np.arange(len(self.hold.places), dtype=np.intp)
         delta.save(self._origin, whole)
         delta.save(self._part, whole)
+        delta.save(self._past_of, whole)
+        self._past_of[:] = _EMPTY
         if start.shift is None:
             self._part[:] = _EMPTY
         else:
