@@ -43,6 +43,10 @@ def compact(store: Store, limit_ms: int) -> bool:
             _forget_journal(store, connection)
         store.uncompacted = max(0, store.uncompacted - copied)
         return True
+    if _forgettable(store) is not None:
+        with store.transaction() as connection:
+            _forget_journal(store, connection)
+        return True
     return retention.trim(store)
 
 
@@ -99,17 +103,19 @@ def _due(store: Store, budget: int) -> bool:
 def _copy(store: Store, connection: sqlite3.Connection, budget: int) -> int:
     """Copy the next rows of one boot into chunks and rollups; return the number of readings."""
     parts: list[Readings] = []
-    boot, seq, total = -1, progress(connection), 0
-    rows = connection.execute("SELECT seq, boot, body FROM journal WHERE seq > ? ORDER BY seq", (seq,))
-    for number, of_boot, body in rows:
-        if parts and (of_boot != boot or total >= budget):
+    boot, until, seq, total = -1, 0, progress(connection), 0
+    rows = connection.execute("SELECT seq, boot, mono, body FROM journal WHERE seq > ? ORDER BY seq", (seq,))
+    for number, of_boot, mono, body in rows:
+        if parts and (of_boot != boot or total >= budget or mono >= until):
             break
         try:
             parts.append(decode_readings(body))
         except StoreCorrupt:  # a damaged row must not stop compaction for ever; its readings are lost, and counted
             store.unreadable += 1
+            seq = number
             continue
         boot, seq, total = of_boot, number, total + len(parts[-1])
+        until = until or mono + CHUNK_SPAN
     rows.close()
     readings = joined(parts)
     if len(readings):
@@ -164,10 +170,19 @@ def _row(boot: int, part: Readings) -> tuple[int | bytes, ...]:
     return (int(part.point[0]), boot, *span, s0, s1, len(part), encode(part))
 
 
-def _forget_journal(store: Store, connection: sqlite3.Connection) -> None:
-    """Delete rows that are in chunks, in a later snapshot and behind every cursor; the newest row always stays."""
+def _forgettable(store: Store) -> int | None:
+    """Return the seq up to which rows are in chunks, in a later snapshot and behind every cursor, or None.
+
+    The newest row always stays: it carries seq and clock on.
+    """
+    connection = store.connection
     (snapshot,) = connection.execute("SELECT coalesce(min(seq), 0) FROM snapshot").fetchone()
     (cursor,) = connection.execute("SELECT coalesce(min(seq), 1 << 62) FROM cursor").fetchone()
+    (first,) = connection.execute("SELECT coalesce(min(seq), 0) FROM journal").fetchone()
     limit = min(progress(connection), snapshot, cursor, store.last().seq - 1)
-    (first,) = connection.execute("SELECT min(seq) FROM journal").fetchone()
-    connection.execute("DELETE FROM journal WHERE seq <= ?", (min(limit, first + _ROWS_DELETED),))
+    return min(limit, first + _ROWS_DELETED) if first <= limit else None
+
+
+def _forget_journal(store: Store, connection: sqlite3.Connection) -> None:
+    if (limit := _forgettable(store)) is not None:
+        connection.execute("DELETE FROM journal WHERE seq <= ?", (limit,))

@@ -51,7 +51,7 @@ class Lock:
     """Holds a store for this daemon; several connections of one process may share it. Released with the process."""
 
     def __init__(self, path: str | Path) -> None:
-        """Take it; StoreLocked when another has it, StoreReadOnly when it cannot be, StoreCorrupt by its header."""
+        """Take it; StoreLocked when another process has it, StoreReadOnly when it cannot be made."""
         beside = Path(f"{path}.lock")
         try:
             self._descriptor = os.open(beside, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
@@ -68,11 +68,12 @@ class Lock:
         with suppress(OSError):  # a full disk: the lock holds, only its holder's number is missing
             os.ftruncate(self._descriptor, 0)
             os.pwrite(self._descriptor, f"{os.getpid()}\n".encode(), 0)
-        try:
-            check_header(path)  # now, because nobody else can have the file open
-        except StoreError:
-            self.release()
-            raise
+        self._unused = True
+
+    def first_use(self) -> bool:
+        """Return whether no connection has been opened under it yet: only then may the header be looked at."""
+        unused, self._unused = self._unused, False
+        return unused
 
     def release(self) -> None:
         """Give it up; a second call does nothing."""

@@ -20,7 +20,7 @@ from gateway.model.batch import Batch, Mark
 from gateway.model.moment import Epoch
 from gateway.model.station import StoreSpec
 from gateway.store import chunks, journal, shapes, tables
-from gateway.store.connection import MEMORY, Lock, connect, translated
+from gateway.store.connection import MEMORY, Lock, check_header, connect, translated
 from gateway.store.epochs import Epochs
 from gateway.store.points import assign
 from gateway.store.record import GENESIS, RecordRow, broken, link
@@ -62,17 +62,18 @@ class Store:
         spec: StoreSpec | None = None,
         faults: Callable[[str], None] = lambda _: None,
     ) -> Store:
-        """Open or make a store; `":memory:"` for a volatile one.
+        """Open or make a store; `":memory:"` for a volatile one. Milliseconds, whatever its size.
 
-        Without `lock` the store takes and releases its own. A fresh connection beside one that hangs shares the lock of
-        the first: take a `Lock` once and pass it to both. `spec` says how long telemetry is kept. `faults` is called
-        with the name of each of `FAIL_POINTS`.
+        Without `lock` the store takes and releases its own; a fresh connection beside one that hangs is given the lock
+        of the first. `spec` says how long telemetry is kept. `faults` is called with the name of each `FAIL_POINTS`.
         """
         with ExitStack() as undo:
             own = None
             if lock is None and str(path) != MEMORY:
-                own = Lock(path)
+                own = lock = Lock(path)
                 undo.callback(own.release)
+            if lock is not None and lock.first_use():
+                check_header(path)
             connection = connect(path)
             undo.callback(connection.close)
             with translated(str(path)):
