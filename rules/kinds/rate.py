@@ -26,7 +26,7 @@ from rules._slots import Index, rounds
 from rules._slotted import Slotted
 from rules.compiled import SECOND, KindSetup, Restarted
 
-PARTS = 8
+PARTS = 8  # a power of two
 ENOUGH = PARTS // 2  # 50 % coverage, house section 6
 _EMPTY = -(1 << 62)
 
@@ -49,9 +49,9 @@ def names(unit: str) -> dict[str, str]:
 class Rate(Slotted):
     """All rate rules.
 
-    `part[s, i]` is the number of the part of time whose sums cell i of slot s holds: readings, seconds since the part
-    began, values, doubtful ones. `past[s]` has the sums over the means of all but the newest part (`past_of[s]`),
-    made again when a new part begins: what happens per reading is one more point on that line.
+    Cell `8 s + i` of slot s holds the sums of the part of time numbered `part`: readings, seconds since the part
+    began, values, doubtful ones. `past` has the sums over the means of all but the newest part (`past_of`), made
+    again when a new part begins: what happens per reading is one more point on that line.
     """
 
     def __init__(self, setup: KindSetup) -> None:
@@ -59,10 +59,12 @@ class Rate(Slotted):
         n = len(setup.places)
         self._width: Ints = np.array([round(p.options.window * SECOND) // PARTS for p in setup.places], dtype=np.int64)
         self._origin: Ints = np.zeros(n, dtype=np.int64)
-        self._part: Ints = np.full((n, PARTS), _EMPTY, dtype=np.int64)
-        self._sums: Floats = np.zeros((n, PARTS, 4))
+        self._part: Ints = np.full(n * PARTS, _EMPTY, dtype=np.int64)
+        self._sums: tuple[Floats, ...] = tuple(np.zeros(n * PARTS) for _ in range(4))
         self._past_of: Ints = np.full(n, _EMPTY, dtype=np.int64)
-        self._past: Floats = np.zeros((n, 7))  # points, x, y, xx, xy, what y is counted from, doubt
+        self._past: tuple[Floats, ...] = tuple(
+            np.zeros(n) for _ in range(7)
+        )  # points, x, y, xx, xy, what y is counted from, doubt
 
     def apply(self, pairs: tuple[Index, Index], moment: Moment, delta: Delta) -> list[Change]:
         """Judge readings at slots, in rounds in which no slot comes twice."""
@@ -83,13 +85,15 @@ class Rate(Slotted):
         width = self._width[slot]
         part = now // width
         self._turn(slot, part, delta)
-        taken = np.flatnonzero(~late & (quality < BAD_FROM) & np.isfinite(value))
-        cell = slot * PARTS + part % PARTS
-        row = np.stack(
-            [np.ones(len(slot)), (now - part * width) / SECOND, value, (quality >= UNCERTAIN_FROM).astype(np.float64)],
-            axis=1,
-        )
-        self._add(cell[taken], part[taken], row[taken], delta)
+        cell = slot * PARTS + (part & (PARTS - 1))
+        taken = ~late & (quality < BAD_FROM) & np.isfinite(value)
+        doubtful = (quality >= UNCERTAIN_FROM).astype(np.float64)
+        reading: tuple[Floats, ...] = (np.ones(len(slot)), (now - part * width) / SECOND, value, doubtful)
+        if taken.all():
+            self._add(cell, part, reading, delta)
+        else:
+            rows = np.flatnonzero(taken)
+            self._add(cell[rows], part[rows], tuple(column[rows] for column in reading), delta)
         rate, doubt = self._slope(slot, cell, part)
         columns = {"rate": rate, "per_min": rate * 60.0, "per_hour": rate * 3600.0, "value": value}
         worst = np.where(doubt & (quality < UNCERTAIN_FROM), np.uint8(UNCERTAIN_FROM), quality)
@@ -97,14 +101,14 @@ class Rate(Slotted):
         code[late] = DEAD_BAND  # the window has moved on: an old reading says nothing of the slope
         return self.hold.apply(pairs, code, (time, value, quality), moment.at, delta)
 
-    def _add(self, cell: Index, part: Ints, row: Floats, delta: Delta) -> None:
+    def _add(self, cell: Index, part: Ints, reading: tuple[Floats, ...], delta: Delta) -> None:
         """Add readings to their parts; a cell that holds an older part starts over."""
-        parts, sums = self._part.reshape(-1), self._sums.reshape(-1, 4)
-        delta.save(parts, cell)
-        delta.save(sums, cell)
-        fresh = (parts[cell] == part)[:, None]
-        parts[cell] = part
-        sums[cell] = np.where(fresh, sums[cell], 0.0) + row
+        delta.save(self._part, cell)
+        goes_on = self._part.take(cell) == part
+        self._part[cell] = part
+        for sums, column in zip(self._sums, reading, strict=True):
+            delta.save(sums, cell)
+            sums[cell] = np.where(goes_on, sums.take(cell), 0.0) + column
 
     def _turn(self, slot: Index, part: Ints, delta: Delta) -> None:
         """Make the sums over the older parts where a new part begins."""
@@ -113,44 +117,42 @@ class Rate(Slotted):
             return
         slot, part = slot[stale], part[stale]
         delta.save(self._past_of, slot)
-        delta.save(self._past, slot)
-        age = self._part[slot] - part[:, None]
+        age = self._part.reshape(-1, PARTS)[slot] - part[:, None]
         inside = (age > -PARTS) & (age < 0)
-        sums = np.where(inside[:, :, None], self._sums[slot], 0.0)
-        filled = np.maximum(sums[:, :, 0], 1.0)
-        weight = inside.astype(np.float64)
+        count, times, values, doubts = (np.where(inside, sums.reshape(-1, PARTS)[slot], 0.0) for sums in self._sums)
+        filled, weight = np.maximum(count, 1.0), inside.astype(np.float64)
         n = weight.sum(axis=1)
-        x = np.where(inside, sums[:, :, 1] / filled + age * (self._width[slot][:, None] / SECOND), 0.0)
-        y = sums[:, :, 2] / filled
+        x = np.where(inside, times / filled + age * (self._width[slot][:, None] / SECOND), 0.0)
+        y = values / filled
         level = y.sum(axis=1) / np.maximum(n, 1.0)
         y = (y - level[:, None]) * weight
-        past = [
-            n,
-            x.sum(axis=1),
-            y.sum(axis=1),
-            (x * x).sum(axis=1),
-            (x * y).sum(axis=1),
-            level,
-            sums[:, :, 3].sum(axis=1),
-        ]
-        self._past[slot] = np.stack(past, axis=1)
+        made = (n, x.sum(axis=1), y.sum(axis=1), (x * x).sum(axis=1), (x * y).sum(axis=1), level, doubts.sum(axis=1))
+        for past, column in zip(self._past, made, strict=True):
+            delta.save(past, slot)
+            past[slot] = column
         self._past_of[slot] = part
 
     def _slope(self, slot: Index, cell: Index, part: Ints) -> tuple[Floats, NDArray[np.bool_]]:
         """Return the slope per second (NaN below 50 % coverage) and whether a member is UNCERTAIN, per pair."""
-        past = self._past[slot].T
-        here = (self._part.reshape(-1)[cell] == part).astype(np.float64)
-        sums = self._sums.reshape(-1, 4)[cell].T
-        filled = np.maximum(sums[0], 1.0)
-        x, y = sums[1] / filled * here, (sums[2] / filled - past[5]) * here
-        n, sx, sy = past[0] + here, past[1] + x, past[2] + y
+        points, px, py, pxx, pxy, level, doubts = (past.take(slot) for past in self._past)
+        here = (self._part.take(cell) == part).astype(np.float64)
+        count, times, values, doubt = (sums.take(cell) for sums in self._sums)
+        filled = np.maximum(count, 1.0)
+        x, y = times / filled * here, (values / filled - level) * here
+        n, sx, sy = points + here, px + x, py + y
         with np.errstate(all="ignore"):
-            slope = (past[4] + x * y - sx * sy / n) / (past[3] + x * x - sx * sx / n)
+            slope = (pxy + x * y - sx * sy / n) / (pxx + x * x - sx * sx / n)
         slope[n < ENOUGH] = np.nan
-        return slope, (past[6] + sums[3] * here) > 0.0
+        return slope, (doubts + doubt * here) > 0.0
 
     def _columns(self) -> dict[str, NDArray[Any]]:
-        return {"part": self._part, "sums": self._sums, "origin": self._origin}
+        n = len(self._width)
+        sums = [column.reshape(n, PARTS) for column in self._sums]
+        return {
+            "part": self._part.reshape(n, PARTS),
+            **dict(zip(("count", "times", "values", "doubts"), sums, strict=True)),
+            "origin": self._origin,
+        }
 
     def snapshot(self) -> Mapping[str, Any]:
         """Return every slot's state and window."""
@@ -170,7 +172,7 @@ class Rate(Slotted):
         super().rebase(start, delta)
         whole = np.arange(len(self.hold.places), dtype=np.intp)
         delta.save(self._origin, whole)
-        delta.save(self._part, whole)
+        delta.save(self._part, np.arange(len(self._part), dtype=np.intp))
         delta.save(self._past_of, whole)
         self._past_of[:] = _EMPTY
         if start.shift is None:
