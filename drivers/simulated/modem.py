@@ -100,6 +100,12 @@ class SimulatedModem:
         """Say an unsolicited line."""
         self._unsolicited(line)
 
+    def restart(self, *, announced: bool = True) -> None:
+        """Start the module anew, as after a dip of its supply: the settings are gone."""
+        self._reset()
+        if announced:
+            self._unsolicited("RDY")
+
     def unplug(self) -> None:
         """Pull the adapter."""
         self._plugged.clear()
@@ -254,7 +260,9 @@ class SimulatedModem:
         self._answer(f"+CPMS: {each},{each},{each}")
 
     def _indicate(self, argument: str) -> None:
-        if argument in self.faults.indications:
+        if not argument:
+            self._answer(f"+CNMI: {self._indication}")
+        elif argument in self.faults.indications:
             self._indication = argument
             self._answer()
         else:

@@ -151,6 +151,7 @@ class ModemSession:
     async def _work(self, link: AtLink) -> None:
         self._resets = 0
         while True:
+            self._climb_due = False
             try:
                 problem = await climb(
                     link,
@@ -163,7 +164,6 @@ class ModemSession:
                 await self._reset(link)
                 continue
             self._resets = 0
-            self._climb_due = False
             if problem is not None:
                 self._down(problem)
                 await self._wait(REST_SECONDS)
@@ -221,6 +221,8 @@ class ModemSession:
         self._listener.counted("refused")
         if number in STORAGE_FULL:
             self._inbox.list_soon()
+        if number is None:  # no error number: the module has started anew and lost its settings
+            self._climb_due = True
         self._failures = self._failures + 1 if retryable else 0
         now = self._clock.mono()
         if self._failures >= FAILURES and now >= self._cycle_from:
@@ -234,7 +236,7 @@ class ModemSession:
     async def _poll(self, link: AtLink) -> None:
         self._poll_at = self._clock.mono() + round(POLL_SECONDS * SECOND)
         if not await look(link, self._facts):
-            self._climb_due = True  # the ladder says what is wrong with the SIM
+            self._climb_due = True  # the ladder says what is wrong, or puts it right
         self._inbox.tidy()
 
     async def _reset(self, link: AtLink) -> None:

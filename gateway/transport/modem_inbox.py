@@ -61,6 +61,7 @@ class Inbox:
         self._in_hand: dict[str, set[Slot]] = {}
         self._reads: deque[Slot] = deque()
         self._frees: deque[Slot] = deque()
+        self._again: set[Slot] = set()  # unreadable at first sight
         self._kept: list[Slot] = []  # refused to be freed; tried again with the next listing
         self._selected = ""
         self._list_due = False
@@ -68,7 +69,7 @@ class Inbox:
     def begin(self) -> None:
         """Start over with a modem that has just come up."""
         self._joiner = Joiner()
-        for held in (self._known, self._in_hand, self._reads, self._frees, self._kept):
+        for held in (self._known, self._again, self._in_hand, self._reads, self._frees, self._kept):
             held.clear()
         self._selected = self._facts.memory
         self.list_soon()
@@ -83,9 +84,9 @@ class Inbox:
         if line.text.startswith(("+CMT:", "+CDS:")):
             self._take(None, line.text, line.pdu)  # handed over without being stored: nothing to free
             return
-        memory, _, index = ",".join(fields(line.text)).partition(",")
-        if index.isdecimal():
-            self._read_soon(Slot(memory, int(index)))
+        found = fields(line.text)
+        if len(found) == 2 and found[1].isdecimal():
+            self._read_soon(Slot(found[0], int(found[1])))
 
     def accepted(self, token: str) -> None:
         """Free the slots of a message; an unknown token is one of before the modem came up again."""
@@ -144,6 +145,7 @@ class Inbox:
     async def _free(self, link: AtLink, slot: Slot) -> None:
         if await self._select(link, slot.memory) and (await link.ask(f"AT+CMGD={slot.index}")).ok:
             self._known.discard(slot)
+            self._again.discard(slot)
             self._facts.storage_used = max(0, self._facts.storage_used - 1)
         else:
             self._listener.counted("not_freed")
@@ -159,8 +161,12 @@ class Inbox:
         try:
             message = decode(bytes.fromhex(pdu), int(announced) if announced.isdecimal() else None)
         except (ValueError, ProtocolViolation):
-            # A person may have written it: somebody should see it, then the slot is freed like any other.
             self._listener.counted("unreadable")
+            if slot is not None and slot not in self._again:  # perhaps only the line was disturbed
+                self._again.add(slot)
+                self._reads.append(slot)
+                return
+            # A person may have written it: somebody should see it, then the slot is freed like any other.
             self._hand_over(Received("", pdu, None, (slot,), complete=False))
             return
         if isinstance(message, Deliver):

@@ -64,6 +64,7 @@ class Facts:
     storage_used: int = 0
     storage_total: int = 0
     pin_refused: bool = False
+    indication: str = ""  # AT+CNMI as it reads back: another one means that the module has started anew
 
     @property
     def registered(self) -> bool:
@@ -123,11 +124,12 @@ async def climb(link: AtLink, clock: Clock, facts: Facts, *, pin: str, service_c
     for indication in _INDICATIONS:
         if (await link.ask(f"AT+CNMI={indication}")).ok:
             break
+    facts.indication = (await link.ask("AT+CNMI?")).text
     return None
 
 
 async def look(link: AtLink, facts: Facts) -> bool:
-    """Refresh signal, registration, storage and SIM; False when the SIM is gone."""
+    """Refresh signal, registration, storage and SIM; False when the SIM or our settings are gone."""
     signal = _number((await link.ask("AT+CSQ")).fields("+CSQ"), 0, _UNKNOWN_SIGNAL)
     facts.signal = None if signal == _UNKNOWN_SIGNAL else -113 + 2 * signal
     facts.circuit = registration((await link.ask("AT+CREG?")).fields("+CREG")[1:])
@@ -139,7 +141,8 @@ async def look(link: AtLink, facts: Facts) -> bool:
             facts.storage_total = _number(used, 2, facts.storage_total)
     sim = await link.ask("AT+CPIN?")
     facts.sim = _sim(sim)
-    return facts.sim == "READY"
+    settled = not facts.indication or (await link.ask("AT+CNMI?")).text == facts.indication
+    return settled and facts.sim == "READY"
 
 
 def registration(found: list[str]) -> str:

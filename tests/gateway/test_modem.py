@@ -276,8 +276,22 @@ def test_a_message_that_cannot_be_read_is_shown_and_freed() -> None:
             b.modem.deliver(broken)
             await b.until(lambda: b.heard.replies)
             assert (b.heard.replies[0].number, b.heard.replies[0].text) == ("", broken.hex().upper())
-            assert b.heard.counts["unreadable"] == 1
+            assert b.heard.counts["unreadable"] == 2  # read again before it is believed to be broken
             b.session.accepted(b.heard.tokens[0])
+            await b.until(lambda: not b.modem.network.stored["ME"])
+
+    play(scene())
+
+
+def test_a_reply_that_was_garbled_on_the_line_is_read_again() -> None:
+    async def scene() -> None:
+        async with bench() as b:
+            await b.up()
+            b.modem.faults.interject.append("0006FF")  # between the head and the message
+            b.modem.receive(NUMBER, "1")
+            await b.until(lambda: b.heard.replies)
+            assert b.heard.texts == ["1"]
+            assert b.heard.counts["unreadable"] == 1
             await b.until(lambda: not b.modem.network.stored["ME"])
 
     play(scene())

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from drivers.simulated.modem import SimulatedModem
 from gateway.errors import DeliveryError, LinkDown
@@ -63,6 +65,41 @@ def test_echo_noise_and_unsolicited_lines_inside_answers_do_no_harm() -> None:
             b.modem.receive(NUMBER, "1")
             await b.until(lambda: b.heard.texts == ["1"] and not b.modem.network.stored["ME"])
             assert b.modem.sent[0].text == ALERT * 10
+            assert b.heard.counts["timeout"] == 0
+
+    play(scene())
+
+
+INTERRUPTIONS = (
+    "RING",
+    "+CREG: 1",
+    "+CEREG: 5",
+    "NO CARRIER",
+    '+CLIP: "13800138000",161',
+    "+CDS: 25\r\n0006D60B911326880736F4111011719551401110117195714000",
+    "+CUSD: 2",
+    "> odd",
+    "0006",
+    "",
+)
+
+
+@settings(max_examples=15, deadline=None)
+@given(
+    lines=st.lists(st.sampled_from(INTERRUPTIONS), max_size=60),
+    noise=st.sampled_from([b"", b"\x00", b"\xff\xfe", b"\r\n\r\n"]),
+)
+def test_whatever_stands_between_the_lines_messages_and_replies_get_through(lines: list[str], noise: bytes) -> None:
+    def prepare(modem: SimulatedModem) -> None:
+        modem.faults.interject = list(lines)
+        modem.faults.noise = noise
+
+    async def scene() -> None:
+        async with bench(prepare=prepare) as b:
+            assert len(await b.send(ALERT * 6)) == 2
+            b.modem.receive(NUMBER, "1")
+            await b.until(lambda: b.heard.texts == ["1"] and not b.modem.network.stored["ME"])
+            assert [m.text for m in b.modem.sent] == [ALERT * 6]
             assert b.heard.counts["timeout"] == 0
 
     play(scene())
@@ -329,7 +366,33 @@ def test_a_module_that_starts_anew_is_set_up_anew() -> None:
     async def scene() -> None:
         async with bench() as b:
             await b.up()
-            b.modem.announce("RDY")
+            b.modem.restart()
+            await b.until(lambda: b.modem.commands.count("AT+CMGF=0") == 2)
+            await b.send(ALERT)
+
+    play(scene())
+
+
+def test_a_module_that_starts_anew_without_a_word_is_found_out() -> None:
+    async def scene() -> None:
+        async with bench(FakeClock()) as b:
+            await b.up()
+            b.modem.restart(announced=False)
+            assert await b.drive(lambda: b.modem.commands.count("AT+CMGF=0") == 2) <= 31
+            await b.until(lambda: b.modem.commands[-1] == "AT+CMGL=4")
+            b.modem.receive(NUMBER, "1")
+            await b.until(lambda: b.heard.texts == ["1"])
+
+    play(scene())
+
+
+def test_an_error_without_number_has_the_modem_set_up_anew() -> None:
+    async def scene() -> None:
+        async with bench() as b:
+            await b.up()
+            b.modem.faults.refused_commands = frozenset({"AT+CMGS"})
+            assert not (await refused(b)).retryable
+            b.modem.faults.refused_commands = frozenset()
             await b.until(lambda: b.modem.commands.count("AT+CMGF=0") == 2)
             await b.send(ALERT)
 
