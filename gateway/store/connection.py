@@ -34,6 +34,7 @@ _PRAGMAS = (
 )
 _KINDS: dict[int, type[StoreError]] = {
     sqlite3.SQLITE_FULL: StoreFull,
+    sqlite3.SQLITE_IOERR_SHMSIZE: StoreFull,  # no room for the index of the WAL, made at opening
     sqlite3.SQLITE_CORRUPT: StoreCorrupt,
     sqlite3.SQLITE_NOTADB: StoreCorrupt,
     sqlite3.SQLITE_READONLY: StoreReadOnly,
@@ -139,5 +140,5 @@ def translated(where: str) -> Iterator[None]:
         yield
     except sqlite3.Error as error:
         code = getattr(error, "sqlite_errorcode", None)
-        kind = _KINDS.get(code & 0xFF, StoreError) if code is not None else StoreError
+        kind = StoreError if code is None else _KINDS.get(code) or _KINDS.get(code & 0xFF, StoreError)
         raise kind(f"{where}: {error}; {_FIXES[kind]}") from error
