@@ -7,6 +7,7 @@ clock, over `drivers.simulated.wire.Wire`. Keeps house rule 9 (fakes ship). Fram
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -141,12 +142,15 @@ class ModbusBus:
         """Serve until cancelled, over any number of unplugs."""
         while True:
             await self._plugged.wait()
+            port, answers = self._line.port, set[asyncio.Task[None]]()
             try:
-                async with asyncio.TaskGroup() as answers:
-                    await self._serve(self._line.port, answers)
-            except* LinkDown:
-                if self._plugged.is_set():
+                await self._serve(port, answers)
+            except LinkDown:
+                if self._line.port is port and self._plugged.is_set():
                     await self._clock.sleep(0.1)  # lost without our doing; do not spin
+            finally:
+                for answer in answers:
+                    answer.cancel()
 
     def unplug(self) -> None:
         """Pull the adapter: whoever has the line open loses it."""
@@ -158,7 +162,7 @@ class ModbusBus:
         self._line.plug()
         self._plugged.set()
 
-    async def _serve(self, port: Port, answers: asyncio.TaskGroup) -> None:
+    async def _serve(self, port: Port, answers: set[asyncio.Task[None]]) -> None:
         scanner = RequestScanner()
         while True:
             data = await port.read()
@@ -170,7 +174,9 @@ class ModbusBus:
                 if slave is not None:
                     slave.asked += 1
                     if not slave.fault.silent:
-                        answers.create_task(self._answer(port, slave, request), name=f"slave {slave.address}")
+                        answer = asyncio.create_task(self._answer(port, slave, request), name=f"slave {slave.address}")
+                        answers.add(answer)
+                        answer.add_done_callback(answers.discard)
 
     async def _answer(self, port: Port, slave: SimulatedSlave, request: Request) -> None:
         fault = slave.fault
@@ -180,4 +186,5 @@ class ModbusBus:
             frame = frame[:-1] + bytes((frame[-1] ^ 0x55,))
         frame = fault.before + frame + fault.after
         await self._clock.sleep(len(frame) * self._character)
-        port.write(frame)
+        with contextlib.suppress(LinkDown):  # who listens finds the loss
+            port.write(frame)
