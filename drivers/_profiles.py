@@ -193,7 +193,7 @@ def tailor(known: Profile, changes: Mapping[str, Any]) -> Profile:
             continue
         try:
             points[name] = _changed(points.get(name), name, keys)
-        except ValueError as error:
+        except (ValueError, TypeError) as error:  # msgspec's and durations'; a value that is no table
             problems.append(f"points.{name}: {error}")
             continue
         problems.extend(f"points.{name}: {problem}" for problem in _point_problems(points[name]))

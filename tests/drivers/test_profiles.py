@@ -1,0 +1,206 @@
+"""Profiles: every shipped one is whole, its golden frames say what they are said to carry, wrong files are told."""
+
+from __future__ import annotations
+
+import math
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from drivers import _profiles
+from drivers._decode import PROTOCOLS, decode
+from drivers._profiles import names, profile, tailor
+from gateway import registry
+from gateway.errors import ConfigError
+from gateway.model.point import AlarmClass, Device, Kind, Point, Severity
+from gateway.model.ports import DialectSetup
+from gateway.model.station import SourceSpec, Station, StoreSpec
+from rules.compile import compile_rules
+
+OWN_POINT = {"t": {"unit": "Cel"}}  # json-generic has none of its own
+CASES = Path(__file__).parents[1] / "cases" / "profiles"
+
+
+def cases() -> list[Any]:
+    """Return every golden case as (profile, case)."""
+    return [
+        pytest.param(path.stem, case, id=f"{path.stem}: {case['name']}")
+        for path in sorted(CASES.glob("*.toml"))
+        for case in tomllib.loads(path.read_text(encoding="utf-8"))["case"]
+    ]
+
+
+@pytest.mark.parametrize(("name", "case"), cases())
+def test_a_published_frame_says_what_it_is_said_to_carry(name: str, case: dict[str, Any]) -> None:
+    said = [line for pair in case["frames"] for line in decode(" ".join(pair).encode(), profile=profile(name))]
+    if case.get("refused"):
+        assert [line["kind"] for line in said] == ["error"]
+        return
+    order = [spec.name for spec in profile(name).points]
+    expected = sorted(case["points"], key=lambda point: order.index(point[0]))
+    assert sorted([line["point"] for line in said], key=order.index) == [point[0] for point in expected]
+    for line in said:
+        _, value, unit, quality = next(point for point in expected if point[0] == line["point"])
+        assert (line["unit"], line["quality"]) == (unit, quality)
+        assert (math.nan if line["value"] is None else line["value"]) == pytest.approx(value, nan_ok=True)
+
+
+def test_every_register_profile_has_golden_frames() -> None:
+    registers = {name for name in names() if profile(name).driver == "modbus_rtu"}
+    assert registers == {path.stem for path in CASES.glob("*.toml")}
+    assert len(names()) >= 20
+
+
+@pytest.mark.parametrize("name", names())
+def test_a_shipped_profile_is_whole(name: str) -> None:
+    known = profile(name)
+    assert known.driver in PROTOCOLS
+    assert known.title
+    assert known.source
+    assert known.silence in (100.0, 90_000.0)  # house section 6: polled and mains at most 100 s, battery 25 h
+    for spec in known.points:
+        assert spec.title, spec.name
+        assert (spec.unit != "") == (spec.kind in (Kind.MEASURE, Kind.COUNTER)), spec.name
+
+
+@pytest.mark.parametrize("name", names())
+def test_its_alarms_compile(name: str) -> None:
+    known = tailor(profile(name), OWN_POINT if name == "json-generic" else {})
+    device = Device(id="d", source="s", profile=known)
+    points = [Point(number, "d", spec, "") for number, spec in enumerate(known.points, 1)]
+    station = Station(
+        id="x", name="x", store=StoreSpec(path=""), sources=(SourceSpec(id="s", driver="mqtt"),), devices=(device,)
+    )
+    _, problems = compile_rules(station, points)
+    assert not problems
+
+
+@pytest.mark.parametrize("name", [name for name in names() if profile(name).driver != "modbus_rtu"])
+def test_its_dialect_takes_it(name: str) -> None:
+    known = tailor(profile(name), OWN_POINT if name == "json-generic" else {})
+    device = Device(id="d", source="s", profile=known, options={"topic": "zigbee2mqtt/d"})
+    ids = {f"d.{spec.name}": number for number, spec in enumerate(known.points, 1)}
+    dialect = registry.dialect(known.driver).create(DialectSetup(devices=[device], point_ids=ids, source_events=0))
+    assert "zigbee2mqtt/d" in dialect.filters(device)
+
+
+def test_life_safety_alarms_have_the_classes_of_their_devices() -> None:
+    def classes(name: str, point: str) -> set[AlarmClass]:
+        return {alarm.alarm_class for spec in profile(name).points if spec.name == point for alarm in spec.alarms}
+
+    assert classes("zigbee2mqtt-smoke", "smoke") == {AlarmClass.FIRE}
+    assert classes("zigbee2mqtt-gas", "ch4") == {AlarmClass.GAS}
+    assert classes("zigbee2mqtt-leak", "water_leak") == {AlarmClass.FLOOD}
+    assert classes("renke-smoke", "smoke") == {AlarmClass.FIRE}
+    assert not profile("renke-smoke").confirmed
+
+
+GOOD = """
+title = "t"
+driver = "json"
+source = "s"
+[[point]]
+name = "t"
+unit = "Cel"
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (GOOD + "uint = 1", "uint"),
+        (GOOD + "valid_range = [5, 5]", "valid_range must be"),
+        (GOOD + 'alarms = [{ when = "value > 5", class = "smoke" }]', "smoke"),
+        (GOOD + 'alarms = [{ when = "value > 5", class = "fire", on_delay = "5x" }]', "5x"),
+        (GOOD + "labels = { a = 1 }", "only a state"),
+        (GOOD.replace('unit = "Cel"', ""), "needs a unit"),
+        (GOOD.replace('unit = "Cel"', 'kind = "state"'), "needs labels"),
+        (GOOD.replace('name = "t"', 'name = "a.b"'), "lower-case"),
+        (GOOD + '[[point]]\nname = "t"\nunit = "m"', "twice"),
+        ('title = "t"\ndriver = "json"\nsource = "s"', "no [[point]]"),
+        (GOOD.replace('source = "s"', 'source = "s"\nsilence = 100'), "silence"),
+        (GOOD.replace('source = "s"', 'source = "s"\nsilence = "0s"'), "silence"),
+        ("title = ", "Invalid value"),
+    ],
+)
+def test_a_wrong_file_is_told_with_its_reason(tmp_path: Path, text: str, said: str) -> None:
+    (tmp_path / "mine.toml").write_text(text, encoding="utf-8")
+    with pytest.raises(ConfigError) as told:
+        profile("mine", tmp_path)
+    assert str(tmp_path / "mine.toml") in str(told.value)
+    assert said in str(told.value)
+
+
+def test_own_profiles_come_first_and_extend_the_list(tmp_path: Path) -> None:
+    (tmp_path / "xy-md02.toml").write_text(GOOD, encoding="utf-8")
+    (tmp_path / "mine.toml").write_text(GOOD, encoding="utf-8")
+    assert profile("xy-md02", tmp_path).title == "t"
+    assert profile("mine", tmp_path).silence == 100.0
+    assert profile("renke-smoke", tmp_path).driver == "modbus_rtu"
+    assert set(names(tmp_path)) == {*names(), "mine"}
+
+
+@pytest.mark.parametrize("name", ["renke-smok", "../profiles/xy-md02", "", "nothing-like-it"])
+def test_an_unknown_name_is_refused(name: str) -> None:
+    with pytest.raises(ConfigError, match="does not exist"):
+        profile(name)
+
+
+def test_an_unknown_name_gets_the_nearest() -> None:
+    with pytest.raises(ConfigError, match='did you mean "renke-smoke"'):
+        profile("renke-smok")
+
+
+def test_a_device_tailors_a_point() -> None:
+    alarm = {"when": 'value == "alarm"', "class": "fire"}
+    changed = tailor(profile("io-waveshare-8ch"), {"di1": {"invert": True, "title": "门厅烟感", "alarms": [alarm]}})
+    one, two = (next(spec for spec in changed.points if spec.name == name) for name in ("di1", "di2"))
+    assert (one.invert, one.title) == (True, "门厅烟感")
+    assert [(a.alarm_class, a.severity) for a in one.alarms] == [(AlarmClass.FIRE, Severity.CRITICAL)]
+    assert one.decode == {"fc": 2, "address": 0}
+    assert two == next(spec for spec in profile("io-waveshare-8ch").points if spec.name == "di2")
+
+
+def test_tailoring_merges_decode_key_by_key() -> None:
+    changed = tailor(profile("xy-md02"), {"temperature": {"decode": {"scale": 0.01}}})
+    assert changed.points[0].decode == {"fc": 4, "address": 1, "type": "s16", "scale": 0.01}
+    assert changed.points[0].valid_range == (-40, 125)
+
+
+def test_a_fault_code_is_the_pattern_that_the_register_shows() -> None:
+    assert profile("wb-msw-v3").points[0].fault_values == (32767, -1)
+    assert profile("wb-msw-v3").points[1].fault_values == (32767, 65535)
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "said"),
+    [
+        ("xy-md02", {"temprature": {"unit": "K"}}, 'did you mean "temperature"'),
+        ("xy-md02", {"temperature": {"uint": "K"}}, "uint"),
+        ("xy-md02", {"temperature": {"valid_range": [3, 1]}}, "valid_range"),
+        ("xy-md02", {"temperature": 5}, "temperature"),
+        ("json-generic", {"t": {}}, "needs a unit"),
+        ("json-generic", {"A": {"unit": "m"}}, "lower-case"),
+    ],
+)
+def test_wrong_tailoring_is_told(name: str, changes: dict[str, Any], said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        tailor(profile(name), changes)
+
+
+@given(
+    changes=st.dictionaries(st.sampled_from(["temperature", "x"]), st.none() | st.dictionaries(st.text(), st.none()))
+)
+def test_tailoring_returns_or_raises_config_error(changes: dict[str, Any]) -> None:
+    try:
+        assert tailor(profile("xy-md02"), changes).id == "xy-md02"
+    except ConfigError:
+        assert changes
+
+
+def test_shipped_files_are_where_the_package_is() -> None:
+    assert _profiles.SHIPPED.is_dir()
