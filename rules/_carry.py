@@ -71,7 +71,6 @@ def restore(hold: Hold, columns: Mapping[str, Any]) -> Index:
     held = np.isin(old["state"][changed_from], ACTIVE)
     hold.state[changed_to] = np.where(held, RAISED, QUIET)
     hold.since[changed_to] = old["since"][changed_from]
-    hold.restored[same_to] = hold.restored[changed_to] = True
     hold.earliest[0] = hold.due.min(initial=NEVER)
     for slot in np.flatnonzero(np.isin(hold.state, (*ON, CLEARING))).tolist():
         row = hold.row(slot)
@@ -80,13 +79,11 @@ def restore(hold: Hold, columns: Mapping[str, Any]) -> Index:
 
 
 def resume(hold: Hold, delays: Sequence[Delay], conditions: frozenset[PlaceId]) -> None:
-    """Without a snapshot: take active conditions and running delays for the slots that were not restored."""
+    """Take active conditions and running delays as the durable rows have them; windows and slot times stay."""
     rows = {(row.rule, row.point, row.key): row for row in delays}
+    hold.due[:] = NEVER
     for slot, place in enumerate(hold.places):
-        if hold.restored[slot]:
-            continue
-        if place.id in conditions:
-            hold.state[slot] = RAISED
+        hold.state[slot] = RAISED if place.id in conditions else QUIET
         row = rows.get(place.id)
         if row is None or (row.running is Running.OFF) != (place.id in conditions):
             continue  # a delay that contradicts the book: the book counts

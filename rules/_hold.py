@@ -67,7 +67,6 @@ class Hold:
         self.value: Floats = np.zeros(n, dtype=np.float64)
         self.quality: Bytes = np.zeros(n, dtype=np.uint8)
         self.earliest: Ints = np.full(1, NEVER, dtype=np.int64)  # lower bound of all dues
-        self.restored = np.zeros(n, dtype=np.bool_)  # came over with a snapshot
         self._hot = np.zeros(n, dtype=np.bool_)  # scratch of `apply`
 
     def apply(
@@ -206,9 +205,7 @@ class Hold:
     def run(self, slot: int, state: int, due: int, delta: Delta) -> None:
         """Let a delay run until `due`."""
         self.state[slot], self.due[slot] = state, due
-        if due < self.earliest[0]:
-            delta.save(self.earliest, np.zeros(1, dtype=np.intp))
-            self.earliest[0] = due
+        self.earliest[0] = min(due, self.earliest[0])  # a bound that is too low after an undo costs one look
         self._write(slot, delta)
 
     def cancel(self, slot: int, state: int, delta: Delta) -> None:

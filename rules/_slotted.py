@@ -71,7 +71,7 @@ class Slotted(ABC):
         _carry.restore(self.hold, columns["hold"])
 
     def resume(self, delays: Sequence[Delay], conditions: frozenset[PlaceId]) -> None:
-        """Take delays and conditions without a snapshot."""
+        """Take delays and conditions as the durable rows have them."""
         _carry.resume(self.hold, delays, conditions)
 
     def rebase(self, start: Restarted, delta: Delta) -> None:

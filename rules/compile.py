@@ -8,8 +8,6 @@ values, all at once; what is sound is compiled all the same, so that a station c
 from __future__ import annotations
 
 import hashlib
-import importlib
-import pkgutil
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from types import ModuleType
@@ -17,15 +15,16 @@ from typing import Any
 
 import msgspec
 
+from gateway import registry
 from gateway.model.alarm import AlarmFacts
 from gateway.model.point import AlarmClass, AlarmSpec, Device, Kind, Point, Severity
 from gateway.model.station import RuleSpec, Station
-from rules import check, facts, kinds
+from rules import check, facts
 from rules.compiled import SECOND, KindSetup, Place, Tables
 from rules.compiled import Kind as RuleKindState
 from rules.engine import Engine
 from rules.expression import Condition, negated
-from rules.language import ExpressionError, Scope, nearest, parse
+from rules.language import ExpressionError, Scope, parse, suggest
 from rules.matching import Matcher
 from rules.panel import Panel
 
@@ -80,8 +79,7 @@ class _Work:
         self.of_device = {}
         for point in self.points:
             self.of_device.setdefault(point.device, []).append(point)
-        found = [info.name for info in pkgutil.iter_modules(kinds.__path__) if not info.name.startswith("_")]
-        self.modules = {name: importlib.import_module(f"{kinds.__name__}.{name}") for name in found}
+        self.modules = {name: registry.rule_kind(name) for name in registry.names(registry.Group.KIND)}
 
     def problem(self, rule: str, finding: check.Finding, *, note: bool = False) -> None:
         self.problems.append(Problem(rule, *finding, note=note))
@@ -117,7 +115,7 @@ class _Work:
     def _rule(self, spec: RuleSpec, matched: Sequence[Point]) -> None:
         module = self.modules.get(spec.kind)
         if module is None:
-            self.problem(spec.id, ("kind", f'no rule kind "{spec.kind}"', nearest(spec.kind, list(self.modules))))
+            self.problem(spec.id, ("kind", f'no rule kind "{spec.kind}"', suggest(spec.kind, list(self.modules))))
             return
         try:
             options = msgspec.convert(spec.options, module.OPTIONS)
@@ -228,7 +226,7 @@ class _Work:
             self.problem(spec.id, ("points", f'device "{device.id}" has no point', "add one to its profile"))
             return
         self.heeded.add(device.id)
-        own = points[0]
+        own = min(points, key=lambda point: point.id)  # the oldest: its alarm keeps its place
         place = Place(
             order=self.order,
             rule=spec.id,

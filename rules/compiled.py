@@ -100,7 +100,7 @@ class Restart(Protocol):
         """
 
     def resume(self, delays: Sequence[Delay], conditions: frozenset[PlaceId]) -> None:
-        """Without a snapshot: take running delays and active conditions for the slots not restored."""
+        """Take running delays and active conditions as the durable rows have them; windows stay as they are."""
 
     def rebase(self, start: Restarted, delta: Delta) -> None:
         """Move all times to the axis of this boot."""

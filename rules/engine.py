@@ -67,10 +67,13 @@ class Engine:
         return sorted(changes, key=_by_position)
 
     def events(self, events: Sequence[Event], at: int, delta: Delta) -> list[Change]:
-        """Apply what devices said; each is also a sign of life. `position` is the index of the event."""
+        """Apply what devices said; `position` is the index of the event.
+
+        Each is also a sign of life: a device heard again comes first, with the first event as its position.
+        """
         heard = tuple(dict.fromkeys(event.point for event in events))
-        changes = self.judge(_signs_of_life(at, heard), delta)
-        return changes + self.panel.judge(events, at, delta)
+        back = [change._replace(position=0) for change in self.judge(_signs_of_life(at, heard), delta)]
+        return back + self.panel.judge(events, at, delta)
 
     def fire(self, until: int, delta: Delta) -> list[Change]:
         """Fire every timer due at or before `until` (ns), stamped with its own due time, in order of due times."""
@@ -104,9 +107,11 @@ class Engine:
         }
 
     def restore(self, snapshot: Mapping[str, Any]) -> list[str]:
-        """Take a snapshot into a fresh engine; returns the kinds that could not read theirs (they start empty)."""
+        """Take a snapshot; returns the kinds that could not read theirs (they stay as they are)."""
         if snapshot.get("version") != VERSION:
             return list(self.kinds)
+        self.tables.delays.rows.clear()
+        self.tables.levels.rows.clear()
         for row in msgspec.convert(snapshot["levels"], list[Level]):
             self.tables.levels.rows[name_of(row.rule, row.point, row.key)] = row
         self.panel.recount()
@@ -125,7 +130,7 @@ class Engine:
         heard: Mapping[str, Heard] | None = None,
         levels: Mapping[str, Level] | None = None,
     ) -> None:
-        """Without a snapshot (or beside kinds that could not read it): take the durable rows.
+        """Take the durable rows: without a snapshot, or where it disagrees with them (the rows count).
 
         Args:
             delays: rows of table `delay`.
@@ -133,10 +138,11 @@ class Engine:
             heard: rows of table `heard`.
             levels: rows of table `level`.
         """
-        for key, row in (heard or {}).items():
-            self.tables.heard.rows.setdefault(key, row)
+        self.tables.delays.rows.clear()
+        if heard is not None:
+            self.tables.heard.rows = dict(heard)
         if levels is not None:
-            self.tables.levels.rows.update(levels)
+            self.tables.levels.rows = dict(levels)
             self.panel.recount()
         for kind in self.kinds.values():
             kind.resume(delays, conditions)
@@ -162,7 +168,9 @@ class Engine:
         """
         before = old.active()
         shared = old.tables
-        # Fresh rows first, so that `restore` writes into tables of our own; then the shared ones are brought in step.
+        # `restore` writes into tables of our own, also at a second try; then the shared ones are brought in step.
+        own = Tables()
+        self.tables.delays, self.tables.heard, self.tables.levels = own.delays, own.heard, own.levels
         self.restore(msgspec.msgpack.decode(msgspec.msgpack.encode(old.snapshot())))
         running = self.tables.delays.rows
         for row in shared.delays:

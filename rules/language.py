@@ -9,14 +9,14 @@ refusal says where, what is wrong and how to mend it.
 from __future__ import annotations
 
 import ast
-import difflib
 import math
 import re
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from gateway.errors import ConfigError
+from gateway.model.words import nearest
 from rules.expression import Arithmetic, Compare, Condition, Every, Name, Number, Some, Term, arithmetic, negated
 
 LONGEST = 500  # characters
@@ -82,11 +82,11 @@ def canonical(unit: str) -> str:
     return _SPELLINGS.get(unit, unit)
 
 
-def nearest(word: str, known: list[str]) -> str:
+def suggest(word: str, known: Sequence[str]) -> str:
     """Return `did you mean "…"?` or the list of what is known."""
-    close = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
+    close = nearest(word, known)
     if close:
-        return f'did you mean "{close[0]}"?'
+        return f'did you mean "{close}"?'
     return "known: " + (", ".join(sorted(known)[:12]) or "none")
 
 
@@ -132,7 +132,7 @@ class _Reader:
             return Number(self.scope.labels[text])
         found = _QUANTITY.fullmatch(text)
         if found is None:
-            fix = nearest(text, list(self.scope.labels)) if self.scope.labels else "write a number, or one with a unit"
+            fix = suggest(text, list(self.scope.labels)) if self.scope.labels else "write a number, or one with a unit"
             raise ExpressionError(_place(node), f'unknown label "{text}"', fix)
         if not isinstance(other, ast.Name) or other.id not in self.scope.units:
             raise ExpressionError(_place(node), f'"{text}" is compared with no name', "compare a name with a quantity")
@@ -150,7 +150,7 @@ class _Reader:
         if isinstance(node, ast.Name):
             if node.id not in self.scope.units:
                 raise ExpressionError(
-                    _place(node), f'unknown name "{node.id}"', nearest(node.id, list(self.scope.units))
+                    _place(node), f'unknown name "{node.id}"', suggest(node.id, list(self.scope.units))
                 )
             return Name(node.id)
         if isinstance(node, ast.UnaryOp) and isinstance(node.op, (ast.USub, ast.UAdd)):

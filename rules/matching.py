@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Sequence
 from fnmatch import fnmatchcase
 
 from gateway.model.point import Point
+from gateway.model.words import nearest
 from rules.check import Finding
-from rules.language import canonical, nearest
+from rules.language import canonical, suggest
 
 _WILD = frozenset("*?[")
 SELECTORS: dict[str, Callable[[Point, str], bool]] = {
@@ -51,7 +51,7 @@ class Matcher:
         word, colon, wanted = pattern.partition(":")
         if colon and word in SELECTORS:
             known = {"unit": lambda p: p.spec.unit, "cell": lambda p: p.cell, "kind": lambda p: p.spec.kind.value}
-            return nearest(wanted, sorted({str(known[word](point)) for point in self._points}))
-        if colon and difflib.get_close_matches(word, list(SELECTORS)):
+            return suggest(wanted, sorted({str(known[word](point)) for point in self._points}))
+        if colon and nearest(word, SELECTORS):
             return f"selectors are {', '.join(f'{name}:' for name in SELECTORS)}"
-        return nearest(pattern, list(self._by_name))
+        return suggest(pattern, list(self._by_name))

@@ -6,7 +6,7 @@ Four methods each at most. A plug-in is one file; its factory is a function of t
 |---|---|---|
 | driver | `drivers/<driver>.py` | `create(setup: DriverSetup) -> Driver` |
 | dialect | `drivers/dialects/<dialect>.py` | `create(setup: DialectSetup) -> Dialect` (pure) |
-| rule kind | `rules/kinds/<kind>.py` | `create(rules: Sequence[CompiledRule], points: int) -> RuleKind` (pure) |
+| rule kind | `rules/kinds/<kind>.py` | `create(setup: rules.compiled.KindSetup) -> rules.compiled.Kind` (pure) |
 | channel | `gateway/channels/<kind>.py` | `create(setup: ChannelSetup) -> Channel` |
 
 Each plug-in file also has `OPTIONS`, a msgspec Struct class that says which keys of its TOML table it knows.

@@ -1,1 +1,1 @@
-"""kinds."""
+"""Rule kinds, one file each; `rules.compiled` says what a file must offer."""

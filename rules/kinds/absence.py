@@ -56,7 +56,6 @@ class Absence:
         self._last: Ints = np.full(n, ALWAYS_AGO, dtype=np.int64)
         self._kept: Ints = np.full(n, ALWAYS_AGO, dtype=np.int64)  # what the durable row says
         self._silent: NDArray[np.bool_] = np.zeros(n, dtype=np.bool_)
-        self._restored: NDArray[np.bool_] = np.zeros(n, dtype=np.bool_)
         self._settled: Ints = np.full(1, ALWAYS_AGO, dtype=np.int64)
         self._earliest: Ints = np.full(1, NEVER, dtype=np.int64)
 
@@ -78,7 +77,7 @@ class Absence:
         delta.save(self._last, slot)
         self._last[slot] = moment.at
         self._keep(slot[moment.at - self._kept[slot] >= _KEEP_EVERY], delta)
-        self._expect(delta, int((moment.at + self._limit[slot]).min()))
+        self._earliest[0] = min(int((moment.at + self._limit[slot]).min()), self._earliest[0])
         return changes
 
     def _back(self, slot: Index, position: Index, at: int, delta: Delta) -> list[Change]:
@@ -112,16 +111,11 @@ class Absence:
             delta.save(self._last, slots)
             self._last[slots] = at
             self._keep(slots, delta)
-            self._expect(delta, int((at + self._limit[slots]).min()))
+            self._earliest[0] = min(int((at + self._limit[slots]).min()), self._earliest[0])
 
     def _dues(self) -> Ints:
         waiting = ~self._silent & (self._last != ALWAYS_AGO)
         return np.where(waiting, np.maximum(self._last + self._limit, self._settled[0]), NEVER)
-
-    def _expect(self, delta: Delta, due: int) -> None:
-        if due < self._earliest[0]:
-            delta.save(self._earliest, _ONE)
-            self._earliest[0] = due
 
     def fire(self, until: int, delta: Delta) -> list[Change]:
         """Fall silent at last heard + limit, not before the first poll round has ended."""
@@ -164,7 +158,6 @@ class Absence:
         for source, target in (places[:2], places[2:]):
             for name, array in arrays.items():
                 array[target] = old[name][source]
-            self._restored[target] = True
         self._settled[0] = settled
         for slot in np.flatnonzero(self._kept != ALWAYS_AGO).tolist():
             row = Heard(at=int(self._kept[slot]), silent=bool(self._silent[slot]))
@@ -172,11 +165,9 @@ class Absence:
         self._earliest[0] = self._dues().min(initial=NEVER)
 
     def resume(self, delays: Sequence[Delay], conditions: frozenset[PlaceId]) -> None:
-        """Take table `heard` and active conditions for the slots that were not restored."""
+        """Take table `heard` and the active conditions."""
         del delays  # its dues follow from last-heard
         for slot, place in enumerate(self._places):
-            if self._restored[slot]:
-                continue
             row = self._tables.heard.get(name_of(*place.id))
             self._silent[slot] = place.id in conditions
             if row is not None:

@@ -141,13 +141,31 @@ def test_a_snapshot_of_other_code_costs_windows_not_delays() -> None:
     assert engine(ONE, GAS_RULE).restore({"version": 999}) == sorted(made.kinds)
 
 
-def test_resume_leaves_alone_what_the_snapshot_brought() -> None:
+def test_the_durable_rows_count_where_a_replay_disagrees() -> None:
     old = _pending()
     made = engine(ONE, GAS_RULE)
+    fresh = made.snapshot()
     made.restore(old.snapshot())
     made.resume([], frozenset({("gas", 1, "")}))
-    assert made.active() == frozenset()
-    assert len(made.tables.delays) == 1
+    assert made.active() == {("gas", 1, "")}
+    assert len(made.tables.delays) == 0
+    assert made.restore(fresh) == []
+    made.resume(list(old.tables.delays), frozenset())
+    assert made.tables.delays.rows == old.tables.delays.rows
+    assert _short(made.fire(2000 * SECOND, Delta())) == [(True, 1010.0, Cause.CONDITION)]
+
+
+def test_an_adoption_undone_can_be_tried_again() -> None:
+    old = _pending()
+    made = engine(TWO, rule(on_delay=0.0, clear="value < 5"))
+    latest = moment(1005, [(1, 1000, 20.0, 0), (2, 900, 50.0, 0)])
+    delta = Delta()
+    first = made.adopt(old, latest, delta)
+    delta.undo()
+    assert len(old.tables.delays) == 1
+    assert made.adopt(old, latest, Delta()) == first
+    assert len(first.changes) == 2
+    assert len(old.tables.delays) == 0
 
 
 def _latest(at: float, *rows: Row) -> Moment:
