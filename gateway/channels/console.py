@@ -15,6 +15,7 @@ from typing import Literal
 
 import msgspec
 
+from gateway.config.options import read
 from gateway.errors import DeliveryError
 from gateway.model.contact import ChannelKind
 from gateway.model.moment import Input
@@ -39,8 +40,8 @@ OPTIONS = Options
 
 
 def create(setup: ChannelSetup) -> Console:
-    """Build the channel; nothing is opened yet."""
-    options = msgspec.convert(setup.spec.options, Options)
+    """Build the channel; nothing is opened yet. Raises ConfigError: unknown or wrong keys."""
+    options = read(setup.spec, Options)
     write = _append_to(Path(options.file)) if options.file else _write_to(_DESCRIPTORS[options.stream])
     return Console(setup, write)
 

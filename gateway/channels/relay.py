@@ -13,6 +13,7 @@ from collections.abc import Callable
 
 import msgspec
 
+from gateway.config.options import read
 from gateway.config.quantities import Seconds
 from gateway.errors import DeliveryError, DriverError
 from gateway.model.contact import ChannelKind
@@ -53,8 +54,8 @@ _MEMORY = "sounding"  # "<id of the newest notice> on|off"
 
 
 def create(setup: ChannelSetup) -> Relay:
-    """Build the channel; nothing is written yet."""
-    return Relay(setup, msgspec.convert(setup.spec.options, Options))
+    """Build the channel; nothing is written yet. Raises ConfigError: unknown or wrong keys."""
+    return Relay(setup, read(setup.spec, Options))
 
 
 class Relay:

@@ -18,6 +18,7 @@ from pathlib import Path
 import msgspec
 
 from gateway.clock import SECOND
+from gateway.config.options import read
 from gateway.config.quantities import Seconds
 from gateway.errors import ConfigError, DeliveryError, LinkDown
 from gateway.model.contact import ChannelKind
@@ -57,8 +58,8 @@ _LEAST_SECRET = 16
 
 
 def create(setup: ChannelSetup) -> Webhook:
-    """Build the channel; the secret is read at each sending, so that it can be changed without a restart."""
-    return Webhook(setup, msgspec.convert(setup.spec.options, Options))
+    """Build the channel; its secret is read at each sending. Raises ConfigError: unknown or wrong keys."""
+    return Webhook(setup, read(setup.spec, Options))
 
 
 class Webhook:

@@ -13,13 +13,18 @@ import re
 import stat
 from collections.abc import Collection
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin
+from typing import Any, Literal, TypeVar, get_args, get_origin
 
 import msgspec
 
 from gateway.config.problems import Kind
 from gateway.config.quantities import DURATION
 from gateway.config.sheet import Sheet, spoken
+from gateway.errors import ConfigError
+from gateway.model.contact import ChannelSpec
+from gateway.model.station import SourceSpec
+
+Options = TypeVar("Options", bound=msgspec.Struct)
 
 _SECRET = ("password", "secret", "token", "key")
 _TLS = {"cafile": "ca_file", "certfile": "cert_file", "keyfile": "key_file"}
@@ -27,6 +32,18 @@ _EXPECTED = re.compile(r"Expected `([^`]+)`")
 _SPOKEN = {"int": "a whole number", "float": "a number", "str": "text in quotes", "bool": "true or false"}
 _LAST_PORT = 65535
 _SHARED = stat.S_IRWXG | stat.S_IRWXO
+
+
+def read(spec: ChannelSpec | SourceSpec, schema: type[Options]) -> Options:
+    """Return a plug-in's own options as its struct, for its `create`.
+
+    Raises:
+        ConfigError: they do not fit; a configuration that `check` has passed never gets here.
+    """
+    try:
+        return msgspec.convert(spec.options, schema)
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"{spec.id}: {error}") from error
 
 
 def check(

@@ -61,7 +61,7 @@ async def post(
     cafile: str | None = None,
     limit: int = ANSWER_LIMIT,
 ) -> Answer:
-    """Send one POST and return the answer, whatever its status.
+    """Send one POST and return the answer, whatever its status; its body may have been cut short.
 
     Args:
         url: see `split`.
@@ -128,6 +128,13 @@ class _Call:
             raise LinkDown(f"{self.far_end}: {type(error).__name__}: {error}") from error
         finally:
             connection.close()
+            self._close()
+
+    def _close(self) -> None:
+        """Close the socket also where the connection never got it: its handshake failed."""
+        with self._lock:
+            if self._socket is not None:
+                self._socket.close()
 
     def _connect(self) -> socket.socket:
         context = None
