@@ -24,7 +24,7 @@ from gateway.escalation.wording import Wording
 from gateway.model.alarm import Alarm, AlarmEvent, OperatorAct, Transition
 from gateway.model.contact import ChannelKind
 from gateway.model.delta import Delta, Table
-from gateway.model.notification import ChannelState, DeliveryState, NotifyReason, Receipt, Reply
+from gateway.model.notification import ChannelState, DeliveryState, Notification, NotifyReason, Receipt, Reply
 from gateway.model.station import Station
 from gateway.model.verdict import NEVER, Cause
 
@@ -217,6 +217,10 @@ class Escalation:
     def dispatch(self, now: int, delta: Delta, out: Out) -> None:
         """Let leave what may leave now: notices so written as `sending` are handed over after the commit."""
         self.notices.dispatch(Turn(now, delta, out))
+
+    def unrecorded(self, notice: Notification) -> Notification:
+        """Return a notice as it leaves when its transition could not be committed (house section 7); writes nothing."""
+        return self._teller.unrecorded(notice)
 
     def on_receipt(self, receipt: Receipt, delta: Delta, out: Out) -> None:
         """Take what a channel says of a notice."""

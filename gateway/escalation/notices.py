@@ -169,10 +169,13 @@ class Notices:
         return better
 
     def _fail(self, notice: Notification, failure: str, turn: Turn, *, retry: bool) -> Notification:
-        """Fail for now while tries are left; what asks for an answer is not tried again once somebody has answered."""
+        """Fail for now while tries are left.
+
+        What asks for an answer is not tried again once somebody has answered, or while a newer one waits to go there.
+        """
         retries = self._limits.retry
         state, retry_at = _State.FAILED_FOR_GOOD, 0
-        if notice.reason in STOPPED_BY_ACK and str(notice.alarm) not in self._chains:
+        if notice.reason in STOPPED_BY_ACK and (str(notice.alarm) not in self._chains or self._renewed(notice)):
             state = _State.SUPERSEDED
         elif retry and notice.attempts <= len(retries):
             state, retry_at = _State.FAILED_FOR_NOW, turn.at + seconds(retries[notice.attempts - 1])
@@ -180,6 +183,11 @@ class Notices:
         failed = replace(notice, state=state, failure=failure, retry_at=retry_at, done_at=done)
         self.write(failed, turn)
         return failed
+
+    def _renewed(self, notice: Notification) -> bool:
+        method = (notice.contact, notice.channel)
+        newer = (n for n in self.open_of(notice.alarm) if n.id > notice.id and n.reason in STOPPED_BY_ACK)
+        return any((n.contact, n.channel) == method for n in newer)
 
     def rebase(self, shift: int | None, again: Again, turn: Turn) -> None:
         """Bring times to this boot's axis and plan what was found in `sending` once more.

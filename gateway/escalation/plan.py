@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 
 from gateway.escalation.rows import seconds
 from gateway.escalation.targets import EVERYONE, Grid, dialable
-from gateway.model.alarm import Alarm, AlarmState, Suppression
+from gateway.model.alarm import Alarm, AlarmFacts, AlarmState, Suppression
 from gateway.model.contact import ChannelKind, Policy, Step
 from gateway.model.station import Station
 
@@ -57,7 +57,7 @@ class Planner:
         self._everybody = Policy(id="", steps=(Step(after=0.0, notify=(EVERYONE,), by=self.channels),))
         self._everybody_quietly = Policy(id="", steps=(Step(after=0.0, notify=(EVERYONE,), by=quiet),))
 
-    def policy(self, alarm: Alarm) -> Policy:
+    def policy(self, alarm: Alarm | AlarmFacts) -> Policy:
         """Return the alarm's own policy, else its class's at the nearest cell, else everybody by everything.
 
         Sounders take part in that last resort only for fire, gas and flood.
@@ -74,6 +74,11 @@ class Planner:
         """Return after how many ns the policy starts over; there is always a next time."""
         configured = self.policy(alarm).repeat
         return seconds(configured or (REPEAT_LIFE_SAFETY if alarm.alarm_class.life_safety else REPEAT_OTHERS))
+
+    def timeline(self, place: AlarmFacts) -> list[tuple[float, list[Method]]]:
+        """Return who would be told when (s after the alarm) of an alarm at a place, for `check`."""
+        steps = self.policy(place).steps
+        return [(step.after, [*self.methods(step, place.cell), *self.places_of(step)]) for step in steps]
 
     def methods(self, step: Step, cell: str) -> list[Method]:
         """Return every contact of the step by every person channel of `by`, in order, each once."""

@@ -32,7 +32,8 @@ class Teller:
         Persons count where the step has a channel to persons, else places. A method whose last notice still waits is
         not given a second one: a slow channel must not pile them up.
         """
-        waiting = {(n.contact, n.channel): n.id for n in self._notices.open_of(alarm.id) if n.reason in ASKING}
+        asking = (n for n in self._notices.open_of(alarm.id) if n.reason in ASKING and n.state in WAITING)
+        waiting = {(n.contact, n.channel): n.id for n in asking}
         persons: list[int] = []
         places: list[int] = []
         for method in (*self._planner.methods(step, alarm.cell), *self._planner.places_of(step)):
@@ -62,6 +63,11 @@ class Teller:
         """Make the repeat of a notice that a crash found in `sending`: planned again, marked 重发."""
         text = marked(notice.text, "repeat", self._planner.language_of(notice.contact))
         return replace(notice, state=DeliveryState.PLANNED, repeat=True, text=text)
+
+    def unrecorded(self, notice: Notification) -> Notification:
+        """Make the form of a notice that leaves before its transition is committed, marked 未存档."""
+        text = marked(notice.text, "unrecorded", self._planner.language_of(notice.contact))
+        return replace(notice, recorded=False, text=text)
 
     def _hopeless(self, number: int) -> bool:
         notice = self._notices.get(number)

@@ -163,6 +163,20 @@ def test_a_new_address_is_told_to_all_steps_reached_without_putting_the_next_off
     assert asked(world) == [("li", 0.0), ("wang", 0.0), ("li", 30.0), ("wang", 30.0), ("chen", 60.0)]
 
 
+@pytest.mark.parametrize("answered", [True, False])
+def test_news_while_the_last_message_is_on_its_way_gets_a_message_of_its_own(*, answered: bool) -> None:
+    world = World()
+    world.flip(1, 0, up=True)  # li is being sent to
+    if answered:
+        world.ack(1, 1)
+    world.flip(1, 2, up=True, cause=Cause.ESCALATED)
+    world.receipt(1, D.FAILED_FOR_NOW, 3, "busy")
+    assert world.notices()[0].state is D.SUPERSEDED  # the newer one goes there
+    world.send_all(4)
+    assert ("li", 2.0) in asked(world)
+    assert world.reply(LI, "10", 5)
+
+
 # -- replies
 
 
@@ -528,6 +542,16 @@ def test_undone_steps_leave_no_trace_and_can_be_done_again() -> None:
     assert encoded(world.rows()) == before[1]
     world.pass_time(60)
     assert encoded(world.rows()) == before[2]
+
+
+def test_what_leaves_unrecorded_says_so_in_its_own_language() -> None:
+    world = World()
+    world.flip(1, 0, up=True)
+    world.pass_time(60)
+    marks = {n.contact: world.escalation.unrecorded(n) for n in world.notices() if n.contact}
+    assert marks["li"].text.startswith("【未存档】【火警】")
+    assert marks["chen"].text.startswith("UNSAVED [FIRE]")
+    assert not marks["li"].recorded
 
 
 def test_settled_notices_do_not_grow_without_bound(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -98,6 +98,12 @@ def test_the_policy_falls_back_step_by_step() -> None:
     assert planner.policy(alarm(AlarmClass.SUPERVISORY)).steps[0].by == ("sms", "console")
 
 
+def test_check_can_say_who_would_be_told_when() -> None:
+    told = [(after, [m.contact or m.channel for m in methods]) for after, methods in Planner(STATION).timeline(facts())]
+    assert told == [(0.0, ["li", "wang", "siren"]), (60.0, ["chen"])]
+    assert Planner(replace(STATION, contacts=())).timeline(facts())[1] == (60.0, [])
+
+
 def test_there_is_always_a_repeat() -> None:
     planner = Planner(STATION)
     assert planner.repeat(alarm()) == 120 * 10**9

@@ -128,7 +128,8 @@ class Watch:
                 self.maybe.add(notice.id)
             if notice.reason in ASKING:
                 assert notice.alarm in running or notice.state is not D.SENDING, "told after the answer"
-                self.live.setdefault(notice.alarm, set()).add(notice.id)
+                if new and notice.alarm in running:
+                    self.live.setdefault(notice.alarm, set()).add(notice.id)
             if new and notice.contact and notice.reason in FOLLOWING | {R.CONFIRMED}:
                 follow[notice.alarm, notice.contact] += 1
         self.seen = len(world.out)
@@ -199,14 +200,14 @@ def test_stored_and_loaded_goes_on_as_if_nothing_had_happened(first: list[Wish],
 def _station(name: str) -> Station:
     return replace(
         STATION,
-        channels=(ChannelSpec(id=f"sms-{name}", kind="sms_modem"), ChannelSpec(id=f"siren-{name}", kind="relay")),
+        channels=(ChannelSpec(id=f"sms-{name}", kind="sms_modem"), ChannelSpec(id=f"board-{name}", kind="console")),
         cells=(Cell(id=name),),
         contacts=tuple(Contact(id=f"{who}-{name}", name=who, phone=p, roles=((name, "squad"),)) for who, p in TWO),
         policies=(
             Policy(
                 id=name,
                 steps=(
-                    Step(after=0.0, notify=("role:squad@cell",), by=(f"sms-{name}", f"siren-{name}")),
+                    Step(after=0.0, notify=("role:squad@cell",), by=(f"sms-{name}", f"board-{name}")),
                     Step(after=40.0, notify=("role:squad@cell",), by=(f"sms-{name}",)),
                 ),
             ),
