@@ -31,6 +31,7 @@ RESET_SECONDS = 15.0  # a module boots in 5 to 12
 CYCLE_LIMIT = 30.0
 CYCLE_PAUSE = 600 * SECOND  # a radio that is cycled all the time never registers
 FAILURES = 3  # network failures in a row before the radio is cycled
+UNREGISTERED = 300 * SECOND  # … or time without network
 CHORES_PER_PART = 4
 VALIDITY = 7200.0  # s; an alarm of yesterday must not arrive today
 
@@ -74,6 +75,7 @@ class ModemSession:
         self._poll_at = 0
         self._failures = 0
         self._cycle_from = 0
+        self._registered_at = 0
         self.status = ModemStatus()
 
     def refuse_pin(self) -> None:
@@ -179,10 +181,13 @@ class ModemSession:
         self._takes = True
         self._inbox.begin()
         self._poll_at = self._clock.mono() + round(POLL_SECONDS * SECOND)
+        self._registered_at = self._registered_at or self._clock.mono()
         chores = 0
         while not self._climb_due:
             self._tell()
-            if self._inbox.waiting and (chores < CHORES_PER_PART or not self._queue):
+            if self._radio_hangs():
+                await self._cycle(link)
+            elif self._inbox.waiting and (chores < CHORES_PER_PART or not self._queue):
                 chores += 1
                 await self._inbox.chore(link)
             elif self._clock.mono() >= self._poll_at:
@@ -203,10 +208,11 @@ class ModemSession:
             answer = await link.submit(f"AT+CMGS={tpdu_length(pdu)}", pdu.hex().upper())
         except BaseException:  # silence, a lost link, the end: whoever waits is told, then it goes its way
             _fail(job, Problem("the modem gave no answer to the message", retryable=True))
+            self._failures += 1
             raise
         if not answer.ok:
             _fail(job, Problem(answer.final.reason, answer.final.retryable))
-            await self._refused(link, answer.final.number, retryable=answer.final.retryable)
+            self._refused(answer.final.number, retryable=answer.final.retryable)
             return
         self._failures = 0
         reference = "".join(answer.fields("+CMGS")[:1])
@@ -216,7 +222,7 @@ class ModemSession:
         elif not job.done.done():
             job.done.set_result(job.references)
 
-    async def _refused(self, link: AtLink, number: int | None, *, retryable: bool) -> None:
+    def _refused(self, number: int | None, *, retryable: bool) -> None:
         """React to a refusal; the notice itself has been answered already."""
         self._listener.counted("refused")
         if number in STORAGE_FULL:
@@ -224,14 +230,22 @@ class ModemSession:
         if number is None:  # no error number: the module has started anew and lost its settings
             self._climb_due = True
         self._failures = self._failures + 1 if retryable else 0
+
+    def _radio_hangs(self) -> bool:
+        """Modules stop sending after days, or never register again, until their radio is switched off and on."""
         now = self._clock.mono()
-        if self._failures >= FAILURES and now >= self._cycle_from:
-            self._failures = 0
-            self._cycle_from = now + CYCLE_PAUSE
-            self._listener.counted("radio_cycled")
-            await link.ask("AT+CFUN=0", limit=CYCLE_LIMIT)
-            await link.ask("AT+CFUN=1", limit=CYCLE_LIMIT)
-            self._climb_due = True
+        if self._facts.registered:
+            self._registered_at = now
+        lost = now - self._registered_at >= UNREGISTERED
+        return now >= self._cycle_from and (lost or self._failures >= FAILURES)
+
+    async def _cycle(self, link: AtLink) -> None:
+        self._failures = 0
+        self._cycle_from = self._clock.mono() + CYCLE_PAUSE
+        self._listener.counted("radio_cycled")
+        await link.ask("AT+CFUN=0", limit=CYCLE_LIMIT)
+        await link.ask("AT+CFUN=1", limit=CYCLE_LIMIT)
+        self._climb_due = True
 
     async def _poll(self, link: AtLink) -> None:
         self._poll_at = self._clock.mono() + round(POLL_SECONDS * SECOND)

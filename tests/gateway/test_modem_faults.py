@@ -307,6 +307,34 @@ def test_the_radio_is_cycled_after_three_network_failures_and_not_again_soon() -
     play(scene())
 
 
+def test_the_radio_is_cycled_after_three_messages_without_answer() -> None:
+    async def scene() -> None:
+        async with bench(FakeClock()) as b:
+            await b.up()
+            b.modem.faults.no_prompt = 3
+            for _ in range(3):
+                waiting = asyncio.create_task(refused(b))
+                await b.drive(waiting.done)
+            await b.until(lambda: b.heard.counts["radio_cycled"] == 1)
+            await b.send(ALERT)
+
+    play(scene())
+
+
+def test_the_radio_is_cycled_when_the_network_stays_away() -> None:
+    async def scene() -> None:
+        async with bench(FakeClock()) as b:
+            await b.up()
+            b.modem.faults.registration = b.modem.faults.registration_lte = 2
+            b.modem.announce("+CREG: 2")
+            b.modem.announce("+CEREG: 2")
+            took = await b.drive(lambda: b.heard.counts["radio_cycled"], seconds=400, step=5)
+            assert 295 <= took <= 340
+            await b.drive(lambda: b.heard.counts["radio_cycled"] == 2, seconds=700, step=5)
+
+    play(scene())
+
+
 def test_storage_full_in_answer_to_a_message_has_it_read() -> None:
     async def scene() -> None:
         async with bench() as b:
