@@ -158,7 +158,10 @@ class Lane:
 
     def _take(self, message: Message, turn: _Turn) -> None:
         topic, payload, retained, duplicate, packet_id = message
-        if not self._ours(topic):
+        route = self._routes.of(topic)
+        if self.number not in route.lanes:  # nobody's, or the other session has it
+            if not route.dialects:
+                self._report.count("unknown_topic")
             turn.idle.append(packet_id)
             return
         if payload is None or len(payload) > self._payload_limit:
@@ -167,12 +170,12 @@ class Lane:
             return
         value = b""
         if packet_id:
-            value = digest(topic, payload)
+            value = digest(payload)
             if duplicate and self._came_before(packet_id, value, turn.idle):
                 return
         elif not retained:
             self._remark(topic)
-        if not self._decode(topic, payload, retained=retained, into=turn.decoded):
+        if not self._decode(route.dialects, topic, payload, retained=retained, into=turn.decoded):
             turn.idle.append(packet_id)
             return
         turn.frame += [len(turn.frames)] * (len(turn.decoded.rows) - len(turn.frame))
@@ -180,13 +183,6 @@ class Lane:
         if packet_id:
             turn.marks.append(Mark(self.name, packet_id, value))
             self._handed.over(packet_id, value)
-
-    def _ours(self, topic: str) -> bool:
-        route = self._routes.of(topic)
-        if not route.dialects:
-            self._report.count("unknown_topic")
-            return False
-        return self.number in route.lanes  # else the other session has it
 
     def _came_before(self, packet_id: int, value: bytes, idle: list[int]) -> bool:
         known = self._handed.known(packet_id, value)
@@ -199,19 +195,18 @@ class Lane:
             self._again.add(packet_id)
         return True
 
-    def _decode(self, topic: str, payload: bytes, *, retained: bool, into: Decoded) -> bool:
+    def _decode(
+        self, dialects: Sequence[Dialect], topic: str, payload: bytes, *, retained: bool, into: Decoded
+    ) -> bool:
         """Let the topic's dialects read; False when nothing came of it."""
-        rows, events, heard = len(into.rows), len(into.events), len(into.heard)
-        for dialect in self._routes.of(topic).dialects:
-            self._ask_dialect(dialect, topic, payload, retained=retained, into=into)
-        return len(into.rows) > rows or len(into.events) > events or len(into.heard) > heard
-
-    def _ask_dialect(self, dialect: Dialect, topic: str, payload: bytes, *, retained: bool, into: Decoded) -> None:
-        try:
-            dialect.decode(topic, payload, retained=retained, into=into)
-        except Exception as error:  # noqa: BLE001 - a bug in a dialect must not make one message come back for ever
-            self._report.count("dialect_failed")
-            self._report.finding(f"dialect {topic}", f"{type(dialect).__module__} failed on {topic}: {error!r}")
+        before = len(into.rows) + len(into.events) + len(into.heard)
+        for dialect in dialects:
+            try:
+                dialect.decode(topic, payload, retained=retained, into=into)
+            except Exception as error:  # noqa: BLE001 - a bug in a dialect must not make one message come for ever
+                self._report.count("dialect_failed")
+                self._report.finding(f"dialect {topic}", f"{type(dialect).__module__} failed on {topic}: {error!r}")
+        return len(into.rows) + len(into.events) + len(into.heard) > before
 
     def _remark(self, topic: str) -> None:
         if self.number == ALARM and topic not in self._remarked:

@@ -25,9 +25,9 @@ class Known(IntEnum):
     COMMITTED = 2
 
 
-def digest(topic: str, payload: bytes) -> bytes:
+def digest(payload: bytes) -> bytes:
     """Return the 8 bytes by which a message is recognised."""
-    return blake2b(payload, digest_size=_DIGEST, key=topic.encode()[:64]).digest()
+    return blake2b(payload, digest_size=_DIGEST).digest()
 
 
 class Handed:

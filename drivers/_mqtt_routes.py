@@ -7,7 +7,7 @@ configuration moved a topic to the other lane, what waits for us in the session 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from gateway.model.point import Device
@@ -37,13 +37,15 @@ class Routes:
     def __init__(
         self, devices: Sequence[tuple[Device, int, Dialect]], held: Mapping[int, Sequence[str]] | None = None
     ) -> None:
-        self._held = held or {}
+        self._held = {lane: frozenset((held or {}).get(lane, ())) for lane in LANES}
+        self._held_wild = {lane: _wild(self._held[lane]) for lane in LANES}
         self._filters: dict[int, dict[str, list[Dialect]]] = {lane: {} for lane in LANES}
         for device, lane, dialect in devices:
             for pattern in dialect.filters(device):
                 dialects = self._filters[lane].setdefault(pattern, [])
                 if dialect not in dialects:
                     dialects.append(dialect)
+        self._wild = {lane: _wild(self._filters[lane]) for lane in LANES}
         self._remembered: dict[str, Route] = {}
 
     def filters(self, lane: int) -> tuple[str, ...]:
@@ -63,13 +65,22 @@ class Routes:
         owners: list[int] = []
         dialects: list[Dialect] = []
         for lane in LANES:
-            for pattern, readers in self._filters[lane].items():
-                if covers(pattern, topic):
-                    owners.append(lane)
-                    dialects += [reader for reader in readers if reader not in dialects]
+            filters = self._filters[lane]
+            for pattern in _covering(topic, filters, self._wild[lane]):
+                owners.append(lane)
+                dialects += [reader for reader in filters[pattern] if reader not in dialects]
         if not owners:
             return Route((), ())
         owner = owners[0]
-        held = [lane for lane in LANES if any(covers(pattern, topic) for pattern in self._held.get(lane, ()))]
+        held = [lane for lane in LANES if _covering(topic, self._held[lane], self._held_wild[lane])]
         moved = () if owner in held else tuple(lane for lane in held if lane != owner)
         return Route((owner, *moved), tuple(dialects))
+
+
+def _wild(patterns: Iterable[str]) -> list[str]:
+    return [pattern for pattern in patterns if "+" in pattern or "#" in pattern]
+
+
+def _covering(topic: str, exact: Container[str], wild: Sequence[str]) -> list[str]:
+    """Return the filters that cover a topic. Only those with wildcards are tried one by one: topics are many."""
+    return [*([topic] if topic in exact else []), *(pattern for pattern in wild if covers(pattern, topic))]
