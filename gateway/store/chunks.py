@@ -1,15 +1,15 @@
 """Compaction: readings leave the journal for chunks of one point each, and journal rows nobody needs any more go.
 
-Called in slices by the pipeline between commits, in the writer's thread. One slice is one transaction: chunks, rollups,
-the new mark of progress and the deletion of journal rows appear together, so that at every moment each reading stands
-in chunks or in the tail (`seq` past the progress), never in both. House section 4.
+Called in slices by the pipeline between commits, in the writer's thread. A pass takes several slices and ends with one
+transaction: chunks, rollups, the new mark of progress and the deletion of journal rows appear together, so that at
+every moment each reading stands in chunks or in the tail (`seq` past the progress), never in both. House section 4.
 """
 
 from __future__ import annotations
 
 import sqlite3
 import zlib
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 
 CHUNK_SPAN = 10 * MINUTE  # readings wait this long in the journal
 CHUNK_READINGS = 4_096  # the longest chunk
-READINGS_PER_MS = 1_000  # what a slice gets done (measured: about 1 µs a reading)
+PASS_READINGS = 60_000  # what one pass holds in RAM
+_COST = 150  # µs that a chunk or a journal row costs whatever its length (measured)
 _ROWS_DELETED = 2_000  # journal rows that one slice deletes at most
 _FORMAT = b"\x01"  # first byte of a chunk: zlib over MessagePack of the columns time, arrival, value, quality
 
@@ -36,18 +37,29 @@ _unpack = msgspec.msgpack.Decoder(tuple[bytes, bytes, bytes, bytes])
 
 def compact(store: Store, limit_ms: int) -> bool:
     """Do one slice of about `limit_ms`; return whether more is to do."""
-    budget = max(1, limit_ms) * READINGS_PER_MS
-    if _due(store, budget):
-        with store.transaction() as connection:
-            copied = _copy(store, connection, budget)
-            _forget_journal(store, connection)
-        store.uncompacted = max(0, store.uncompacted - copied)
+    if store.copying is None and _due(store):
+        store.copying = _copy(store)
+    if store.copying is not None:
+        _go_on(store, store.copying, limit_ms * 1_000)
         return True
     if _forgettable(store) is not None:
         with store.transaction() as connection:
             _forget_journal(store, connection)
         return True
     return retention.trim(store)
+
+
+def _go_on(store: Store, copying: Generator[int], limit: int) -> None:
+    """Let a pass go on for about `limit` microseconds; one that failed begins anew with the next slice."""
+    spent = 0
+    try:
+        while spent < limit:
+            spent += next(copying)
+    except StopIteration:
+        store.copying = None
+    except BaseException:
+        store.copying = None
+        raise
 
 
 def encode(readings: Readings) -> bytes:
@@ -90,44 +102,61 @@ def estimate(connection: sqlite3.Connection) -> int:
     return int(connection.execute(sql, (progress(connection),)).fetchone()[0])
 
 
-def _due(store: Store, budget: int) -> bool:
-    """Tell whether enough waits: a slice full of readings, or ten minutes of them, or any of an earlier boot."""
+def _due(store: Store) -> bool:
+    """Tell whether enough waits: a pass full of readings, or ten minutes of them, or any of an earlier boot."""
     last = store.last()
-    if store.uncompacted >= budget:
+    if store.uncompacted >= PASS_READINGS:
         return True
     sql = "SELECT boot, mono FROM journal WHERE seq > ? ORDER BY seq LIMIT 1"
     first = store.connection.execute(sql, (progress(store.connection),)).fetchone()
     return first is not None and (first[0] != store.boots[last.boot] or last.mono - first[1] >= CHUNK_SPAN)
 
 
-def _copy(store: Store, connection: sqlite3.Connection, budget: int) -> int:
-    """Copy the next rows of one boot into chunks and rollups; return the number of readings."""
+def _copy(store: Store) -> Generator[int]:
+    """Copy the next rows of one boot into chunks and rollups; yields about how many microseconds each part took.
+
+    Packing is spread over slices, so that an urgent commit never waits for long; only its end writes.
+    """
+    seq, boot, parts = yield from _gather(store)
+    readings = joined(parts)
+    rows: list[tuple[int | bytes, ...]] = []
+    buckets: dict[str, list[rollup.Row]] = {}
+    if len(readings):
+        ordered = taken(readings, np.argsort(readings.point, kind="stable"))
+        for part in _cut(ordered):
+            rows.append(_row(boot, part))
+            yield _COST + len(part) // 5
+        names = {number: name for name, number in store.boots.items()}
+        buckets = rollup.aggregates(boot, ordered, rollup.slots(ordered, names[boot], store.clock))
+        yield _COST + len(readings)
+    with store.transaction() as connection:
+        connection.executemany(
+            "INSERT INTO chunk (point, boot, t0, t1, s0, s1, n, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows
+        )
+        rollup.merge(connection, buckets)
+        connection.execute("UPDATE progress SET seq = ? WHERE name = 'chunks'", (seq,))
+        _forget_journal(store, connection)
+    store.uncompacted = max(0, store.uncompacted - len(readings))
+
+
+def _gather(store: Store) -> Generator[int, None, tuple[int, int, list[Readings]]]:
+    """Read the journal's next rows of one boot; returns (last seq, boot, readings)."""
     parts: list[Readings] = []
-    boot, until, seq, total = -1, 0, progress(connection), 0
-    rows = connection.execute("SELECT seq, boot, mono, body FROM journal WHERE seq > ? ORDER BY seq", (seq,))
-    for number, of_boot, mono, body in rows:
-        if parts and (of_boot != boot or total >= budget or mono >= until):
+    boot, until, seq, total = -1, 0, progress(store.connection), 0
+    sql = "SELECT seq, boot, mono, body FROM journal WHERE seq > ? ORDER BY seq LIMIT 1"
+    while (row := store.connection.execute(sql, (seq,)).fetchone()) is not None:
+        number, of_boot, mono, body = row
+        if parts and (of_boot != boot or total >= PASS_READINGS or mono >= until):
             break
+        seq = number
         try:
             parts.append(decode_readings(body))
         except StoreCorrupt:  # a damaged row must not stop compaction for ever; its readings are lost, and counted
             store.unreadable += 1
-            seq = number
             continue
-        boot, seq, total = of_boot, number, total + len(parts[-1])
-        until = until or mono + CHUNK_SPAN
-    rows.close()
-    readings = joined(parts)
-    if len(readings):
-        ordered = taken(readings, np.argsort(readings.point, kind="stable"))
-        connection.executemany(
-            "INSERT INTO chunk (point, boot, t0, t1, s0, s1, n, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            [_row(boot, part) for part in _cut(ordered)],
-        )
-        names = {number: name for name, number in store.boots.items()}
-        rollup.add(connection, boot, ordered, rollup.slots(ordered, names[boot], store.clock))
-    connection.execute("UPDATE progress SET seq = ? WHERE name = 'chunks'", (seq,))
-    return total
+        boot, total, until = of_boot, total + len(parts[-1]), until or mono + CHUNK_SPAN
+        yield _COST + len(parts[-1]) // 5
+    return seq, boot, parts
 
 
 def joined(parts: list[Readings]) -> Readings:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sqlite3
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -47,6 +47,7 @@ class Store:
         self.spec = spec
         self.round = Round()
         self.uncompacted = chunks.estimate(connection)
+        self.copying: Generator[int] | None = None  # compaction between two of its slices
         self.unreadable = 0  # journal rows that compaction could not read
         self._lock = lock
         self._faults = faults
@@ -289,12 +290,11 @@ def _changed_marks(
     kept: Mapping[str, dict[int, bytes]], marks: tuple[Sequence[Mark], Sequence[Mark]]
 ) -> dict[str, dict[int, bytes]]:
     """Return the sessions that change, whole; what RAM holds stays as it is until the commit has returned."""
-    changed: dict[str, dict[int, bytes]] = {}
     keep, forget = marks
+    changed = {session: dict(kept.get(session, {})) for session in {mark.session for mark in (*keep, *forget)}}
     for mark in forget:
-        packets = changed.setdefault(mark.session, dict(kept.get(mark.session, {})))
-        if packets.get(mark.packet) == mark.digest:
-            del packets[mark.packet]
+        if changed[mark.session].get(mark.packet) == mark.digest:
+            del changed[mark.session][mark.packet]
     for mark in keep:
-        changed.setdefault(mark.session, dict(kept.get(mark.session, {})))[mark.packet] = mark.digest
+        changed[mark.session][mark.packet] = mark.digest
     return changed

@@ -8,6 +8,7 @@ and hours of the boot's own clock; wall time is computed on reading (house secti
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -16,6 +17,8 @@ from gateway.model.batch import Ints
 from gateway.model.quality import LEVEL_SHIFT, Level
 from gateway.store.epochs import Epochs
 from gateway.store.journal import Readings
+
+Row = tuple[int | float | None, ...]
 
 WIDTHS = {"minute": MINUTE, "hour": HOUR}
 _PLAUSIBLE_AGE = DAY  # as in gateway.pipeline.validate: an older source time is a wrong clock
@@ -42,13 +45,18 @@ def slots(readings: Readings, boot: str, clock: Epochs) -> Ints:
     return np.where(plausible, readings.arrival - age, readings.arrival)
 
 
-def add(connection: sqlite3.Connection, boot: int, readings: Readings, slot: Ints) -> None:
-    """Merge readings, ordered by point, into both tables; inside the caller's transaction."""
-    for table, width in WIDTHS.items():
-        connection.executemany(_STATEMENTS[table], aggregate(boot, readings, slot // width))
+def aggregates(boot: int, readings: Readings, slot: Ints) -> dict[str, list[Row]]:
+    """Return the rows of both tables for readings ordered by point."""
+    return {table: aggregate(boot, readings, slot // width) for table, width in WIDTHS.items()}
 
 
-def aggregate(boot: int, readings: Readings, bucket: Ints) -> list[tuple[int | float | None, ...]]:
+def merge(connection: sqlite3.Connection, buckets: Mapping[str, Sequence[Row]]) -> None:
+    """Merge rows into the tables, inside the caller's transaction."""
+    for table, rows in buckets.items():
+        connection.executemany(_STATEMENTS[table], rows)
+
+
+def aggregate(boot: int, readings: Readings, bucket: Ints) -> list[Row]:
     """Return (point, boot, t, n, bad, low, high, total, last) of each point and bucket; BAD readings only count."""
     order = np.lexsort((bucket, readings.point))  # stable: within a bucket readings stay in order
     point, bucket, value = readings.point[order], bucket[order], readings.value[order]

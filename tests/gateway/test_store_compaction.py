@@ -21,6 +21,7 @@ from gateway.model.alarm import Alarm
 from gateway.model.moment import Epoch
 from gateway.model.quality import GOOD, Doubt, Level, quality
 from gateway.model.station import StoreSpec
+from gateway.store.chunks import PASS_READINGS
 from gateway.store.database import Store
 from gateway.store.read import Bucket, Reader
 from gateway.store.rollup import WIDTHS
@@ -73,7 +74,7 @@ def test_every_reading_is_found_once_whatever_has_moved(commits: list[tuple[int,
     with tempfile.TemporaryDirectory() as folder, closing(Store.open(Path(folder) / "a.db")) as store:
         told = fill(store, commits)
         with Reader(store.path) as reader:
-            for _ in range(30):
+            for _ in range(100):
                 for point in (1, 2, 3):
                     assert seen(reader, point) == expected(told, point)
                 store.save_snapshot(min(snapshot, store.last().seq), "1", "h", {"x": b""})
@@ -132,10 +133,11 @@ def test_readings_wait_ten_minutes_or_until_a_slice_is_full() -> None:
         store.commit(group(1 + 9 * 60))
         assert not store.compact(30)
         store.commit(group(1 + 10 * 60))
-        assert store.compact(30)
+        finish(store)
         assert store.connection.execute("SELECT sum(n) FROM chunk").fetchone() == (2,), "a chunk spans ten minutes"
-        store.commit(group(1 + 10 * 60, [(1, 0, float(n), 0) for n in range(1000)]))
-        assert store.compact(1)
+        store.commit(group(1 + 10 * 60, [(1, 0, float(n), 0) for n in range(PASS_READINGS)]))
+        assert finish(store, 1) > 10, "a pass is spread over slices"
+        assert store.connection.execute("SELECT sum(n) FROM chunk").fetchone() == (3 + PASS_READINGS,)
 
 
 def test_an_earlier_boot_is_compacted_at_once() -> None:
