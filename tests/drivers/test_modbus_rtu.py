@@ -168,6 +168,24 @@ def test_the_status_register_judges_the_points_that_go_by_it(code: int, quality:
     play(bench, test)
 
 
+def test_without_its_status_a_value_raises_and_does_not_clear() -> None:
+    profile = Profile(
+        id="gas",
+        title="",
+        driver="modbus_rtu",
+        points=(measure("ch4", {"fc": 3, "address": 1, "by_status": True}),),
+        options={"status": {"fc": 3, "address": 50, "preheat": [0]}},
+    )
+    gas = Device(id="gas", source="bus1", profile=profile, options={"address": 1})
+    bench = Bench([gas], [SimulatedSlave(address=1, holding={1: 20})])
+
+    async def test(bench: Bench) -> None:
+        await bench.clock.advance(0.5)
+        assert bench.last("gas.ch4") == (20, "UNCERTAIN:device_doubt")
+
+    play(bench, test)
+
+
 def test_a_new_device_warms_up_and_a_restart_of_ours_does_not_make_it_cold() -> None:
     report = Report()
     slave = SimulatedSlave(address=1, holding={4: 5})
