@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 import msgspec
 
@@ -29,7 +28,7 @@ class Availability(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Keys of a json device, see the table above. `points` and `open` belong to `drivers._profiles`."""
+    """Keys of a json device, see the table above. `open` belongs to `drivers._profiles`."""
 
     topic: str
     match: dict[str, str] = {}
@@ -41,7 +40,6 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     event: EventOptions | None = None
     addresses: tuple[str, ...] | None = None
     availability: Availability | None = None
-    points: dict[str, Any] = {}
     open: bool = False
 
 

@@ -16,7 +16,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC
-from typing import Any
 
 import msgspec
 
@@ -34,12 +33,11 @@ _COMMANDS = ("set", "get")
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Keys of a zigbee2mqtt device, see above. `points` belongs to `drivers._profiles`."""
+    """Keys of a zigbee2mqtt device, see above."""
 
     topic: str
     base: str = ""
     attributes: bool = False
-    points: dict[str, Any] = {}
 
 
 OPTIONS = Options

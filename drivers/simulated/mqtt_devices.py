@@ -1,0 +1,227 @@
+"""MQTT devices that behave physically: a fire grows, gas collects, a tank drains, a floor gets wet.
+
+Pure: for demo, `simulate` and tests. `play` says what is published when; whoever has a broker and a clock publishes it.
+Keeps house rule 9 (fakes ship) and rule 2 (no clock, no socket: seconds and a seeded random source are arguments).
+Every device has faults that can be set at any time.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from random import Random
+from typing import NamedTuple, Protocol
+
+from drivers.simulated.behaviour import Behaviour, constant, drain, fire, ramp, sine, switch
+
+TICK = 1.0  # s between two looks at a device
+
+# Densities at which a detector's own alarm comes and goes, in %/m; EN 54-7 detectors answer at a few %/m.
+SMOKE_ON, SMOKE_OFF = 3.0, 1.0
+LEL_ON, LEL_OFF = 10.0, 5.0
+
+
+class Message(NamedTuple):
+    """One publication."""
+
+    topic: str
+    payload: bytes
+    retain: bool = False
+
+
+@dataclass(slots=True)
+class MqttFault:
+    """What is wrong with a device just now.
+
+    Attributes:
+        silent: sends nothing and says nothing about it.
+        gone: left the network: `offline` is published, and `online` when it is back.
+        stuck: goes on sending what it sent last.
+        garbage: sends bytes that are not what they should be.
+    """
+
+    silent: bool = False
+    gone: bool = False
+    stuck: bool = False
+    garbage: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Quantity:
+    """A number: behaviour, standard deviation of its noise, digits after the point, and the stops of its scale."""
+
+    behaviour: Behaviour
+    noise: float = 0.0
+    digits: int = 1
+    low: float = 0.0
+    high: float = float("inf")
+
+    def at(self, t: float, random: Random) -> float:
+        """Return what the sensor shows after t seconds."""
+        return round(min(self.high, max(self.low, random.gauss(self.behaviour(t), self.noise))), self.digits)
+
+
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """A yes or no that follows a quantity with a dead band."""
+
+    quantity: str
+    on: float
+    off: float
+
+
+class Device(Protocol):
+    """What `play` needs of a device."""
+
+    def at(self, t: float) -> list[Message]:
+        """Return what it publishes after t seconds; called with growing t."""
+
+
+@dataclass(slots=True)
+class MqttDevice:
+    """A device that publishes its state as one JSON object: every `period` s, and at once when a flag turns.
+
+    Attributes:
+        topic: of its state.
+        quantities: field → number; those named in `hidden` are physics that the device does not tell.
+        flags: field → yes or no made of a quantity.
+        availability: topic for online and offline, if it has one.
+        fault: change it at any time.
+    """
+
+    topic: str
+    quantities: Mapping[str, Quantity]
+    random: Random
+    flags: Mapping[str, Flag] = field(default_factory=dict)
+    hidden: frozenset[str] = frozenset()
+    period: float = 10.0
+    availability: str = ""
+    fault: MqttFault = field(default_factory=MqttFault)
+    _state: dict[str, bool] = field(default_factory=dict)
+    _next: float = 0.0
+    _last: bytes = b""
+    _away: bool = False
+
+    def at(self, t: float) -> list[Message]:
+        """Return what it publishes after t seconds."""
+        found = self._presence()
+        values = {name: quantity.at(t, self.random) for name, quantity in self.quantities.items()}
+        turned = self._turn(values)
+        if self.fault.gone or self.fault.silent or not (turned or found or t >= self._next):
+            return found
+        self._next = t + self.period
+        if not (self.fault.stuck and self._last):
+            shown = {name: value for name, value in values.items() if name not in self.hidden}
+            self._last = json.dumps({**self._state, **shown}).encode()
+        return [*found, Message(self.topic, self._spoilt(self._last) if self.fault.garbage else self._last)]
+
+    def _presence(self) -> list[Message]:
+        if self.fault.gone == self._away:
+            return []
+        self._away = self.fault.gone
+        said = json.dumps({"state": "offline" if self._away else "online"}).encode()
+        return [Message(self.availability, said, retain=True)] if self.availability else []
+
+    def _turn(self, values: Mapping[str, float]) -> bool:
+        before = dict(self._state)
+        for name, flag in self.flags.items():
+            limit = flag.off if before.get(name) else flag.on
+            self._state[name] = values[flag.quantity] >= limit
+        return before != self._state
+
+    def _spoilt(self, payload: bytes) -> bytes:
+        way = self.random.randrange(4)
+        if way == 0:
+            return self.random.randbytes(len(payload))
+        if way == 1:
+            return payload[: self.random.randrange(len(payload))]
+        if way == 2:
+            return payload.replace(b":", b":NaN", 1)
+        place = self.random.randrange(len(payload))
+        return payload[:place] + bytes((payload[place] ^ 1 << self.random.randrange(8),)) + payload[place + 1 :]
+
+
+@dataclass(slots=True)
+class Panel:
+    """A fire panel's adapter: events at given seconds, a sign of life every `period` s. Events: see `json-panel`."""
+
+    topic: str
+    events: Sequence[tuple[float, Mapping[str, object]]]
+    period: float = 30.0
+    fault: MqttFault = field(default_factory=MqttFault)
+    _told: float = -1.0
+    _next: float = 0.0
+
+    def at(self, t: float) -> list[Message]:
+        """Return the events since the last look, or a sign of life when that is due."""
+        due = [event for moment, event in self.events if self._told < moment <= t]
+        self._told = t
+        if self.fault.silent or self.fault.gone:
+            return []
+        if t >= self._next:
+            self._next = t + self.period
+            due.append({"uptime": round(t)})
+        return [Message(self.topic, json.dumps(event, ensure_ascii=False).encode()) for event in due]
+
+
+def play(devices: Iterable[Device], tick: float = TICK) -> Iterator[tuple[float, list[Message]]]:
+    """Yield for ever (seconds to wait, what to publish then); the first look is at second 0."""
+    known = list(devices)
+    t = 0.0
+    yield 0.0, [message for device in known for message in device.at(t)]
+    while True:
+        t += tick
+        yield tick, [message for device in known for message in device.at(t)]
+
+
+def smoke_detector(topic: str, seed: int, *, fire_at: float = float("inf")) -> MqttDevice:
+    """A Zigbee smoke detector with temperature; profile `zigbee2mqtt-smoke`."""
+    return _zigbee(
+        topic,
+        seed,
+        {
+            "smoke_density": Quantity(fire(0.1, 40.0, begins=fire_at, doubling=4.0), noise=0.03, digits=2),
+            "temperature": Quantity(fire(21.0, 400.0, begins=fire_at + 5.0, doubling=8.0), noise=0.1),
+            "battery": Quantity(ramp(100.0, -1e-6), digits=0, high=100.0),
+        },
+        {"smoke": Flag("smoke_density", SMOKE_ON, SMOKE_OFF)},
+    )
+
+
+def gas_detector(topic: str, seed: int, *, leak_at: float = float("inf")) -> MqttDevice:
+    """A Zigbee gas detector; gas fills the room towards 40 %LEL, half of the way every 30 s; `zigbee2mqtt-gas`."""
+    gas = Quantity(drain(0.0, 40.0, begins=leak_at, half_life=30.0), noise=0.2, digits=1, high=100.0)
+    return _zigbee(topic, seed, {"gas_value": gas}, {"gas": Flag("gas_value", LEL_ON, LEL_OFF)})
+
+
+def leak_sensor(topic: str, seed: int, *, wet_at: float = float("inf")) -> MqttDevice:
+    """A Zigbee water sensor; profile `zigbee2mqtt-leak`."""
+    quantities = {
+        "depth": Quantity(switch(0.0, 5.0, at=wet_at)),
+        "battery": Quantity(constant(97.0), digits=0),
+    }
+    return _zigbee(topic, seed, quantities, {"water_leak": Flag("depth", 1.0, 0.5)}, frozenset({"depth"}))
+
+
+def tank_gauge(topic: str, seed: int, *, drains_at: float = float("inf")) -> MqttDevice:
+    """A JSON gauge in a fire-water tank of 2.5 m that runs empty, half of what is left every 60 s; in m and Cel."""
+    quantities = {
+        "level": Quantity(drain(2.5, 0.0, begins=drains_at, half_life=60.0), noise=0.002, digits=3),
+        "temperature": Quantity(sine(12.0, 1.5, 86_400.0), noise=0.05, low=-40.0),
+    }
+    return MqttDevice(topic, quantities, Random(seed), period=5.0)
+
+
+def _zigbee(
+    topic: str,
+    seed: int,
+    quantities: dict[str, Quantity],
+    flags: dict[str, Flag],
+    hidden: frozenset[str] = frozenset(),
+) -> MqttDevice:
+    random = Random(seed)
+    link = Quantity(sine(90.0, 20.0, 600.0), noise=5.0, digits=0, low=1.0, high=255.0)
+    return MqttDevice(
+        topic, {**quantities, "linkquality": link}, random, flags, hidden, availability=f"{topic}/availability"
+    )
