@@ -36,7 +36,7 @@ from gateway.config.sections import (
 from gateway.config.sheet import Findings, Sheet
 from gateway.model.contact import ChannelKind, ChannelSpec
 from gateway.model.point import Device, Profile
-from gateway.model.station import SourceSpec, Station
+from gateway.model.station import SourceSpec, Station, StoreSpec
 
 _TABLES = ("source", "device", "channel", "policy", "rule")
 _EXAMPLES = {"station": "[station]", "store": "[store]", "people": "[people]", "limits": "[limits]"}
@@ -49,6 +49,7 @@ class Loaded:
 
     Attributes:
         station: the good part; None when it has no usable source or reaches nobody.
+        store: where the store is, also when the rest is of no use; None when the file cannot be read.
         problems: everything that is wrong, notes among it.
         positions: key (`device[kitchen-gas].poll`, `rule[gas-leak].when`, `contact[li]`) → where it stands.
         digest: hex SHA-256 over all files and the profiles used.
@@ -56,6 +57,7 @@ class Loaded:
     """
 
     station: Station | None
+    store: StoreSpec | None
     problems: tuple[Problem, ...]
     positions: dict[str, Place]
     digest: str
@@ -113,7 +115,7 @@ def load(
         content, broken_at = text.decode(files.read(path))
     except OSError as error:
         problem = Problem(file=str(path), line=0, key="", kind=Kind.UNREADABLE, facts=_unreadable("", error))
-        return Loaded(station=None, problems=(problem,), positions={}, digest="", files=())
+        return Loaded(station=None, store=None, problems=(problem,), positions={}, digest="", files=())
     main = Findings(str(path), text.parse(content))
     for place in main.document.broken:
         facts = {"error": place.reason}
@@ -134,9 +136,11 @@ class _Reading:
         self._parts = [main]
         declared = {table: set(self._ids(table)) for table in _TABLES}
         for place in main.document.broken:  # what a broken block would have declared is not told as unknown, too
-            declared.get(place.table, set()).add(place.id)
+            declared.get(place.table, set()).add(place.name)
             if place.table == "station":
-                self._top.table.setdefault("station", {"id": place.id or "station"})
+                self._top.table.setdefault("station", {"id": place.name or "station"})
+            if place.table == "store" and place.name:  # else a last good configuration would be looked for elsewhere
+                self._top.table.setdefault("store", {"path": place.name})
         self._names = Names(declared=declared, grid=Grid(), folder=folder, outside=outside)
 
     def _ids(self, table: str) -> Iterable[str]:
@@ -266,6 +270,7 @@ class _Reading:
             self._files.hash.update(msgspec.msgpack.encode(profile, order="deterministic"))
         return Loaded(
             station=None if lacks else station,
+            store=station.store,
             problems=tuple(problems),
             positions=positions,
             digest=self._files.hash.hexdigest(),

@@ -28,7 +28,9 @@ Options = TypeVar("Options", bound=msgspec.Struct)
 
 _SECRET = ("password", "secret", "token", "key")
 _TLS = {"cafile": "ca_file", "certfile": "cert_file", "keyfile": "key_file"}
-_EXPECTED = re.compile(r"Expected `([^`]+)`")
+_EXPECTED = re.compile(r"Expected `([^`]+)`, got")
+_BOUND = re.compile(r"Expected `\w+` ([<>]=? .+)")
+_REFUSED: Any = object()
 _SPOKEN = {"int": "a whole number", "float": "a number", "str": "text in quotes", "bool": "true or false"}
 _LAST_PORT = 65535
 _SHARED = stat.S_IRWXG | stat.S_IRWXO
@@ -74,7 +76,9 @@ def _by_schema(
             facts = sheet.findings.suggest(key, [*fields, *also, *sheet.known])
             sheet.remark(Kind.UNKNOWN_KEY, key, **facts)
         else:
-            kept[key] = _value(sheet, key, value, fields[key].type)
+            taken = _value(sheet, key, value, fields[key].type)
+            if taken is not _REFUSED:
+                kept[key] = taken
     missing = [key for key, field in fields.items() if field.required and key not in given]
     for key in missing:
         sheet.report(Kind.MISSING_KEY, example=f"{key} = …")
@@ -87,15 +91,16 @@ def _by_schema(
 
 
 def _value(sheet: Sheet, key: str, value: object, wanted: Any) -> object:  # noqa: ANN401 - a type expression
-    if _is_duration(wanted) and not (value is None and type(None) in get_args(wanted)):
-        seconds = sheet.seconds(value, key, example=f'{key} = "5s"')
-        if seconds is None:
-            return value
-        value = seconds
+    """Return the value as the plug-in wants it, `_REFUSED` when it is not taken."""
+    if _is_duration(wanted):
+        value = sheet.seconds(value, key, example=f'{key} = "5s"')
+        if value is None:
+            return _REFUSED
     try:
         msgspec.convert(value, wanted)
     except msgspec.ValidationError as error:
         _refuse(sheet, key, value, wanted, str(error))
+        return _REFUSED
     return value
 
 
@@ -108,6 +113,8 @@ def _refuse(sheet: Sheet, key: str, value: object, wanted: Any, error: str) -> N
     elif expected and expected[1] in _SPOKEN:
         example = f"{key} = {_example(value, expected[1])}"
         sheet.report(Kind.WRONG_TYPE, key, given=spoken(value), wanted=_SPOKEN[expected[1]], example=example)
+    elif bound := _BOUND.match(error):
+        sheet.report(Kind.OUT_OF_RANGE, key, given=spoken(value), wanted=f"{key} {bound[1]}")
     else:
         sheet.report(Kind.REFUSED, key, error=error)
 

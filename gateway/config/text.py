@@ -31,18 +31,21 @@ _SCALAR = re.compile(r"[^,\]}#\n]+")
 _WHERE = re.compile(r" \(at (?:line (\d+), column \d+|end of document)\)$")
 _HEADER = re.compile(r"[ \t]*\[")
 _TABLE = re.compile(r"[ \t]*\[\[?[ \t]*([\w-]+)")
-_ID = re.compile(r"""[ \t]*id[ \t]*=[ \t]*["']?([\w./-]+)""")
+_NAMED = re.compile(r"""[ \t]*(?:id|path)[ \t]*=[ \t]*["']?([\w./-]+)""")
 _SWALLOWED = ("Unclosed array", "Invalid value")  # what tomllib says at a header that it took for a value
 _CUTS = 20  # broken blocks cut out before the file is given up
 
 
 class Broken(msgspec.Struct, frozen=True):
-    """A place that is not TOML: line from 1, what the parser says, table and id of the block that it costs."""
+    """A place that is not TOML: line from 1, what the parser says, table and name of the block it costs.
+
+    The name is its `id`, or its `path`: as far as they can be read without being TOML.
+    """
 
     line: int
     reason: str
     table: str = ""
-    id: str = ""
+    name: str = ""
 
 
 class Document(msgspec.Struct, frozen=True):
@@ -100,7 +103,7 @@ def _where(message: str, last: int) -> Broken:
 
 
 def _cut(lines: list[str], place: Broken) -> tuple[str, str]:
-    """Blank the block that a place is in, up to the next header; lines keep their numbers. Returns its table and id."""
+    """Blank the block of a place up to the next header; lines keep their numbers. Returns its table and name."""
     first = min(place.line, len(lines)) - 1
     if place.reason in _SWALLOWED and _HEADER.match(lines[first]):
         first -= 1  # the list was not closed in the block above
@@ -114,7 +117,7 @@ def _cut(lines: list[str], place: Broken) -> tuple[str, str]:
         first, after = 0, len(lines)
     lines[first:after] = [""] * (after - first)
     table = _TABLE.match(block[0]) if block else None
-    name = next((found[1] for line in block if (found := _ID.match(line))), "")
+    name = next((found[1] for line in block if (found := _NAMED.match(line))), "")
     return table[1] if table else "", name
 
 

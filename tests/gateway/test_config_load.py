@@ -146,6 +146,14 @@ def test_a_file_that_is_not_there_is_one_problem(tmp_path: Path) -> None:
         assert str(path) in loaded.problems[0].text("zh")
 
 
+def test_the_store_is_known_also_when_the_rest_is_of_no_use(tmp_path: Path) -> None:
+    for text in ('[store]\npath = "my.db"\n', '[store]\npath = "my.db"\ncommit_interval = 5s\n[station]\nid = oops\n'):
+        loaded = load(write(tmp_path, text), profiles=profile)
+        assert loaded.station is None
+        assert loaded.store is not None
+        assert loaded.store.path == str(tmp_path / "my.db")
+
+
 def test_an_empty_file_says_what_a_station_needs(tmp_path: Path) -> None:
     loaded = load(write(tmp_path, ""), profiles=profile)
     assert loaded.station is None

@@ -8,7 +8,7 @@ from __future__ import annotations
 import shutil
 import tomllib
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 import pytest
@@ -32,7 +32,8 @@ class Bus(msgspec.Struct):
     port: str
     baudrate: int = 9600
     parity: Literal["N", "E", "O"] = "N"
-    pause: Seconds = 0.1
+    pause: Annotated[Seconds, msgspec.Meta(gt=0)] = 0.1
+    stopbits: Annotated[int, msgspec.Meta(ge=1, le=2)] = 1
 
     def __post_init__(self) -> None:
         if self.baudrate <= 0:

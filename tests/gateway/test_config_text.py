@@ -141,7 +141,7 @@ def test_a_broken_block_costs_that_block() -> None:
         'a = 1\n[one]\nx = 1\n[two]\nid = "t"\ny = oops\n[three]\nz = 3\n[four]\nlist = [1,\n[five]\nw = 5\n'
     )
     assert document.data == {"a": 1, "one": {"x": 1}, "three": {"z": 3}, "five": {"w": 5}}
-    assert [(place.line, place.table, place.id) for place in document.broken] == [(6, "two", "t"), (11, "four", "")]
+    assert [(place.line, place.table, place.name) for place in document.broken] == [(6, "two", "t"), (11, "four", "")]
     assert document.line(("five", "w")) == 12
 
 
