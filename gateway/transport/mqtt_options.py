@@ -99,6 +99,21 @@ class MqttOptions:
         )
 
 
+def topic_filter(pattern: str, qos: int) -> mqtt5.TopicFilter:
+    """Build a subscription (MQTT 5.0 section 3.8.3.1).
+
+    Retained messages are sent only if the session did not have it, and only these carry the retain flag: it means "a
+    state from before", also where a device publishes everything retained. What we publish ourselves does not come back.
+    """
+    return mqtt5.TopicFilter(
+        pattern,
+        max_qos=mqtt5.QoS(qos),
+        no_local=True,
+        retain_as_published=False,
+        retain_handling=mqtt5.RetainHandling.SEND_IF_SUBSCRIPTION_NOT_EXISTS,
+    )
+
+
 def refuse_shared(path: Path) -> None:
     """Raise `ConfigError` when anyone but owner may read or write the file, or it cannot be looked at."""
     try:

@@ -17,7 +17,7 @@ import mqtt5
 from gateway.clock import SECOND, Clock
 from gateway.errors import LinkDown
 from gateway.protocols.mqtt_stream import AckWindow, OversizePublish, PacketStream
-from gateway.transport.mqtt_options import MqttOptions
+from gateway.transport.mqtt_options import MqttOptions, topic_filter
 
 # (topic, payload, retain, duplicate, packet id); payload None: above the packet limit, thrown away unread;
 # packet id 0: QoS 0, nothing to acknowledge.
@@ -117,14 +117,9 @@ class MqttSession(asyncio.Protocol):
     async def subscribe(self, filters: Sequence[tuple[str, int]]) -> list[int]:
         """Subscribe to (filter, QoS 0 or 1) pairs; return a reason code each, ≥ 0x80 a refusal (section 3.9.3).
 
-        Retained messages are sent only for subscriptions the session did not have, and only these carry the retain
-        flag: it means "a state from before", also where a device publishes everything retained.
+        The retain flag of what then comes means "a state from before", see `topic_filter`.
         """
-        new_only = mqtt5.RetainHandling.SEND_IF_SUBSCRIPTION_NOT_EXISTS
-        wanted = [
-            mqtt5.TopicFilter(pattern, max_qos=mqtt5.QoS(qos), retain_as_published=False, retain_handling=new_only)
-            for pattern, qos in filters
-        ]
+        wanted = [topic_filter(pattern, qos) for pattern, qos in filters]
         return await self._request(lambda packet_id: mqtt5.SubscribePacket(packet_id, wanted).write())
 
     async def unsubscribe(self, filters: Sequence[str]) -> list[int]:
