@@ -115,20 +115,6 @@ def test_rebase_can_be_undone() -> None:
         assert old.tables.delays.rows == rows
 
 
-def test_windows_move_with_the_axis() -> None:
-    spec = rule(kind="rate", when="rate > 1.5", options={"window": 8.0})
-    rows: list[Row] = [(1, 100 + t, 2.0 * t, 0) for t in range(8)]
-    moved: list[Row] = [(1, t - 70.5, v, q) for _, t, v, q in rows]
-    for place in range(8):
-        old, made = engine(ONE, spec), engine(ONE, spec)
-        old.rebase(0, 0, 0, Delta())
-        changes = _run(old, *rows[:place])
-        assert made.restore(old.snapshot()) == []
-        made.rebase(round(-70.5 * SECOND), 29 * SECOND, 100 * SECOND, Delta())
-        changes += _run(made, *moved[place:])
-        assert [change.up for change in changes] == [True]
-
-
 def test_a_snapshot_of_other_code_costs_windows_not_delays() -> None:
     old = _pending()
     blob = msgspec.msgpack.decode(msgspec.msgpack.encode(old.snapshot()))
