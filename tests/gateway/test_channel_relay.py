@@ -135,6 +135,19 @@ def test_it_is_set_again_after_a_bus_failure_and_by_a_module_that_lost_its_power
     asyncio.run(scene())
 
 
+def test_after_a_failed_refresh_nothing_is_taken_for_granted() -> None:
+    async def scene() -> None:
+        async with House().running() as house:
+            await house.channel.send(notice(1))
+            house.output.failure = LinkDown("gone")
+            await house.clock.advance(15)
+            house.output.failure, house.output.value = None, 0.0  # back, without its memory, before the next refresh
+            await house.channel.send(notice(2))
+            assert house.output.value == 1.0
+
+    asyncio.run(scene())
+
+
 def test_a_dead_output_is_known_before_it_is_needed() -> None:
     async def scene() -> None:
         output = Output()

@@ -133,6 +133,14 @@ role = "helper"
     assert [cell.id for cell in station.cells] == ["jc/4", "jc", "jc/3"]
 
 
+def test_a_further_row_need_not_say_name_and_phone_again(tmp_path: Path) -> None:
+    contacts = "id,name,phone,cell,role,language\nli,李伟,13800138000,jc/3,squad,en\nli,,,jc,clerk,\n"
+    station, problems = read(tmp_path, contacts=contacts)
+    assert not problems, [problem.text() for problem in problems]
+    roles = (("jc/3", "squad"), ("jc", "clerk"))
+    assert station.contacts == (Contact(id="li", name="李伟", phone="13800138000", roles=roles, language="en"),)
+
+
 def test_numbers_are_compared_bare() -> None:
     written = [
         "13800138000",
