@@ -20,6 +20,7 @@ from gateway.model.ports import Decoded, Dialect, Emit, LinkReport, Memory
 from gateway.transport.mqtt import Message, MqttSession, connect
 from gateway.transport.mqtt_options import MqttOptions
 
+_BATCH = 500  # messages; a step takes whole batches, so none may be large
 _REFUSED = 0x80  # SUBACK codes from here on (MQTT 5.0 section 3.9.3)
 _ASK_EXPIRY = 60  # s; a question that waited longer would be answered by newer news anyway
 
@@ -132,8 +133,12 @@ class Lane:
 
     # messages
     def _receive(self, session: MqttSession, messages: list[Message]) -> None:
-        """Make one batch of what one read brought. Called in the loop's thread, waits for nothing."""
+        """Make batches of what one read brought, one unless in a flood. In the loop's thread, waits for nothing."""
         self._session = session
+        for start in range(0, len(messages), _BATCH):
+            self._batch(session, messages[start : start + _BATCH])
+
+    def _batch(self, session: MqttSession, messages: Sequence[Message]) -> None:
         turn = _Turn()
         for message in messages:
             self._take(message, turn)

@@ -20,7 +20,7 @@ from tests.mqtt_driver_setup import Notebook, Store, driver, plain, supervised, 
 from tests.real_mosquitto import OPEN, PASSWORD, USER, Mosquitto, free_port, running, running_shipped, until
 from tests.recording_proxy import Proxy
 
-KILLS = 3
+KILLS = 10
 
 
 @pytest.fixture(autouse=True)
@@ -144,7 +144,7 @@ def test_a_link_that_dies_without_a_fin_is_noticed_and_the_session_goes_on(tmp_p
                 began = clock.mono()
                 with pytest.raises(LinkDown, match="silent"):
                     await task
-                assert (clock.mono() - began) / 1e9 <= 3.0
+                assert (clock.mono() - began) / 1e9 <= 10  # the exact figure is proved on the driven clock
             await sender.publish("smoke/state", b"2")
             proxy.cut()
             proxy.go_on()
