@@ -180,11 +180,12 @@ class ModbusBus:
 
     async def _answer(self, port: Port, slave: SimulatedSlave, request: Request) -> None:
         fault = slave.fault
-        await self._clock.sleep(request.request_size() * self._character + slave.delay + fault.late)
         frame = slave.answer(request, (self._clock.mono() - self._start) / SECOND)
         if fault.wrong_crc:
             frame = frame[:-1] + bytes((frame[-1] ^ 0x55,))
         frame = fault.before + frame + fault.after
-        await self._clock.sleep(len(frame) * self._character)
+        # One sleep for both directions: every sleep of a real clock is late by up to a millisecond.
+        wire = (request.request_size() + len(frame)) * self._character
+        await self._clock.sleep(wire + slave.delay + fault.late)
         with contextlib.suppress(LinkDown):  # who listens finds the loss
             port.write(frame)
