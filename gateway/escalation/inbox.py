@@ -62,7 +62,7 @@ class Inbox:
         found: dict[int, tuple[Told, Alarm]] = {}
         for row in self._notices.told.to(contact, until):
             alarm = self._find(row.alarm)
-            if alarm is not None and alarm.state.unacknowledged:
+            if alarm is not None:
                 found.setdefault(alarm.id, (row, alarm))
         return list(found.values())
 

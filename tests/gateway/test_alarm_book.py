@@ -131,7 +131,18 @@ def test_a_shelf_ends_at_its_own_time_and_what_is_true_calls_again() -> None:
     (ended,) = book.fire(ns(99), Delta())
     assert (ended.transition.at, ended.transition.cause) == (ns(30), Cause.SHELF_ENDED)
     assert (ended.alarm.state, ended.alarm.suppression) == (S.UNACK, Suppression.NONE)
+    assert (ended.alarm.acknowledged_by, ended.alarm.shelved_by) == ("", "")
     assert book.due() == NEVER
+
+
+def test_removal_takes_the_shelf_along() -> None:
+    book = AlarmBook()
+    flip(book, 1, 1, up=True)
+    act(book, Verb.ACK, 1)
+    act(book, Verb.SHELVE, 1, until=30)
+    assert book.remove("r", 1, "", ns(10), Delta()) is not None
+    assert book.due() == NEVER
+    assert book.fire(ns(99), Delta()) == []
 
 
 def test_shelved_alarm_stays_in_the_book_while_its_condition_is_gone() -> None:
@@ -198,6 +209,7 @@ def test_acknowledging_nothing_in_particular_means_all_that_are_open() -> None:
         flip(book, number, 1, up=True)
     act(book, Verb.ACK, 2)
     assert [move.alarm.id for move in act(book, Verb.ACK).moves] == [1, 3]
+    assert len(act(book, Verb.ACK, 77, 77).refusals) == 1
 
 
 def test_a_retained_state_closed_by_a_person_does_not_raise_again() -> None:
@@ -238,13 +250,14 @@ def test_codes_are_unique_rotate_and_grow() -> None:
 def test_a_code_just_freed_is_not_the_next_one() -> None:
     book = AlarmBook()
     codes = []
-    for number in range(20):
+    for number in range(300):
         move = flip(book, number, 1, up=True, what=facts(AlarmClass.FAULT))
         assert move is not None
         codes.append(move.alarm.code)
         flip(book, number, 2, up=False, what=facts(AlarmClass.FAULT))
         act(book, Verb.ACK, move.alarm.id)
-    assert len(set(codes)) == 20
+    assert len(set(codes[:90])) == 90
+    assert {len(code) for code in codes} == {2}
 
 
 @pytest.mark.parametrize("shift", [0, -500 * SECOND, None])

@@ -6,7 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from gateway.model.alarm import OperatorAct, Verb
-from gateway.model.contact import Policy, PolicyChoice, Step
+from gateway.model.contact import ChannelSpec, Policy, PolicyChoice, Step
 from gateway.model.notification import DeliveryState, NotifyReason
 from gateway.model.point import AlarmClass
 from gateway.model.verdict import NEVER, Cause
@@ -50,6 +50,7 @@ def test_an_answer_stops_everything_and_everybody_told_hears_once() -> None:
     assert sorted(world.said(R.TAKEN_OVER)) == [("chen", "sms"), ("li", "sms"), ("wang", "sms")]
     assert world.said(R.SILENCE) == [("", "siren")]
     assert world.escalation.due() == NEVER
+    assert world.rows()["told"] == {}
     assert "王芳 已接管" in world.notices()[-1].text or "taken over by 王芳" in world.notices()[-1].text
 
 
@@ -351,7 +352,9 @@ def test_a_message_that_certainly_failed_needs_no_follow_up() -> None:
 def test_late_and_repeated_receipts_do_no_harm() -> None:
     world = World()
     world.flip(1, 0, up=True)
-    for state in (D.SENT, D.SENT, D.DELIVERED, D.SENT, D.FAILED_FOR_NOW, D.PLANNED):
+    world.receipt(1, D.SENT, 1)
+    assert (world.notices()[0].sent_at, world.notices()[0].done_at) == (ns(1), 0)
+    for state in (D.SENT, D.DELIVERED, D.SENT, D.FAILED_FOR_NOW, D.PLANNED):
         world.receipt(1, state, 1)
     assert world.notices()[0].state is D.DELIVERED
     world.receipt(999, D.SENT, 2)
@@ -378,8 +381,8 @@ def test_a_higher_class_starts_beside_a_lower_one_and_never_the_other_way_round(
 def test_first_notices_leave_before_repeats_and_follow_ups() -> None:
     world = World()
     world.flip(1, 0, up=True)
-    world.flip(2, 0, up=True)
-    world.ack(1, 1)  # li is told of 1; its follow-up waits
+    world.ack(1, 1)  # li is being told of 1; its follow-up waits
+    world.flip(2, 2, up=True)
     world.send_all(2)
     order = [(n.alarm, n.contact, n.reason) for n in world.sent() if n.contact]
     assert order == [(1, "li", R.RAISED), (2, "li", R.RAISED), (2, "wang", R.RAISED), (1, "li", R.TAKEN_OVER)]
@@ -410,6 +413,40 @@ def test_off_and_on_do_not_overtake_each_other() -> None:
     assert [n.reason for n in world.sent() if n.channel == "siren"] == [R.SOUND, R.SOUND]
 
 
+def test_a_siren_does_one_thing_at_a_time_whatever_the_class() -> None:
+    world = World()
+    world.flip(1, 0, up=True, what=facts(AlarmClass.GAS))
+    world.send_all(1)
+    world.ack(1, 2)  # SILENCE is on its way
+    world.flip(2, 3, up=True)
+    assert [n.reason for n in world.notices() if n.channel == "siren" and n.state is D.SENDING] == [R.SILENCE]
+    world.send_all(4)
+    assert [n.reason for n in world.sent() if n.channel == "siren"] == [R.SOUND, R.SILENCE, R.SOUND]
+
+
+def test_an_off_that_failed_is_said_again_when_the_link_is_back() -> None:
+    world = World()
+    world.flip(1, 0, up=True)
+    world.send_all(1)
+    world.ack(1, 2)
+    silence = next(n for n in world.notices() if n.reason is R.SILENCE)
+    world.receipt(silence.id, D.FAILED_FOR_GOOD, 3, "bus gone")
+    world.channel("siren", 4, up=False)
+    world.channel("siren", 5, up=True)
+    assert world.said(R.SILENCE) == [("", "siren")] * 2
+
+
+def test_a_person_told_by_two_channels_hears_once_by_the_one_that_works() -> None:
+    station = replace(STATION, channels=(*STATION.channels, ChannelSpec(id="call", kind="modem_call")))
+    both = Step(after=0.0, notify=("contact:li",), by=("sms", "call"))
+    world = World(replace(station, policies=(Policy(id="turn-out", steps=(both,)),)))
+    world.flip(1, 0, up=True)
+    world.send_all(1)
+    world.channel("sms", 2, up=False)
+    world.ack(1, 3, who="chen")
+    assert world.said(R.TAKEN_OVER) == [("li", "call")]
+
+
 def test_a_siren_whose_link_comes_back_is_set_again() -> None:
     world = World()
     world.flip(1, 0, up=True)
@@ -418,14 +455,10 @@ def test_a_siren_whose_link_comes_back_is_set_again() -> None:
     world.channel("siren", 3, up=True)
     assert len(world.said(R.SOUND)) == 2
     world.ack(1, 4)
-    silence = world.notices()[-1]
-    for notice in [n for n in world.notices() if n.reason is R.SILENCE]:
-        silence = notice
     world.send_all(4)
     world.channel("siren", 5, up=False)
     world.channel("siren", 6, up=True)
     assert world.said(R.SILENCE) == [("", "siren")]
-    assert silence.channel == "siren"
 
 
 # -- suppression
@@ -442,6 +475,17 @@ def test_a_shelf_stops_the_chain_and_its_end_calls_again() -> None:
     world.pass_time(100)
     assert asked(world)[2:] == [("li", 50.0), ("wang", 50.0)]
     assert world.audit(100) == []
+
+
+def test_who_heard_of_the_shelf_hears_again_only_if_told_again() -> None:
+    world = World()
+    world.flip(1, 0, up=True)
+    world.send_all(1)
+    world.do(OperatorAct(verb=Verb.SHELVE, alarms=(1,), who="li", via="cli", at=ns(5), until=ns(50), reason="检修"), 5)
+    world.send_all(6)
+    world.pass_time(50)  # li is being told again, wang waits
+    world.ack(1, 51)
+    assert sorted(world.said(R.TAKEN_OVER)) == [("li", "sms"), ("li", "sms"), ("wang", "sms")]
 
 
 def test_an_alarm_raised_on_the_shelf_calls_nobody() -> None:
@@ -493,6 +537,15 @@ def test_unknown_time_spent_down_makes_the_next_step_due_at_once() -> None:
     again = world.restarted(None, 5)
     assert [n.contact for n in again.sent() if n.contact] == ["chen"]
     assert again.audit(5) == []
+
+
+def test_after_unknown_time_the_steps_that_follow_keep_their_distance() -> None:
+    squad, captain = STATION.policies[0].steps
+    policy = Policy(id="turn-out", steps=(squad, captain, replace(captain, after=100.0)))
+    world = World(replace(STATION, policies=(policy,)))
+    world.flip(1, 0, up=True)
+    again = world.restarted(None, 5)
+    assert again.escalation.chains["1"].due == ns(45)
 
 
 def test_a_message_cut_off_by_a_crash_counts_as_told() -> None:
