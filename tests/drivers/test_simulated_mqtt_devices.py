@@ -14,6 +14,7 @@ from drivers.simulated.mqtt_devices import (
     Message,
     MqttDevice,
     Panel,
+    Quantity,
     gas_detector,
     leak_sensor,
     play,
@@ -53,7 +54,7 @@ def read(dialect: Dialect, point: int, story: list[tuple[float, Message]]) -> li
     [
         (smoke_detector("z/d", 1, fire_at=60.0), "zigbee2mqtt-smoke", "smoke", 60, 30),
         (gas_detector("z/d", 2, leak_at=60.0), "zigbee2mqtt-gas", "gas", 60, 30),
-        (leak_sensor("z/d", 3, wet_at=60.0), "zigbee2mqtt-leak", "water_leak", 60, 1),
+        (leak_sensor("z/d", 3, wet_at=63.0), "zigbee2mqtt-leak", "water_leak", 63, 0),  # between two periods
     ],
 )
 def test_what_breaks_out_is_told_at_once_and_not_before(
@@ -74,6 +75,15 @@ def test_a_fire_grows_and_a_tank_drains() -> None:
     level = [json.loads(m.payload)["level"] for _, m in history(tank_gauge("t", 1, drains_at=60.0), 181)]
     assert level[0] == pytest.approx(2.5, abs=0.02)
     assert level[-1] == pytest.approx(2.5 / 4, abs=0.05)
+
+
+def test_a_detector_stays_in_alarm_inside_its_dead_band() -> None:
+    levels = {0.0: 0.0, 1.0: 4.0, 2.0: 2.0, 3.0: 0.5, 4.0: 2.0}
+    device = smoke_detector("z/d", 1)
+    device.quantities = {"smoke_density": Quantity(levels.__getitem__)}
+    device.period = 1.0
+    told = [json.loads(message.payload)["smoke"] for t in levels for message in device.at(t)]
+    assert told == [False, True, True, False, False]
 
 
 def test_the_tank_is_read_by_a_generic_profile() -> None:
