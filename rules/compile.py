@@ -140,11 +140,15 @@ class _Work:
 
     def _place(self, spec: RuleSpec, point: Point, options: Any) -> bool:  # noqa: ANN401 - the kind's own struct
         """Compile one rule at one point; False when something is wrong."""
+        device = self.devices.get(point.device)
+        misfits = self.modules[spec.kind].misfits(options, device.poll) if device else ()
+        for finding in misfits:
+            self.problem(spec.id, finding)
         key = spec.id, id(point.spec)  # devices of one profile share the spec
         if key not in self.cache:
             self.cache[key] = self._definition(spec, point, options)
         definition = self.cache[key]
-        if definition is None:
+        if definition is None or misfits:
             return False
         if definition.life_safety:
             self.life.add(point.id)

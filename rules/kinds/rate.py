@@ -8,7 +8,7 @@ unknown; a window with an UNCERTAIN member never clears (house section 6). BAD a
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -24,6 +24,7 @@ from rules import _carry
 from rules._conditions import BAD_FROM, DEAD_BAND, UNCERTAIN_FROM
 from rules._slots import Index, rounds
 from rules._slotted import Slotted
+from rules.check import Finding
 from rules.compiled import SECOND, KindSetup, Restarted
 
 PARTS = 8  # a power of two
@@ -44,6 +45,14 @@ class OPTIONS(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 def names(unit: str) -> dict[str, str]:
     """Return what a condition may name, with units."""
     return {"value": unit, "rate": f"{unit}/s", "per_min": f"{unit}/min", "per_hour": f"{unit}/h"}
+
+
+def misfits(options: OPTIONS, poll: float) -> Sequence[Finding]:
+    """Return what is wrong with a window at a device that speaks every `poll` seconds."""
+    least = poll * ENOUGH
+    if options.window >= least:
+        return ()
+    return (("window", f"{options.window:g} s never fills up with a reading every {poll:g} s", f"write {least:g}s"),)
 
 
 class Rate(Slotted):

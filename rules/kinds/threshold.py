@@ -6,6 +6,8 @@ it was (hysteresis). Everything about time and quality is in `rules._hold` and `
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 
 from gateway.model.delta import Delta
@@ -13,6 +15,7 @@ from gateway.model.moment import Moment
 from gateway.model.verdict import Change
 from rules._slots import Index
 from rules._slotted import Slotted
+from rules.check import Finding
 from rules.compiled import KindSetup
 
 
@@ -23,6 +26,12 @@ class OPTIONS(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 def names(unit: str) -> dict[str, str]:
     """Return what a condition may name, with units."""
     return {"value": unit}
+
+
+def misfits(options: OPTIONS, poll: float) -> Sequence[Finding]:
+    """Return nothing: a threshold fits any device."""
+    del options, poll
+    return ()
 
 
 class Threshold(Slotted):

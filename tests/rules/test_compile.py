@@ -95,6 +95,7 @@ def test_matching(patterns: tuple[str, ...], points: list[int]) -> None:
         ({"kind": "treshold"}, "kind", 'no rule kind "treshold"', 'did you mean "threshold"?'),
         ({"options": {"windw": 3}}, "options", "windw", "keys of kind threshold: none"),
         ({"kind": "rate", "when": "rate > 1", "options": {"window": 0.1}}, "options", "window", "window"),
+        ({"kind": "rate", "when": "rate > 1", "options": {"window": 3.0}}, "window", "a reading every 1 s", "write 4s"),
         ({"when": "vlaue > 3"}, "when", 'unknown name "vlaue" (character 1)', "value"),
         ({"when": "rate > 3"}, "when", 'unknown name "rate"', "value"),
         ({"when": 'value > "25 ppm"'}, "when", "wrong unit", "%[LEL]"),
