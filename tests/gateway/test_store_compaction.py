@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 import tempfile
 from collections import defaultdict
@@ -52,10 +51,10 @@ def fill(store: Store, commits: Sequence[tuple[int, Sequence[Row]]]) -> list[tup
 
 def finish(store: Store, limit_ms: int = 30) -> int:
     """Compact until nothing is left to do; return the number of slices."""
-    for slices in itertools.count(1):
+    for slices in range(1, 5_000):
         if not store.compact(limit_ms):
             return slices
-    raise AssertionError
+    raise AssertionError("compaction does not end")
 
 
 def seen(reader: Reader, point: int) -> list[tuple[str, int, int]]:
@@ -172,6 +171,34 @@ def test_journal_rows_stay_for_a_reader_that_is_behind() -> None:
         store.save_snapshot(6, "1", "h", {"x": b""})
         finish(store)
         assert [row.seq for row in store.tail(0)] == [6], "the newest row stays: it carries seq and clock on"
+
+
+def test_the_newest_journal_row_stays_also_when_everything_is_in_chunks(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+    with closing(Store.open(path)) as store:
+        for number in (1, 2):
+            store.commit(group(number, [(1, 0, 1.0, 0)] * PASS_READINGS))
+            store.save_snapshot(number, "1", "h", {"x": b""})
+            finish(store)
+    with closing(Store.open(path)) as store:
+        assert store.last().seq == 2
+        assert store.commit(group(3)) == 3
+
+
+def test_a_reading_that_moves_while_it_is_asked_for_is_found_once(tmp_path: Path) -> None:
+    with closing(Store.open(tmp_path / "a.db")) as store:
+        for number in range(5):
+            store.commit(group(0, [(1, 0, float(number), 0)], mono=number * HOUR))
+        store.save_snapshot(5, "1", "h", {"x": b""})
+
+        def move(sql: str) -> None:
+            if "FROM journal" in sql:
+                finish(store)
+
+        with Reader(store.path) as reader:
+            reader._connection.set_trace_callback(move)  # noqa: SLF001 - between its two halves
+            assert reader.readings(1).value.tolist() == [0.0, 1.0, 2.0, 3.0, 4.0]
+            assert [row.seq for row in store.tail(0)] == [5], "it did move"
 
 
 def test_a_damaged_journal_row_does_not_stop_compaction() -> None:
