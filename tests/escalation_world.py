@@ -59,6 +59,8 @@ STATION = Station(
     ),
 )
 
+LI, WANG, CHEN = "13800138000", "+86 13900000001", "0086 137 0000 0002"
+
 
 def ns(at: float) -> int:
     """Return seconds since the world began as a moment of the station axis."""
@@ -226,3 +228,10 @@ class World:
 def encoded(rows: dict[str, dict[str, object]]) -> bytes:
     """Return rows as bytes, for comparing."""
     return msgspec.json.encode(rows, order="deterministic")
+
+
+def asked(world: World) -> list[tuple[str, float]]:
+    """Return (contact, second) of every notice that asks a person, as planned."""
+    asking = (NotifyReason.RAISED, NotifyReason.ESCALATED, NotifyReason.REPEATED)
+    kept = [n for n in world.notices() if n.reason in asking and n.contact]
+    return [(n.contact, (n.planned_at - T0) / SECOND) for n in kept]
