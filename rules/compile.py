@@ -95,6 +95,8 @@ class _Work:
                 self.problem(spec.id, finding)
             if spec.id in seen:
                 self.problem(spec.id, ("id", "another rule has this id", "give each rule its own"))
+            elif spec.id == SILENCE or spec.id.startswith(("profile:", "event:")):
+                self.problem(spec.id, ("id", "is a name of the gateway's own rules", "choose another"))
             elif not spec.alarm:
                 self._switch_off(spec, matched)
             else:

@@ -134,6 +134,12 @@ def test_every_problem_at_once_and_the_good_part_works() -> None:
     assert [c.rule for c in made.judge(moment(1, [(2, 1, 20.0, 0)]), Delta())] == ["c"]
 
 
+@pytest.mark.parametrize("name", ["silence", "profile:fire:critical", "event:fire"])
+def test_names_of_our_own_are_taken(name: str) -> None:
+    _, problems = compiled(ALL, (rule(id=name, points=("boiler.ch4",)),))
+    assert [(p.rule, p.key) for p in problems] == [(name, "id")]
+
+
 def test_co_is_a_dose() -> None:
     co = PointSpec(name="co", unit="[ppm]", valid_range=(0.0, 1000.0))
     assert compiled((device("co", co),), (rule(when="value > 30", on_delay=7200.0),))[1] == []
