@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from drivers.simulated.modbus_bus import Fault, SimulatedSlave
 from gateway.errors import DeliveryError, LinkDown
@@ -216,5 +218,40 @@ def test_alarm_points_go_first() -> None:
     async def test(bench: Bench) -> None:
         await bench.clock.advance(0.5)
         assert [int(batch.point[0]) for batch in bench.batches] == [bench.ids["smoke.level"], bench.ids["slow.level"]]
+
+    play(bench, test)
+
+
+FAULTS = st.one_of(
+    st.just(Fault()),
+    st.just(Fault(silent=True)),
+    st.just(Fault(wrong_crc=True)),
+    st.builds(Fault, late=st.floats(0.05, 0.35)),  # deadline and quarantine together last 0.4 s
+    st.builds(Fault, before=st.binary(max_size=20), after=st.binary(max_size=20)),
+    st.builds(Fault, exception=st.integers(1, 11)),
+)
+TROUBLES = st.lists(st.tuples(st.sampled_from((1, 2)), FAULTS, st.floats(0.05, 3.0)), min_size=1, max_size=12)
+
+
+@given(troubles=TROUBLES)
+@settings(max_examples=8, deadline=None)
+def test_whatever_goes_wrong_on_the_line_no_wrong_value_is_ever_good(troubles: list[tuple[int, Fault, float]]) -> None:
+    values = {4: 400, 5: 500, 9: 900}
+    points = [measure(f"p{place}", {"fc": 3, "address": place}) for place in values]
+    slaves = [SimulatedSlave(address=n, holding={place: value + n for place, value in values.items()}) for n in (1, 2)]
+    bench = Bench([device(f"d{n}", n, points, poll=0.5) for n in (1, 2)], slaves)
+
+    async def test(bench: Bench) -> None:
+        for address, fault, seconds in troubles:
+            bench.bus.slaves[address].fault = fault
+            await bench.clock.advance(seconds)
+        for slave in slaves:
+            slave.fault = Fault()
+        await bench.clock.advance(31)
+        for n in (1, 2):
+            for place, value in values.items():
+                every = bench.all_of(f"d{n}.p{place}")
+                assert {got for got, quality in every if quality == "GOOD"} == {value + n}
+                assert every[-1][1] == "GOOD", "it did not come back"
 
     play(bench, test)
