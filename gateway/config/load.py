@@ -134,7 +134,7 @@ class _Reading:
         self._files = files
         self._top = Sheet(main, (), main.document.data)
         self._parts = [main]
-        declared = {table: set(self._ids(table)) for table in _TABLES}
+        declared = {table: set(self._places(table)) for table in _TABLES}
         for place in main.document.broken:  # what a broken block would have declared is not told as unknown, too
             declared.get(place.table, set()).add(place.name)
             if place.table == "station":
@@ -143,11 +143,14 @@ class _Reading:
                 self._top.table.setdefault("store", {"path": place.name})
         self._names = Names(declared=declared, grid=Grid(), folder=folder, outside=outside)
 
-    def _ids(self, table: str) -> Iterable[str]:
+    def _places(self, table: str) -> dict[str, int]:
+        """Return id → index of the first table that has it."""
         rows = self._top.table.get(table)
-        for row in rows if isinstance(rows, list) else ():
+        places: dict[str, int] = {}
+        for index, row in enumerate(rows if isinstance(rows, list) else ()):
             if isinstance(row, dict) and isinstance(row.get("id"), str):
-                yield row["id"].strip()
+                places.setdefault(row["id"].strip(), index)
+        return places
 
     def whole(self) -> Loaded:
         """Read everything."""
@@ -200,9 +203,9 @@ class _Reading:
         seen: dict[str, int] = {}
         for sheet in self._top.sheets(key, example=f"[[{key}]]"):
             found = read(sheet)
-            given = sheet.table.get("id")
+            given = str(sheet.table.get("id", "")).strip()
             line = self._main.document.line(sheet.path)
-            first = seen.setdefault(given, line) if isinstance(given, str) else line
+            first = seen.setdefault(given, line) if given else line
             if first != line:
                 sheet.report(Kind.DUPLICATE, "id", given=given, other=f"{self._main.file}:{first}")
             elif found is not None:
@@ -239,7 +242,7 @@ class _Reading:
     def _twins(self, devices: Iterable[Device]) -> None:
         """Report devices that are asked for in exactly the same way: one of them stands for nothing."""
         seen: dict[bytes, str] = {}
-        places = {row.get("id"): index for index, row in reversed(list(enumerate(self._top.table.get("device", ()))))}
+        places = self._places("device")
         for device in devices:
             if device.options:
                 content = msgspec.msgpack.encode((device.source, device.profile.id, device.options), order="sorted")
@@ -251,13 +254,13 @@ class _Reading:
         """Report a serial port with two owners; channels may share a modem among themselves."""
         owner: dict[str, str] = {}
         for table, items in (("source", sources), ("channel", channels)):
-            ids = list(self._ids(table))
+            places = self._places(table)
             for item in items:
                 port = item.options.get("port")
                 if isinstance(port, str):
                     first = owner.setdefault(port, f"{table}[{item.id}]")
                     if first != f"{table}[{item.id}]" and first.startswith("source"):
-                        path = (table, ids.index(item.id), "port")
+                        path = (table, places[item.id], "port")
                         self._main.report(Kind.SAME_PORT, path, given=port, other=first)
 
     def _loaded(self, station: Station) -> Loaded:

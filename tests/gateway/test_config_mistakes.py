@@ -5,15 +5,19 @@ Golden cases: `tests/cases/config/mistakes.toml`, made one at a time in `tests/c
 
 from __future__ import annotations
 
+import contextlib
 import shutil
+import tempfile
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import msgspec
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from gateway.config import Kind, Loaded, load
+from gateway.config import Kind, Loaded, dump, load, undump
 from gateway.config.quantities import Seconds
 from gateway.errors import ConfigError
 from gateway.model.contact import ChannelKind
@@ -21,6 +25,7 @@ from gateway.model.point import Kind as PointKind
 from gateway.model.point import PointSpec, Profile
 from gateway.model.words import nearest
 from gateway.registry import Group, UnknownPlugInError
+from tests.toml_writer import inline, text
 
 CASES = Path(__file__).parent.parent / "cases" / "config"
 MISTAKES: list[dict[str, Any]] = tomllib.loads((CASES / "mistakes.toml").read_text(encoding="utf-8"))["case"]
@@ -225,3 +230,63 @@ def test_only_notes_do_not_refuse(folder: Path) -> None:
     assert [problem.kind for problem in loaded.problems] == [Kind.CLASS_OPEN]
     make({"add": '[[rule]]\nid = "x"'}, folder)
     assert not read(folder / "station.toml").good
+
+
+GOOD = tomllib.loads((CASES / "good" / "station.toml").read_text(encoding="utf-8"))
+scalars = st.one_of(
+    st.none(),  # stands for: leave the key out
+    st.integers(-(2**40), 2**40),
+    st.booleans(),
+    st.sampled_from(
+        ["", " ", "5s", "-1s", "bus1", "sms", "jc/3", "turn-out", "nan", "\x00", "火", "a" * 300, "../../x"]
+    ),
+)
+anything = st.recursive(scalars, lambda inner: st.lists(inner, max_size=2) | st.dictionaries(scalars.map(str), inner))
+
+
+def places(value: object, path: tuple[str | int, ...] = ()) -> list[tuple[str | int, ...]]:
+    rows = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    return [path, *(place for key, inner in rows for place in places(inner, (*path, key)))]
+
+
+def replaced(value: Any, path: tuple[str | int, ...], new: Any) -> Any:  # noqa: ANN401 - TOML
+    if not path:
+        return new
+    copy: Any = dict(value) if isinstance(value, dict) else list(value)
+    copy[path[0]] = replaced(value[path[0]], path[1:], new)
+    return copy
+
+
+def without_nothing(value: Any) -> Any:  # noqa: ANN401 - TOML
+    if isinstance(value, dict):
+        return {key: without_nothing(inner) for key, inner in value.items() if inner is not None}
+    if isinstance(value, list):
+        return [without_nothing(inner) for inner in value if inner is not None]
+    return value
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.tuples(st.sampled_from(places(GOOD)[1:]), anything), min_size=1, max_size=3))
+def test_whatever_stands_in_the_file_it_is_told_and_never_raised(
+    changes: list[tuple[tuple[str | int, ...], Any]],
+) -> None:
+    document: Any = GOOD
+    for path, new in changes:
+        with contextlib.suppress(KeyError, IndexError, TypeError):  # an earlier change took the place away
+            document = replaced(document, path, new)
+    written = "".join(f"{text(key)} = {inline(value)}\n" for key, value in without_nothing(document).items())
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "station.toml"
+        file.write_text(written, encoding="utf-8")
+        loaded = read(file)
+    for problem in loaded.problems:
+        for language in ("en", "zh"):
+            assert problem.text(language).isprintable()
+    if loaded.station is not None:  # the good part is sound in itself
+        station = loaded.station
+        assert undump(dump(station)) == station
+        sources, channels = {one.id for one in station.sources}, {one.id for one in station.channels}
+        assert all(device.source in sources for device in station.devices)
+        assert all(channel in channels for policy in station.policies for step in policy.steps for channel in step.by)
+        policies = {"", *(policy.id for policy in station.policies)}
+        assert {rule.policy for rule in station.rules} | {choice.policy for choice in station.choices} <= policies

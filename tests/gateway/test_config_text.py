@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import tomllib
 
 import pytest
@@ -11,6 +10,7 @@ from hypothesis import strategies as st
 
 from gateway.config.quantities import duration, size
 from gateway.config.text import Path, decode, parse
+from tests.toml_writer import inline, text
 
 
 def paths(value: object, path: Path = ()) -> set[Path]:
@@ -66,8 +66,8 @@ name = "plantain"
 
 
 def test_the_scanner_sees_the_keys_that_tomllib_sees() -> None:
-    for text in (EVERYTHING, EVERYTHING.replace("\n", "\r\n"), "", "\n\n", "a=1", "# only"):
-        document = parse(text)
+    for written in (EVERYTHING, EVERYTHING.replace("\n", "\r\n"), "", "\n\n", "a=1", "# only"):
+        document = parse(written)
         assert not document.broken
         assert set(document.lines) == paths(document.data)
 
@@ -100,20 +100,6 @@ scalars = st.one_of(
 values = st.recursive(
     scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(keys, inner, max_size=3), max_leaves=8
 )
-
-
-def inline(value: object) -> str:
-    """Write a value as TOML."""
-    if isinstance(value, dict):
-        return "{ " + ", ".join(f"{text(key)} = {inline(inner)}" for key, inner in value.items()) + " }"
-    if isinstance(value, list):
-        return "[" + ",\n ".join(map(inline, value)) + "]"
-    return text(value) if isinstance(value, str) else str(value).lower()
-
-
-def text(value: str) -> str:
-    """Write a basic string; JSON's escapes are TOML's but for DEL and surrogate pairs."""
-    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007F")
 
 
 @settings(max_examples=150, deadline=None)
@@ -186,7 +172,7 @@ def test_what_is_no_duration(written: str) -> None:
 
 
 def test_sizes() -> None:
-    assert [size(text) for text in ("12", "2GiB", "1.5 MiB", "3 kB")] == [12, 2 << 30, 3 << 19, 3000]
+    assert [size(written) for written in ("12", "2GiB", "1.5 MiB", "3 kB")] == [12, 2 << 30, 3 << 19, 3000]
     for wrong in ("", "2 gigs", "-1", "GiB"):
         with pytest.raises(ValueError, match="not a size"):
             size(wrong)
