@@ -185,7 +185,7 @@ class _Reading:
             limits=limits,
             sources=tuple(sources),
             devices=tuple(devices.values()),
-            channels=tuple(channel for channel in channels if channel.options.get("device", "") in ("", *devices)),
+            channels=tuple(channels),
             rules=tuple(rule if rule.policy in kept else msgspec.structs.replace(rule, policy="") for rule in rules),
             policies=tuple(policies),
             choices=tuple(choice for choice in choices if choice.policy in kept),

@@ -222,7 +222,7 @@ def _each(sheet: Sheet, key: str, error: ConfigError) -> None:
 
 
 def read_channel(sheet: Sheet, names: Names, devices: Mapping[str, Device]) -> ChannelSpec | None:
-    """Read a `[[channel]]`; its `device` and `point`, if it has them, must be there."""
+    """Read a `[[channel]]`; its `device` and `point`, if it has them, must be there and of use."""
     channel_id, kind = sheet.name(), sheet.text("kind", example='"sms_modem"', required=True)
     schema = names.schema(sheet, "kind", "channel", kind) if kind else None
     own = options.check(sheet, schema, names.folder)
@@ -233,7 +233,7 @@ def read_channel(sheet: Sheet, names: Names, devices: Mapping[str, Device]) -> C
         if isinstance(point, str) and point not in points:
             sheet.broken = True
             sheet.findings.unknown((*sheet.path, "point"), f'point of device "{device}"', point, points)
-    if sheet.broken:
+    if sheet.broken or (isinstance(device, str) and device not in devices):
         return None
     names.addressed[channel_id] = names.outside.addressed(kind)
     return ChannelSpec(id=channel_id, kind=kind, options=own)

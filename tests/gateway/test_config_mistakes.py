@@ -145,12 +145,17 @@ def read(path: Path) -> Loaded:
     return load(path, profiles=profile, tailor=tailor, options=options, addressed=addressed)
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    shutil.copytree(CASES / "good", tmp_path, dirs_exist_ok=True)
-    secret = tmp_path / "broker.password"
+def furnish(folder: Path) -> None:
+    """Put the good configuration and what it needs into a folder."""
+    shutil.copytree(CASES / "good", folder, dirs_exist_ok=True)
+    secret = folder / "broker.password"
     secret.write_text("secret", encoding="utf-8")
     secret.chmod(0o600)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    furnish(tmp_path)
     return tmp_path
 
 
@@ -176,7 +181,10 @@ def ids(loaded: Loaded) -> set[str]:
         "cell": station.cells,
         "contact": station.contacts,
     }
-    return {f"{table}:{item.id}" for table, items in tables.items() for item in items}
+    steps = {channel for policy in station.policies for step in policy.steps for channel in step.by}
+    return {f"{table}:{item.id}" for table, items in tables.items() for item in items} | {
+        f"step channel:{channel}" for channel in steps
+    }
 
 
 def line_of(file: Path, told: dict[str, Any]) -> int:
@@ -276,6 +284,7 @@ def test_whatever_stands_in_the_file_it_is_told_and_never_raised(
             document = replaced(document, path, new)
     written = "".join(f"{text(key)} = {inline(value)}\n" for key, value in without_nothing(document).items())
     with tempfile.TemporaryDirectory() as folder:
+        furnish(Path(folder))
         file = Path(folder) / "station.toml"
         file.write_text(written, encoding="utf-8")
         loaded = read(file)
