@@ -99,6 +99,7 @@ class House:
             interval=station.store.commit_interval,
             house=self.runner,
             configuration=digest,
+            faults=faults,
         )
         self.ledger.wake = self._wake.set
         self.timekeeper = Timekeeper(clock, self.intake.put, trusted_by_configuration=station.clock == "trusted")
@@ -113,6 +114,7 @@ class House:
             clock,
             send_timeout=station.limits.send_timeout,
             language=station.language,
+            faults=faults,
         )
         self._begin()
 

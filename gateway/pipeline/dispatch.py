@@ -17,6 +17,7 @@ from gateway.model.moment import Input
 from gateway.model.notification import DeliveryState, Notification, Receipt, Reply
 from gateway.model.ports import Channel
 
+FAIL_POINTS = ("before_send", "after_send")
 NOT_RECORDED = {"zh": "【未存档】", "en": "[not recorded] "}
 
 
@@ -31,11 +32,13 @@ class Dispatcher:
         *,
         send_timeout: float,
         language: str,
+        faults: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._channels = channels
         self._put = put
         self._clock = clock
         self._send_timeout = send_timeout
+        self._faults = faults
         self._mark = NOT_RECORDED.get(language, NOT_RECORDED["en"])
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -56,8 +59,10 @@ class Dispatcher:
     async def _send(self, notice: Notification) -> None:
         try:
             channel = self._channels[notice.channel]
+            self._faults("before_send")
             async with self._clock.timeout(self._send_timeout):
                 receipt = await channel.send(notice)
+            self._faults("after_send")
         except KeyError:
             receipt = self._failure(notice, f"no channel {notice.channel}", retryable=False)
         except DeliveryError as error:

@@ -34,6 +34,8 @@ COMPACT_EVERY = SECOND
 COMPACT_SLICE = 30  # ms of the writer's thread
 BACKLOG_BYTES = 16 << 20  # readings kept in RAM while the disk is dead; records are always kept
 
+FAIL_POINTS = ("before_hand_over", "before_ack", "after_ack")
+
 Blobs = Mapping[str, bytes]
 
 
@@ -72,12 +74,14 @@ class Ledger:
         interval: float,
         house: House,
         configuration: str,
+        faults: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._reopen = reopen
         self._clock = clock
         self._limits = limits
         self._house = house
         self._configuration = configuration
+        self._faults = faults
         self._boot = clock.boot()
         self._policy = Policy(round(interval * SECOND), limits)
         self._open = Work()
@@ -189,9 +193,12 @@ class Ledger:
             self._next_try = 0
         elif error is None:
             self._seq, self._out, self._out_group = future.result(), None, None
+            self._faults("before_hand_over")
             self._house.hand_over(work, recorded=True)
+            self._faults("before_ack")
             for batch in work.batches:
                 batch.ack()
+            self._faults("after_ack")
             self._save_snapshot()
         elif not self._retried:
             self._retried = True
