@@ -7,9 +7,12 @@ import importlib.metadata
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
+
+from gateway import registry
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("gateway", "drivers", "rules")
@@ -65,10 +68,43 @@ def test_only_the_clock_reads_clocks_or_sleeps(path: Path) -> None:
 
 
 def test_plug_ins_are_not_imported_before_they_are_asked_for() -> None:
-    """What the configuration does not name is not imported (house: heavy ones imported only when configured)."""
-    code = "import sys, gateway.app; print([m for m in sys.modules if m.startswith(('drivers.', 'serial', 'mqtt5'))])"
+    """What the configuration does not name is not imported; `drivers._profiles` is the loader, no plug-in."""
+    code = "import sys, gateway.app; print(sorted(sys.modules))"
     loaded = ast.literal_eval(subprocess.check_output([sys.executable, "-c", code], cwd=ROOT, text=True))
-    assert loaded == []
+    plug_ins = {f"{group.value}.{name}" for group in registry.Group for name in registry.names(group)}
+    assert len(plug_ins) >= 10
+    assert not plug_ins & set(loaded)
+    assert not {"serial", "mqtt5"} & set(loaded)
+
+
+def test_every_room_has_its_layer() -> None:
+    """The layer contract is exhaustive: a package or module of `gateway` that no layer names fails here."""
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"][
+        "contracts"
+    ]
+    layers = {name for layer in contracts[0]["layers"] for name in layer.split(" | ")}
+    rooms = {f"gateway.{path.stem}" for path in (ROOT / "gateway").glob("*.py") if path.stem != "__init__"}
+    rooms |= {f"gateway.{path.parent.name}" for path in (ROOT / "gateway").glob("*/__init__.py")}
+    assert rooms | {"drivers", "rules"} == layers
+
+
+def test_pure_packages_are_all_under_contract() -> None:
+    """House section 5 lists them; one left out of the contract would be pure by good will only."""
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"][
+        "contracts"
+    ]
+    pure = set(contracts[1]["source_modules"])
+    assert {"gateway.protocols", "gateway.alarms", "gateway.escalation", "rules", "drivers.dialects"} <= pure
+    assert {f"gateway.pipeline.{name}" for name in ("step", "validate", "latest")} <= pure
+    modules = {f"gateway.model.{path.stem}" for path in (ROOT / "gateway" / "model").glob("*.py")}
+    assert {"gateway.model"} <= pure or modules - {"gateway.model.__init__"} <= pure
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_no_path_of_one_machine_and_no_registry(path: Path) -> None:
+    """What is shipped runs anywhere: no home folder, no work folder, no host of a package registry."""
+    text = path.read_text(encoding="utf-8")
+    assert not re.search(r"(?<![\w.])/(?:home|root|work|Users)/|pypi\.org|pythonhosted\.org|crates\.io", text)
 
 
 def test_no_other_distribution_owns_our_top_level_names() -> None:
