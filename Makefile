@@ -15,7 +15,7 @@ demo: setup
 
 test: setup-test
 	$(MAKE) --no-print-directory check
-	$(BIN)/python -m pytest -q $(TEST_ARGS)
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile $(TEST_ARGS)
 
 check: setup-test
 	$(BIN)/ruff format --check .
