@@ -263,6 +263,7 @@ class _Work:
             points=frozenset(known),
             life_points=frozenset(self.life),
             switched_off=tuple(self.switched_off),
+            watched=self.facts,
             settle=round(limits.settle * SECOND),
         )
 

@@ -8,7 +8,7 @@ costs its own slots for that moment and a fault, never the others.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
@@ -43,6 +43,7 @@ class Engine:
         tables: durable rows; `faults` holds the kinds that raised lately.
         life_points: points watched by a rule of class fire, gas or flood: lane 1.
         switched_off: (point name, rule, reason) of default alarms a rule switched off; `check` lists them.
+        watched: (rule, point) → facts of every place that a rule of the configuration or a profile watches.
         settle: ns, how long faults wait after a start.
     """
 
@@ -53,6 +54,7 @@ class Engine:
     points: frozenset[int]
     life_points: frozenset[int] = frozenset()
     switched_off: tuple[tuple[str, str, str], ...] = ()
+    watched: Mapping[tuple[str, int], AlarmFacts] = field(default_factory=dict)
     settle: int = 60 * SECOND
 
     def judge(self, moment: Moment, delta: Delta) -> list[Change]:

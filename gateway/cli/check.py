@@ -6,6 +6,7 @@ import argparse
 
 from gateway.app import problems_of, read
 from gateway.cli.main import BAD_CONFIGURATION, GOOD, add_config
+from gateway.cli.told import timeline
 
 
 def arguments(own: argparse.ArgumentParser) -> None:
@@ -15,17 +16,21 @@ def arguments(own: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print problems and notes; 2 when there is a problem."""
+    """Print problems and notes, then who is told when; 2 when there is a problem."""
     loaded = read(options.config)
     language = options.language or (loaded.station.language if loaded.station else "en")
+    zh = language == "zh"
     found = problems_of(loaded)
     for problem in found:
-        print(("note: " if problem.note else "") + problem.text(language))
+        print((("提示：" if zh else "note: ") if problem.note else "") + problem.text(language))
     wrong = sum(not problem.note for problem in found)
     if wrong or loaded.station is None:
-        print(f"{wrong} problems" if language == "en" else f"共 {wrong} 个问题")
+        print(f"共 {wrong} 个问题" if zh else f"{wrong} problem{'' if wrong == 1 else 's'}")
         return BAD_CONFIGURATION
     station = loaded.station
+    for line in timeline(station, language):
+        print(line)
     counts = (len(station.sources), len(station.devices), len(station.rules), len(station.contacts))
-    print("good: {} sources, {} devices, {} rules, {} contacts".format(*counts))
+    good = "配置正确：{} 条接入链路、{} 台设备、{} 条规则、{} 位联系人"
+    print((good if zh else "good: {} sources, {} devices, {} rules, {} contacts").format(*counts))
     return GOOD

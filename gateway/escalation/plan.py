@@ -70,7 +70,7 @@ class Planner:
                 return self._policies[chosen]
         return self._everybody if alarm.alarm_class.life_safety else self._everybody_quietly
 
-    def repeat(self, alarm: Alarm) -> int:
+    def repeat(self, alarm: Alarm | AlarmFacts) -> int:
         """Return after how many ns the policy starts over; there is always a next time."""
         configured = self.policy(alarm).repeat
         return seconds(configured or (REPEAT_LIFE_SAFETY if alarm.alarm_class.life_safety else REPEAT_OTHERS))
