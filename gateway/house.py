@@ -24,7 +24,7 @@ from gateway.errors import ConfigError, DeliveryError
 from gateway.escalation.chains import Escalation
 from gateway.model.batch import Event, EventCode, make_batch
 from gateway.model.contact import ChannelSpec
-from gateway.model.inventory import OWN, events_of, names_of, numbered, points_of
+from gateway.model.inventory import OWN, events_of, names_of, numbered, points_of, renames_of
 from gateway.model.notification import ChannelState
 from gateway.model.ports import Channel, ChannelSetup, Driver, DriverSetup
 from gateway.model.station import SourceSpec, Station
@@ -84,7 +84,7 @@ class House:
         self._store = opened.store
         self._remarks = [*opened.remarks, *remarks]
         names = names_of(station)
-        self.ids = self._store.point_ids(names) if self._store else numbered(station)
+        self.ids = self._store.point_ids(names, renames_of(station)) if self._store else numbered(station)
         self._wake = asyncio.Event()
         self.state = self._state()
         engine = self.state.successor or self.state.engine

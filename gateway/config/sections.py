@@ -179,7 +179,7 @@ def read_device(sheet: Sheet, names: Names) -> Device | None:
     if source:
         names.known(sheet, "source", "source", source)
     profile = _profile(sheet, names)
-    cell, name = names.cell(sheet), sheet.text("name")
+    cell, name, was = names.cell(sheet), sheet.text("name"), sheet.text("was")
     poll = sheet.duration("poll", 1.0, zero=False, example='"1s"')
     if poll < _SHORTEST_POLL:
         sheet.report(Kind.OUT_OF_RANGE, "poll", given=f"{poll:g} s", wanted=f"at least {_SHORTEST_POLL:g}s")
@@ -189,7 +189,15 @@ def read_device(sheet: Sheet, names: Names) -> Device | None:
     if profile is None or sheet.broken:
         return None
     device = Device(
-        id=device_id, source=source, profile=profile, cell=cell, name=name, poll=poll, silence=silence, options=own
+        id=device_id,
+        source=source,
+        profile=profile,
+        cell=cell,
+        name=name,
+        poll=poll,
+        silence=silence,
+        was=was,
+        options=own,
     )
     if "poll" in sheet.table and poll >= device.silence_limit:
         sheet.remark(Kind.SILENCE_SHORT, "poll", poll=f"{poll:g}", silence=f"{device.silence_limit:g}")

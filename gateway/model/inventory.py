@@ -22,6 +22,16 @@ def names_of(station: Station) -> list[str]:
     return own + [f"{device.id}.{spec.name}" for device in station.devices for spec in device.profile.points]
 
 
+def renames_of(station: Station) -> dict[str, str]:
+    """Return new name → old name of the points of every renamed device (`was`)."""
+    return {
+        f"{device.id}.{spec.name}": f"{device.was}.{spec.name}"
+        for device in station.devices
+        if device.was
+        for spec in device.profile.points
+    }
+
+
 def numbered(station: Station) -> dict[str, int]:
     """Return ids from 1 for a station whose store cannot give durable ones."""
     return {name: number for number, name in enumerate(names_of(station), 1)}

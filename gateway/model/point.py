@@ -110,6 +110,7 @@ class Device(msgspec.Struct, frozen=True, kw_only=True):
     name: str = ""
     poll: float = 1.0  # s, polled drivers only
     silence: float | None = None
+    was: str = ""  # its id before it was renamed: its points keep their history
     options: dict[str, Any] = {}  # address, topic, overrides …
 
     @property
