@@ -62,7 +62,9 @@ def create(setup: DriverSetup) -> MqttDriver:
         (device, ALARM if device.id in setup.life_safety else TELEMETRY, dialects[device.profile.driver])
         for device in setup.devices
     ]
-    connection = _connection(setup, options)
+    connection = connection_of(
+        options, station=setup.station, source=setup.source.id, receive_maximum=setup.limits.receive_maximum
+    )
     names = {lane: f"{connection.client_id}-{name}" for lane, name in _LANE_NAMES.items()}
     routes = Routes(placed, {lane: subscriptions(setup.memory, name) for lane, name in names.items()})
     wrong = [pattern for lane in LANES for pattern in routes.filters(lane) if not is_filter(pattern)]
@@ -132,19 +134,20 @@ def _dialects(setup: DriverSetup) -> dict[str, Dialect]:
     }
 
 
-def _connection(setup: DriverSetup, options: Options) -> MqttOptions:
+def connection_of(options: Options, *, station: str, source: str, receive_maximum: int) -> MqttOptions:
+    """Return how the broker is reached; `doctor` asks too. Raises `ConfigError`: a password file others may read."""
     files = [None if name is None else Path(name) for name in (options.cafile, options.certfile, options.keyfile)]
     secure = options.tls or any(files)
-    status = options.status_topic or f"firegrid/{setup.station}/status"
+    status = options.status_topic or f"firegrid/{station}/status"
     return MqttOptions(
         host=options.host,
         port=options.port or (8883 if secure else 1883),
-        client_id=options.client_id or f"firegrid-{setup.station}-{setup.source.id}",
+        client_id=options.client_id or f"firegrid-{station}-{source}",
         username=options.username,
         password=None if options.password_file is None else read_password(Path(options.password_file)),
         tls=Tls(*files) if secure else None,
         keepalive=options.keepalive,
         session_expiry=options.session_expiry,
-        receive_maximum=setup.limits.receive_maximum,
+        receive_maximum=receive_maximum,
         will=Announcement(status, b"offline"),
     )
