@@ -1,0 +1,225 @@
+"""Everything outside a station's box, made of its configuration: buses, MQTT devices, modems, all with real bytes.
+
+For `demo` and `simulate`: a `SimulatedField` stands where the configuration says that ports and brokers are, so that
+an unchanged daemon finds it. Keeps house rule 9: fakes ship.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from random import Random
+from typing import Any, NoReturn
+
+from drivers._modbus_master import Port
+from drivers.simulated import mqtt_devices
+from drivers.simulated.behaviour import constant
+from drivers.simulated.modbus_bus import Line, ModbusBus
+from drivers.simulated.modem import SimulatedModem
+from drivers.simulated.mqtt_devices import Message, MqttDevice, Panel, Quantity, play
+from drivers.simulated.profile_slave import ProfileSlave
+from gateway.clock import Clock
+from gateway.errors import ConfigError, LinkDown
+from gateway.model.point import Device, PointSpec
+from gateway.model.station import SourceSpec, Station
+from gateway.transport.mqtt import connect
+from gateway.transport.mqtt_options import MqttOptions, read_password
+from gateway.transport.serial import open_pty
+
+MQTT_PORT = 1883
+_KNOWN: Mapping[str, Callable[[str, int], mqtt_devices.Device]] = {
+    "zigbee2mqtt-smoke": mqtt_devices.smoke_detector,
+    "zigbee2mqtt-gas": mqtt_devices.gas_detector,
+    "zigbee2mqtt-leak": mqtt_devices.leak_sensor,
+    "json-panel": lambda topic, _: Panel(topic, ()),
+}
+_CALM = {"%": 60.0, "Cel": 20.0}  # by unit; others stay at 0
+_RECONNECT = 1.0  # s
+_PATH = re.compile(r"\$\.(\w+)")
+
+# (source, where on it, bytes): `>` and `<` are master and slaves of a bus, else it is a topic.
+Seen = Callable[[str, str, bytes], None]
+OnSms = Callable[[str, str, str], None]  # (channel, number, text): a text arrived at a phone
+
+
+class Tap:
+    """A line that shows what passes: wraps the pseudo-terminal of a bus."""
+
+    def __init__(self, line: Line, seen: Callable[[str, bytes], None]) -> None:
+        self._line = line
+        self._seen = seen
+        self._tapped: _TappedPort | None = None
+
+    @property
+    def port(self) -> Port:
+        """Our end; the same object as long as the line is the same."""
+        if self._tapped is None or self._tapped.inner is not self._line.port:
+            self._tapped = _TappedPort(self._line.port, self._seen)
+        return self._tapped
+
+    def plug(self) -> None:
+        """Bring the line back."""
+        self._line.plug()
+
+    def unplug(self) -> None:
+        """Take it away."""
+        self._line.unplug()
+
+
+class _TappedPort:
+    def __init__(self, inner: Port, seen: Callable[[str, bytes], None]) -> None:
+        self.inner = inner
+        self._seen = seen
+
+    async def read(self) -> bytes:
+        data = await self.inner.read()
+        self._seen(">", data)
+        return data
+
+    def read_waiting(self) -> bytes:
+        return self.inner.read_waiting()
+
+    def write(self, data: bytes) -> None:
+        self._seen("<", data)
+        self.inner.write(data)
+
+    def close(self) -> None:
+        self.inner.close()
+
+
+class SimulatedField:
+    """Buses, devices and modems of a station. Raises ConfigError for what cannot be played where it should be.
+
+    Attributes:
+        slaves: by device id; `set_point` changes what they measure.
+        devices: players of MQTT devices by device id.
+        modems: by channel id.
+        unplayed: ids of devices that no simulator knows.
+    """
+
+    def __init__(
+        self,
+        station: Station,
+        clock: Clock,
+        *,
+        players: Mapping[str, mqtt_devices.Device] | None = None,
+        seen: Seen = lambda *_: None,
+        on_sms: OnSms = lambda *_: None,
+        seconds_per_sms: float = 2.0,
+    ) -> None:
+        self.slaves: dict[str, ProfileSlave] = {}
+        self.devices: dict[str, mqtt_devices.Device] = {}
+        self.modems: dict[str, SimulatedModem] = {}
+        self.unplayed: list[str] = []
+        self._station = station
+        self._clock = clock
+        self._players = players or {}
+        self._seen = seen
+        self._on_sms = on_sms
+        self._seconds_per_sms = seconds_per_sms
+        buses = {source.id for source in station.sources if source.driver == "modbus_rtu"}
+        for device in station.devices:
+            if device.source in buses:
+                address = {**device.profile.options, **device.options}.get("address", 1)
+                self.slaves[device.id] = ProfileSlave(device, int(address))
+
+    async def run_bus(self, source: SourceSpec) -> None:
+        """Play the slaves of a Modbus source until cancelled."""
+        mine = [self.slaves[device.id] for device in self._station.devices if device.source == source.id]
+        pair = open_pty(free_place(source.id, source.options))
+        tap = Tap(pair, lambda where, data: self._seen(source.id, where, data))
+        baudrate = int(source.options.get("baudrate", 9600))
+        try:
+            await ModbusBus(tap, self._clock, mine, baudrate=baudrate).run()
+        finally:
+            pair.close()
+
+    async def run_devices(self, source: SourceSpec) -> NoReturn:
+        """Publish for the MQTT devices of a source until cancelled; connects again whenever the broker is back."""
+        for seed, device in enumerate(device for device in self._station.devices if device.source == source.id):
+            player = self._players.get(device.id) or mqtt_player(device, seed)
+            if player is None:
+                self.unplayed.append(device.id)
+            else:
+                self.devices[device.id] = player
+        script = play(self.devices.values())
+        while True:
+            try:
+                await self._publish(source, script)
+            except* LinkDown:
+                await self._clock.sleep(_RECONNECT)
+
+    async def run_modem(self, channel: str, options: Mapping[str, Any]) -> None:
+        """Be the modem of a channel until cancelled."""
+        modem = SimulatedModem(
+            self._clock,
+            link=free_place(channel, options),
+            seconds_per_sms=self._seconds_per_sms,
+            on_sms=lambda number, text: self._on_sms(channel, number, text),
+        )
+        self.modems[channel] = modem
+        await modem.run()
+
+    def reply(self, number: str, text: str) -> None:
+        """Let a person write back, to the first modem."""
+        next(iter(self.modems.values())).receive(number, text)
+
+    async def _publish(self, source: SourceSpec, script: Iterator[tuple[float, list[Message]]]) -> NoReturn:
+        session = await connect(_login(source), self._clock, lambda *_: None)
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(session.run())
+                for pause, messages in script:
+                    await self._clock.sleep(pause)
+                    for topic, payload, retain in messages:
+                        self._seen(source.id, topic, payload)
+                        await session.publish(topic, payload, retain=retain)
+        finally:
+            session.abort()
+        raise AssertionError("a script never ends")
+
+
+def free_place(owner: str, options: Mapping[str, Any]) -> Path:
+    """Return where a simulated port is to appear. Raises ConfigError when a real one, or anything else, is there."""
+    path = Path(str(options["port"]))
+    if path.exists() and not path.is_symlink():
+        raise ConfigError(f"{owner}: {path} exists and is no simulated port; fix: name another port in a copy of it")
+    if not path.parent.is_dir():
+        raise ConfigError(f"{owner}: folder {path.parent} does not exist; fix: create it or name another port")
+    return path
+
+
+def mqtt_player(device: Device, seed: int) -> mqtt_devices.Device | None:
+    """Return a player of an MQTT device: physical where its profile is known, else calm values; None: no field known.
+
+    Args:
+        device: of a dialect's profile.
+        seed: of its noise.
+    """
+    topic = str(device.options.get("topic", ""))
+    if device.profile.id in _KNOWN:
+        return _KNOWN[device.profile.id](topic, seed)
+    quantities = {name: Quantity(constant(value), low=value) for name, value in _calm(device.profile.points)}
+    return MqttDevice(topic, quantities, Random(seed)) if quantities else None
+
+
+def _calm(points: Iterable[PointSpec]) -> Iterator[tuple[str, float]]:
+    for spec in points:
+        path = _PATH.fullmatch(str(spec.decode.get("path", f"$.{spec.decode.get('field', spec.name)}")))
+        if path is not None and spec.kind.value != "text":
+            yield path[1], spec.labels.get("normal", _CALM.get(spec.unit, 0.0))
+
+
+def _login(source: SourceSpec) -> MqttOptions:
+    options = source.options
+    password = options.get("password_file")
+    return MqttOptions(
+        host=str(options["host"]),
+        port=int(options.get("port") or MQTT_PORT),
+        username=options.get("username"),
+        password=read_password(Path(password)) if password else None,
+        client_id=f"simulated-{source.id}",
+        session_expiry=0,
+    )

@@ -1,0 +1,125 @@
+"""`firegrid simulate`: plays broker, bus, MQTT devices or modem of one's own configuration, where it says they are.
+
+For trying a station out before its devices hang on the wall: the daemon runs unchanged beside it. Simulated ports are
+links to pseudo-terminals; nothing that exists is overwritten.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import re
+import signal
+from collections.abc import Coroutine, Iterator
+from typing import Any
+
+from drivers.simulated.broker import SimulatedBroker
+from drivers.simulated.station import MQTT_PORT, SimulatedField
+from gateway.app import problems_of, read
+from gateway.cli.main import BAD_CONFIGURATION, GOOD, add_config
+from gateway.clock import Clock, SystemClock
+from gateway.config.quantities import duration
+from gateway.errors import ConfigError
+from gateway.model.point import AlarmClass
+from gateway.model.station import SourceSpec, Station
+
+PARTS = ("broker", "bus", "devices", "modem")
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
+_CODE = re.compile(r"(?:码|code )(\d+).*(?:回复|Reply )\1", re.DOTALL)
+
+
+def arguments(own: argparse.ArgumentParser) -> None:
+    """Add what `simulate` takes."""
+    own.add_argument("part", choices=(*PARTS, "station"), help="station: all of them")
+    add_config(own)
+    own.add_argument("--fire", default="", metavar="TIME", help="smoke at every Modbus fire detector after so long")
+    own.add_argument("--answer", default="", metavar="TIME", help="people answer an SMS with its code after so long")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Play until Ctrl-C; 2 when the configuration is not good or nothing in it can be played."""
+    loaded = read(options.config)
+    wrong = [problem for problem in problems_of(loaded) if not problem.note]
+    if loaded.station is None or wrong:
+        print("\n".join(problem.text() for problem in wrong))
+        return BAD_CONFIGURATION
+    try:
+        fire, answer = (duration(text) if text else None for text in (options.fire, options.answer))
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
+    wanted = PARTS if options.part == "station" else (options.part,)
+    asyncio.run(_play(loaded.station, wanted, fire=fire, answer=answer))
+    return GOOD
+
+
+async def _play(station: Station, wanted: tuple[str, ...], *, fire: float | None, answer: float | None) -> None:
+    clock = SystemClock()
+    errands: set[asyncio.Task[None]] = set()
+
+    def told(channel: str, number: str, text: str) -> None:
+        print(f"{channel} → {number}: {text}", flush=True)
+        asked = _CODE.search(text)
+        if asked is not None and answer is not None:
+            task = asyncio.create_task(_answer(field, clock, answer, number, asked[1]))
+            errands.add(task)
+            task.add_done_callback(errands.discard)
+
+    field = SimulatedField(station, clock, on_sms=told)
+    parts = list(_parts(station, field, clock, wanted))
+    if not parts:
+        raise ConfigError(f"the configuration has no {' or '.join(wanted)} that can be played here")
+    if fire is not None:
+        parts.append(("fire", _fire(station, field, clock, fire)))
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    tasks = [asyncio.create_task(part, name=name) for name, part in parts]
+    stopped = asyncio.create_task(stop.wait())
+    for name, _ in parts:
+        print(f"playing {name}", flush=True)
+    try:
+        await asyncio.wait([stopped, *tasks], return_when=asyncio.FIRST_COMPLETED)  # a part ends only by an error
+    finally:
+        for task in (stopped, *tasks, *errands):
+            task.cancel()
+        ended = await asyncio.gather(*tasks, return_exceptions=True)
+    for result in ended:
+        if isinstance(result, Exception):
+            raise result
+
+
+def _parts(
+    station: Station, field: SimulatedField, clock: Clock, wanted: tuple[str, ...]
+) -> Iterator[tuple[str, Coroutine[Any, Any, None]]]:
+    for source in station.sources:
+        if source.driver == "mqtt" and "broker" in wanted and source.options.get("host") in _LOOPBACK:
+            yield f"broker {source.id}", _broker(source, clock)
+        if source.driver == "mqtt" and "devices" in wanted:
+            yield f"devices {source.id}", field.run_devices(source)
+        if source.driver == "modbus_rtu" and "bus" in wanted:
+            yield f"bus {source.id} at {source.options['port']}", field.run_bus(source)
+    for channel in station.channels:
+        if channel.kind == "sms_modem" and "modem" in wanted:
+            yield f"modem {channel.id} at {channel.options['port']}", field.run_modem(channel.id, channel.options)
+
+
+async def _broker(source: SourceSpec, clock: Clock) -> None:
+    async with SimulatedBroker(clock, port=int(source.options.get("port") or MQTT_PORT)):
+        await asyncio.Event().wait()
+
+
+async def _fire(station: Station, field: SimulatedField, clock: Clock, after: float) -> None:
+    await clock.sleep(after)
+    for device in station.devices:
+        for spec in device.profile.points:
+            burning = any(alarm.alarm_class is AlarmClass.FIRE for alarm in spec.alarms) and "alarm" in spec.labels
+            if burning and device.id in field.slaves:
+                print(f"fire at {device.id}", flush=True)
+                field.slaves[device.id].set_point(spec.name, spec.labels["alarm"])
+    await asyncio.Event().wait()
+
+
+async def _answer(field: SimulatedField, clock: Clock, after: float, number: str, code: str) -> None:
+    await clock.sleep(after)
+    print(f"{number} → {code}", flush=True)
+    field.reply(number, code)
