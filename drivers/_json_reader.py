@@ -15,8 +15,9 @@ from drivers._json_events import EventOptions, EventReader, FieldText, Place, Re
 from drivers._json_path import MISSING, Find, finder, steps
 from drivers._times import Unit, source_time, zone_of
 from drivers._topics import Pattern
-from drivers._values import Reading, object_reader
+from drivers._values import Reading, good_as_sent, object_reader
 from gateway.model.point import Device, Kind, PointSpec
+from gateway.model.quality import GOOD
 
 
 class Availability(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -51,7 +52,8 @@ class Reader:
         pattern: its topics.
         point: any point of the device, for a sign of life.
         where: (named level, field or None, word): the level, or the field if given, must say the word.
-        keys: points at a top-level member, the common case; `paths`: all others.
+        keys: points at a top-level member, the common case, each with the range in which a number is GOOD as it was
+            sent; `paths`: all others.
         whole: a point is the message itself: plain text is welcome.
         time: message → ns, 0 if it has none; notes a time that cannot be read.
         samples: where the array of samples is.
@@ -62,7 +64,7 @@ class Reader:
     pattern: Pattern
     point: int
     where: tuple[tuple[str, FieldText | None, str], ...] = ()
-    keys: list[tuple[str, int, Callable[[object], Reading]]] = field(default_factory=list)
+    keys: list[tuple[str, int, Callable[[object], Reading], float, float]] = field(default_factory=list)
     paths: list[tuple[Find, int, Callable[[object], Reading]]] = field(default_factory=list)
     whole: bool = False
     time: Callable[[object, list[str]], int] | None = None
@@ -72,6 +74,11 @@ class Reader:
     place: Place | None = None
     offline: tuple[FieldText, frozenset[str], tuple[int, ...]] | None = None
 
+    @property
+    def plain(self) -> bool:
+        """Whether it is readings only, without time stamps, for one device."""
+        return not (self.where or self.time or self.samples or self.events or self.offline)
+
     def mine(self, message: object, parts: Mapping[str, str]) -> bool:
         """Whether the message is this device's."""
         return all((parts[name] if find is None else find(message)) == word for name, find, word in self.where)
@@ -79,9 +86,12 @@ class Reader:
     def read(self, message: object, time: int, rows: list[tuple[int, int, float, int]]) -> None:
         """Append a row for every point that the message has."""
         if isinstance(message, dict):
-            for key, point, read in self.keys:
+            for key, point, read, low, high in self.keys:
                 raw = message.get(key, MISSING)
-                if raw is not MISSING:
+                # Most readings are this; a call less each is what a flood of them needs. + 0.0 as in the scaling.
+                if (type(raw) is float or type(raw) is int) and low <= raw <= high:
+                    rows.append((point, time, raw + 0.0, GOOD))
+                elif raw is not MISSING:
                     rows.append((point, time, *read(raw)))
         for find, point, read in self.paths:
             raw = find(message)
@@ -151,7 +161,7 @@ def _add(found: dict[str, Reader], fresh: Callable[[str], Reader], point: int, s
     way = steps(path)
     reader.whole |= not way
     if len(way) == 1 and isinstance(way[0], str):
-        reader.keys.append((way[0], point, read))
+        reader.keys.append((way[0], point, read, *good_as_sent(spec, decode.scale, decode.offset)))
     else:
         reader.paths.append((finder(path), point, read))
 

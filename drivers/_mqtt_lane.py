@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from drivers._mqtt_redelivery import Handed, Known, digest
-from drivers._mqtt_routes import ALARM, Routes
+from drivers._mqtt_routes import ALARM, Route, Routes
 from gateway.clock import Clock
 from gateway.model.batch import Event, EventCode, Mark, make_batch
 from gateway.model.ports import Decoded, Dialect, Emit, LinkReport, Memory
@@ -140,8 +140,7 @@ class Lane:
 
     def _batch(self, session: MqttSession, messages: Sequence[Message]) -> None:
         turn = _Turn()
-        for message in messages:
-            self._take(message, turn)
+        self._take(messages, turn)
         for problem in turn.decoded.problems:
             self._report.count(problem)
         if turn.idle:
@@ -161,33 +160,49 @@ class Lane:
             )
             self._emit(batch)
 
-    def _take(self, message: Message, turn: _Turn) -> None:
-        topic, payload, retained, duplicate, packet_id = message
-        route = self._routes.of(topic)
-        if self.number not in route.lanes:  # nobody's, or the other session has it
-            if not route.dialects:
-                self._report.count("unknown_topic")
-            turn.idle.append(packet_id)
-            return
-        if payload is None or len(payload) > self._payload_limit:
+    def _take(self, messages: Sequence[Message], turn: _Turn) -> None:
+        """Read messages. One loop without a call that can be spared: a flood comes through here."""
+        decoded, frames, frame = turn.decoded, turn.frames, turn.frame
+        rows, events, heard = decoded.rows, decoded.events, decoded.heard
+        for topic, payload, retained, duplicate, packet_id in messages:
+            route = self._routes.of(topic)
+            if self.number not in route.lanes or payload is None or len(payload) > self._payload_limit:
+                self._pass_over(route)
+                turn.idle.append(packet_id)
+                continue
+            value = b""
+            if packet_id:
+                value = digest(payload)
+                if duplicate and self._came_before(packet_id, value, turn.idle):
+                    continue
+            elif not retained:
+                self._remark(topic)
+            before, others = len(rows), len(events) + len(heard)
+            for dialect in route.dialects:
+                try:
+                    dialect.decode(topic, payload, retained=retained, into=decoded)
+                except Exception as error:  # noqa: BLE001 - a bug in a dialect must not make one message come for ever
+                    self._failed(dialect, topic, error)
+            told = len(rows) - before
+            if not told and len(events) + len(heard) == others:
+                turn.idle.append(packet_id)
+                continue
+            frame += [len(frames)] * told
+            frames.append(payload)
+            if packet_id:
+                turn.marks.append(Mark(self.name, packet_id, value))
+                self._handed.over(packet_id, value)
+
+    def _pass_over(self, route: Route) -> None:
+        """Count what is nobody's or too large; what the other session has is its to count."""
+        if self.number in route.lanes:
             self._report.count("too_large")
-            turn.idle.append(packet_id)
-            return
-        value = b""
-        if packet_id:
-            value = digest(payload)
-            if duplicate and self._came_before(packet_id, value, turn.idle):
-                return
-        elif not retained:
-            self._remark(topic)
-        if not self._decode(route.dialects, topic, payload, retained=retained, into=turn.decoded):
-            turn.idle.append(packet_id)
-            return
-        turn.frame += [len(turn.frames)] * (len(turn.decoded.rows) - len(turn.frame))
-        turn.frames.append(payload)
-        if packet_id:
-            turn.marks.append(Mark(self.name, packet_id, value))
-            self._handed.over(packet_id, value)
+        elif not route.dialects:
+            self._report.count("unknown_topic")
+
+    def _failed(self, dialect: Dialect, topic: str, error: Exception) -> None:
+        self._report.count("dialect_failed")
+        self._report.finding(f"dialect {topic}", f"{type(dialect).__module__} failed on {topic}: {error!r}")
 
     def _came_before(self, packet_id: int, value: bytes, idle: list[int]) -> bool:
         known = self._handed.known(packet_id, value)
@@ -199,19 +214,6 @@ class Lane:
         else:
             self._again.add(packet_id)
         return True
-
-    def _decode(
-        self, dialects: Sequence[Dialect], topic: str, payload: bytes, *, retained: bool, into: Decoded
-    ) -> bool:
-        """Let the topic's dialects read; False when nothing came of it."""
-        before = len(into.rows) + len(into.events) + len(into.heard)
-        for dialect in dialects:
-            try:
-                dialect.decode(topic, payload, retained=retained, into=into)
-            except Exception as error:  # noqa: BLE001 - a bug in a dialect must not make one message come for ever
-                self._report.count("dialect_failed")
-                self._report.finding(f"dialect {topic}", f"{type(dialect).__module__} failed on {topic}: {error!r}")
-        return len(into.rows) + len(into.events) + len(into.heard) > before
 
     def _remark(self, topic: str) -> None:
         if self.number == ALARM and topic not in self._remarked:

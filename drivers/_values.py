@@ -47,7 +47,7 @@ def number_reader(spec: PointSpec, *, scale: float = 1.0, offset: float = 0.0) -
     faults = frozenset(spec.fault_values)
     valid_low, valid_high = spec.valid_range or (-math.inf, math.inf)
     low, high = spec.over_range or (-math.inf, math.inf)
-    good_low, good_high = max(low, valid_low, -_LARGEST), min(high, valid_high, _LARGEST)
+    good_low, good_high = _good_range(spec)
 
     def read(raw: float) -> Reading:
         try:
@@ -65,6 +65,12 @@ def number_reader(spec: PointSpec, *, scale: float = 1.0, offset: float = 0.0) -
         return (low if value < low else high), _OVER
 
     return read
+
+
+def _good_range(spec: PointSpec) -> tuple[float, float]:
+    valid_low, valid_high = spec.valid_range or (-math.inf, math.inf)
+    low, high = spec.over_range or (-math.inf, math.inf)
+    return max(low, valid_low, -_LARGEST), min(high, valid_high, _LARGEST)
 
 
 def object_reader(
@@ -90,6 +96,13 @@ def object_reader(
         return NOT_A_NUMBER
 
     return read_object
+
+
+def good_as_sent(spec: PointSpec, scale: float, offset: float) -> tuple[float, float]:
+    """Return the range in which a number is (itself, GOOD) by `object_reader`; none (NaN) where it is not so simple."""
+    if spec.kind is Kind.STATE or spec.fault_values or (scale, offset) != (1.0, 0.0):
+        return math.nan, math.nan
+    return _good_range(spec)
 
 
 def number_of(text: str) -> float:

@@ -56,6 +56,7 @@ class JsonDialect:
         self._exact: dict[str, list[Reader]] = {}
         self._wild: list[Reader] = []
         self._routes: dict[str, _Routes] = {}
+        self._plain: set[str] = set()  # topics with one reader of nothing but readings: most messages of a flood
         self._stranger = setup.source_events
         problems: list[str] = []
         for device in setup.devices:
@@ -91,6 +92,11 @@ class JsonDialect:
             into.problems.append(message.value)
             return True
         known = False
+        if topic in self._plain and type(message) is dict and not retained:
+            before = len(into.rows)
+            routes[0][0].read(message, 0, into.rows)
+            if len(into.rows) > before:
+                return True
         for reader, parts in routes:
             if not reader.where or reader.mine(message, parts):
                 known = True
@@ -102,11 +108,14 @@ class JsonDialect:
     def _route(self, topic: str) -> _Routes:
         if len(self._routes) >= _ROUTES_KEPT:
             self._routes.clear()
+            self._plain.clear()
         found = [
             (reader, parts)
             for reader in (*self._exact.get(topic, ()), *self._wild)
             if (parts := reader.pattern.parts(topic)) is not None
         ]
+        if len(found) == 1 and found[0][0].plain:
+            self._plain.add(topic)
         return self._routes.setdefault(topic, tuple(found))
 
     def _strange(self, routes: _Routes, message: object, payload: bytes, *, retained: bool, into: Decoded) -> None:

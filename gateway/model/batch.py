@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
+from operator import itemgetter
 
 import msgspec
 import numpy as np
@@ -66,7 +67,7 @@ class EventSeen(msgspec.Struct, frozen=True, kw_only=True):
     raw: bytes
 
 
-class Mark(msgspec.Struct, frozen=True):
+class Mark(msgspec.Struct, frozen=True, gc=False):
     """What recognises a redelivery: an unacknowledged packet of a session and the hash of its payload."""
 
     session: str
@@ -127,6 +128,9 @@ class Batch:
         return b"" if place == NO_FRAME else self.frames[place]
 
 
+_POINT, _TIME, _VALUE, _QUALITY = (itemgetter(place) for place in range(4))  # of a row
+
+
 def make_batch(
     source: str,
     arrival: int,
@@ -142,14 +146,13 @@ def make_batch(
 ) -> Batch:
     """Build a batch of one arrival from rows (point, time, value, quality)."""
     n = len(rows)
-    columns = tuple(zip(*rows, strict=True)) if n else ((), (), (), ())
     return Batch(
         source=source,
-        point=np.array(columns[0], dtype=np.int32),
-        time=np.array(columns[1], dtype=np.int64),
+        point=np.fromiter(map(_POINT, rows), np.int32, n),
+        time=np.fromiter(map(_TIME, rows), np.int64, n),
         arrival=np.full(n, arrival, dtype=np.int64),
-        value=np.array(columns[2], dtype=np.float64),
-        quality=np.array(columns[3], dtype=np.uint8),
+        value=np.fromiter(map(_VALUE, rows), np.float64, n),
+        quality=np.fromiter(map(_QUALITY, rows), np.uint8, n),
         frames=frames,
         frame=None if frame is None else np.array(frame, dtype=np.int32),
         events=tuple(events),

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from drivers._values import as_retained, number_of, number_reader, object_reader
+from drivers._values import as_retained, good_as_sent, number_of, number_reader, object_reader
 from gateway.model.point import Kind, PointSpec
 from gateway.model.quality import GOOD, describe, level_of
 
@@ -102,6 +102,22 @@ def test_whatever_comes_is_a_finite_number_or_bad(raw: object, spec: PointSpec) 
 @given(raw=st.floats(-1e6, 1e6), scale=st.sampled_from([1.0, 0.1, 0.01]))
 def test_a_register_and_a_field_are_judged_alike(raw: float, scale: float) -> None:
     assert object_reader(GAS, scale=scale)(raw) == number_reader(GAS, scale=scale)(raw)
+
+
+PLAIN = PointSpec(name="level", unit="m", valid_range=(-1, 1e300), over_range=(0, 10))
+OPEN = PointSpec(name="any", unit="1")
+
+
+@given(
+    raw=st.floats() | st.integers(-(10**310), 10**310) | st.sampled_from([-0.0, 0, 10, 10.0, 2**53 + 1]),
+    spec=st.sampled_from([PLAIN, OPEN, GAS, DOOR]),
+    scale=st.sampled_from([1.0, 0.1]),
+)
+def test_what_is_good_as_sent_is_what_the_reader_says(raw: float, spec: PointSpec, scale: float) -> None:
+    low, high = good_as_sent(spec, scale, 0.0)
+    if low <= raw <= high:
+        value, told = object_reader(spec, scale=scale)(raw)
+        assert (repr(raw + 0.0), GOOD) == (repr(value), told)
 
 
 @given(number=st.floats(allow_nan=False, allow_infinity=False))
