@@ -19,6 +19,7 @@ from gateway.config.kept import undump, write_copy
 from gateway.config.load import Loaded, load
 from gateway.config.problems import Problem
 from gateway.errors import ConfigError
+from gateway.fitting import misfits
 from gateway.house import House
 from gateway.model.inventory import numbered, points_of
 from gateway.model.station import Station, StoreSpec
@@ -44,15 +45,17 @@ def read(path: Path) -> Loaded:
 
 
 def problems_of(loaded: Loaded) -> list[Problem]:
-    """Return every problem and note, those that only the rules find among them."""
+    """Return every problem and note, those that only the rules, drivers and channels find among them."""
     found = list(loaded.problems)
     if loaded.station is not None:
-        _, wrong = compile_rules(loaded.station, points_of(loaded.station, numbered(loaded.station)))
+        ids = numbered(loaded.station)
+        _, wrong = compile_rules(loaded.station, points_of(loaded.station, ids))
         found += [
             loaded.report(f"rule[{problem.rule}].{problem.key}", problem.reason, problem.fix)
             for problem in wrong
             if not problem.note
         ]
+        found += [loaded.report(key, reason, "correct or remove it") for key, reason in misfits(loaded.station, ids)]
     return found
 
 

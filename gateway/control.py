@@ -55,7 +55,7 @@ class Control:
             return {"error": f"nobody is called {who!r}: `--as` takes the id of a contact"}
         try:
             act = self._read(request, who)
-        except (ValueError, TypeError, msgspec.ValidationError) as error:
+        except (LookupError, ArithmeticError, ValueError, TypeError, msgspec.ValidationError) as error:
             return {"error": f"the act was not understood: {error}"}
         answer = self._runner.ask(act.request)
         self._runner.intake.put(act)

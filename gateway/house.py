@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from gateway import registry
+from gateway import fitting, registry
 from gateway.alarms.book import AlarmBook
 from gateway.clock import SECOND, Clock
 from gateway.config.kept import dump, undump
@@ -161,7 +161,7 @@ class House:
         devices = [device for device in self.station.devices if device.source == source.id]
         points = [self.ids[f"{device.id}.{spec.name}"] for device in devices for spec in device.profile.points]
         link = self._link(source.id, self.ids[events_of(f"@{source.id}")], points)
-        driver: Driver = registry.driver(source.driver).create(
+        return fitting.driver(
             DriverSetup(
                 source=source,
                 devices=devices,
@@ -175,11 +175,10 @@ class House:
                 marks=self._store.all_marks() if self._store else (),
             )
         )
-        return driver
 
     def _channel(self, spec: ChannelSpec) -> Channel:
         name = f"channel {spec.id}"
-        channel: Channel = registry.channel(spec.kind).create(
+        return fitting.channel(
             ChannelSetup(
                 spec=spec,
                 clock=self.clock,
@@ -190,7 +189,6 @@ class House:
                 station=self.station.id,
             )
         )
-        return channel
 
     def _link(self, name: str, events: int, points: Sequence[int] = ()) -> Supervisor:
         self.links[name] = Supervisor(

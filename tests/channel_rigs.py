@@ -40,8 +40,9 @@ class Notes:
         """Count."""
         self.counts[what] += number
 
-    def alive(self, what: str = "") -> None:
+    def alive(self) -> None:
         """Note a sign of life."""
+        self.counts["alive"] += 1
 
     def finding(self, key: str, text: str) -> None:
         """Keep a remark."""

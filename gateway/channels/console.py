@@ -52,6 +52,7 @@ class Console:
     def __init__(self, setup: ChannelSetup, write: Callable[[bytes], None]) -> None:
         self._id = setup.spec.id
         self._clock = setup.clock
+        self._report = setup.report
         self._write = write
         self._writing: asyncio.Task[None] | None = None  # at most one, also when it hangs
         self._down = ""
@@ -61,6 +62,8 @@ class Console:
         """Tell whether lines can be written, from the start and at each change."""
         while True:
             self._changed.clear()
+            if not self._down:
+                self._report.alive()
             tell(ChannelState(channel=self._id, up=not self._down, at=self._clock.mono(), reason=self._down))
             await self._changed.wait()
 

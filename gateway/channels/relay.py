@@ -66,6 +66,7 @@ class Relay:
         self._clock = setup.clock
         self._memory = setup.memory
         self._write = setup.write
+        self._health = setup.report
         self._options = options
         self._turn = asyncio.Lock()
         newest, _, state = (setup.memory.get(_MEMORY) or "").partition(" ")
@@ -122,6 +123,8 @@ class Relay:
 
     def _report(self, failure: str) -> None:
         """Tell a change of health once."""
+        if not failure:
+            self._health.alive()
         if self._tell is not None and failure != self._told:
             self._told = failure
             self._tell(ChannelState(channel=self._id, up=not failure, at=self._clock.mono(), reason=failure))

@@ -129,6 +129,8 @@ class SmsModem:
         """Say whether the channel works; remember a refused PIN over restarts: the third one locks the SIM."""
         if status.pin_refused and self._options.pin:
             self._memory.put(self._pin_key(), _fingerprint(self._options.pin))
+        if status.up:
+            self._report.alive()
         state = (status.up, status.reason)
         if state != self._state:
             self._state = state

@@ -69,10 +69,12 @@ class Webhook:
         self._id = setup.spec.id
         self._station = setup.station
         self._clock = setup.clock
+        self._report = setup.report
         self._options = options
 
     async def run(self, tell: Callable[[Input], None]) -> None:
         """Say that it can be tried: whether the far end answers is known by sending only."""
+        self._report.alive()
         tell(ChannelState(channel=self._id, up=True, at=self._clock.mono()))
         await asyncio.Event().wait()
 

@@ -26,11 +26,13 @@ async def serve(path: Path, answer: Answer) -> AsyncIterator[None]:
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         user = _peer(writer)
-        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError, ValueError):
-            while line := await reader.readline():
-                writer.write(json.dumps(await _answer(answer, line, user), ensure_ascii=False).encode() + b"\n")
-                await writer.drain()
-        writer.close()
+        try:
+            with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError, ValueError):
+                while line := await reader.readline():
+                    writer.write(json.dumps(await _answer(answer, line, user), ensure_ascii=False).encode() + b"\n")
+                    await writer.drain()
+        finally:
+            writer.close()
 
     _remove(path)
     server = await asyncio.start_unix_server(talk, path=path, limit=LINE_LIMIT)
@@ -53,7 +55,7 @@ def _protect(path: Path) -> None:
 async def _answer(answer: Answer, line: bytes, user: str) -> dict[str, Any]:
     try:
         request = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {"error": "not JSON"}
     if not isinstance(request, dict):
         return {"error": "one JSON object a line"}

@@ -22,7 +22,7 @@ from gateway.model.notification import ChannelState, DeliveryState, Notification
 from gateway.model.point import AlarmClass
 from gateway.model.ports import Channel, ChannelSetup
 from gateway.registry import Group
-from tests.channel_rigs import DEAD, WORKING, Notes, Rig, no_output
+from tests.channel_rigs import DEAD, WORKING, Notes, Rig, RigMaker, no_output
 
 KINDS = registry.names(Group.CHANNEL)
 
@@ -41,8 +41,8 @@ registry.channel(sys.argv[1])
 """
 
 
-def make(kind: str, rig: Rig, clock: Clock) -> Channel:
-    notes = Notes()
+def make(kind: str, rig: Rig, clock: Clock, notes: Notes | None = None) -> Channel:
+    notes = notes or Notes()
     spec = ChannelSpec(id="it", kind=kind, options=rig.options)
     setup = ChannelSetup(spec=spec, clock=clock, memory=notes, report=notes, write=rig.write, station="s")
     channel: Channel = registry.channel(kind).create(setup)
@@ -141,6 +141,26 @@ def test_a_notice_is_handed_over_and_its_receipt_is_its_own(kind: str, tmp_path:
             assert receipt.state in (DeliveryState.SENT, DeliveryState.DELIVERED)
             assert before <= receipt.at <= clock.mono()
             channel.accepted("of no reply that there is")
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+
+    asyncio.run(scene())
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("rigs", [WORKING, DEAD], ids=["working", "dead"])
+def test_it_is_alive_when_it_says_that_it_is_up(kind: str, rigs: dict[str, RigMaker], tmp_path: Path) -> None:
+    """`doctor` and the supervisor go by `alive`: a channel that is up must not look as if it had never come up."""
+
+    async def scene() -> None:
+        async with rigs[kind](tmp_path) as rig:
+            notes, told = Notes(), list[Input]()
+            running = asyncio.create_task(make(kind, rig, SystemClock(), notes).run(told.append))
+            await until(lambda: running.done() or any(isinstance(each, ChannelState) for each in told))
+            if rigs is WORKING:
+                await until(lambda: any(isinstance(each, ChannelState) and each.up for each in told))
+            up = any(isinstance(each, ChannelState) and each.up for each in told)
+            assert bool(notes.counts["alive"]) is up
             running.cancel()
             await asyncio.gather(running, return_exceptions=True)
 
