@@ -10,6 +10,7 @@ import asyncio
 import logging
 import signal
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -20,10 +21,10 @@ from gateway.config.load import Loaded, load
 from gateway.config.problems import Problem
 from gateway.errors import ConfigError
 from gateway.fitting import misfits
-from gateway.house import House
+from gateway.house import House, enrolment
 from gateway.model.inventory import numbered, points_of
 from gateway.model.station import Station, StoreSpec
-from gateway.pipeline.opening import Faults, Opened, open_store
+from gateway.pipeline.opening import Faults, Opened, enrol, open_store
 from rules.compile import compile_rules
 
 log = logging.getLogger(__name__)
@@ -67,7 +68,7 @@ def choose(loaded: Loaded, wrong: Sequence[Problem], opened: Opened, copy: Path)
     if loaded.station is not None and not wrong:
         return loaded.station, loaded.digest, []
     remarks = [problem.text(loaded.station.language if loaded.station else "zh") for problem in wrong]
-    kept = opened.store.last_good_configuration() if opened.store is not None else None
+    kept = opened.store.last_good_configuration()
     for digest, blob in ([kept] if kept else []) + [("copy", raw) for raw in _raw(copy)]:
         try:
             return undump(blob), digest, ["配置有误，使用上次的配置 running on the last good configuration", *remarks]
@@ -98,13 +99,12 @@ async def open_house(path: Path, clock: Clock, faults: Faults = lambda _: None) 
     if wrong and not _has_run(Path(spec.path), copy):
         raise BadConfigurationError(wrong)
     deadline = loaded.station.limits.open_deadline if loaded.station else 5.0
-    opened = await open_store(Path(spec.path), clock=clock, deadline=deadline, faults=faults)
+    opened = await open_store(spec, clock=clock, deadline=deadline, faults=faults)
     station, digest, remarks = choose(loaded, wrong, opened, copy)
+    wanted = enrolment(station, digest)
     if not remarks:
-        try:
-            write_copy(copy, station)
-        except OSError as error:
-            remarks = [f"no copy of the configuration could be written: {error}"]
+        wanted = replace(wanted, copy=partial(write_copy, copy, station))
+    opened = await enrol(opened, wanted, spec, clock=clock, deadline=deadline, faults=faults)
     return House(station, digest, opened, clock, remarks=remarks, faults=faults)
 
 

@@ -24,7 +24,7 @@ from gateway.errors import ConfigError, DeliveryError
 from gateway.escalation.chains import Escalation
 from gateway.model.batch import Event, EventCode, make_batch
 from gateway.model.contact import ChannelSpec
-from gateway.model.inventory import OWN, events_of, names_of, numbered, points_of, renames_of
+from gateway.model.inventory import OWN, events_of, names_of, points_of, renames_of
 from gateway.model.notification import ChannelState
 from gateway.model.ports import Channel, ChannelSetup, Driver, DriverSetup
 from gateway.model.station import SourceSpec, Station
@@ -32,7 +32,7 @@ from gateway.pipeline.dispatch import Dispatcher
 from gateway.pipeline.intake import Intake, rank_points
 from gateway.pipeline.latest import Latest
 from gateway.pipeline.ledger import Ledger
-from gateway.pipeline.opening import Faults, Opened, reopener
+from gateway.pipeline.opening import Enrolment, Faults, Opened, Reopener
 from gateway.pipeline.recovery import load as load_state
 from gateway.pipeline.recovery import shift_of, start_of
 from gateway.pipeline.run import Runner
@@ -65,6 +65,11 @@ class Remembered:
             self.keep("memory", self.prefix + key, value)
 
 
+def enrolment(station: Station, digest: str) -> Enrolment:
+    """Return what a configuration wants to find in its store."""
+    return Enrolment(names_of(station), renames_of(station), digest, dump(station))
+
+
 class House:
     """One living station. `remarks` are what went wrong before: each becomes a line of a fault alarm."""
 
@@ -81,29 +86,28 @@ class House:
         self.station = station
         self.clock = clock
         self._digest = digest
-        self._store = opened.store
+        self._store, self._kept, self._volatile = opened.store, opened.before, opened.volatile
         self._remarks = [*opened.remarks, *remarks]
-        names = names_of(station)
-        self.ids = self._store.point_ids(names, renames_of(station)) if self._store else numbered(station)
+        self.ids = self._store.point_ids(names_of(station), renames_of(station))
         self._wake = asyncio.Event()
         self.state = self._state()
         engine = self.state.successor or self.state.engine
-        ranks = dict.fromkeys(engine.life_points, 0)
-        self.intake = Intake(rank_points(ranks, len(self.state.latest.value)), self._wake.set)
+        self.intake = Intake(rank_points(engine.life_points, len(self.state.latest.value)), self._wake.set)
         self.runner = Runner(self.state, self.intake, clock, self._wake)
         self.ledger = self.runner.ledger = Ledger(
-            self._store,
-            reopener(Path(station.store.path), opened.lock, names, self.ids, faults),
+            None if opened.volatile else self._store,
+            Reopener(station.store, opened, enrolment(station, digest), self.ids, faults),
             clock=clock,
             limits=station.limits,
             interval=station.store.commit_interval,
             house=self.runner,
             configuration=digest,
+            seq=self._store.last().seq,
             faults=faults,
         )
         self.ledger.wake = self._wake.set
         self.timekeeper = Timekeeper(clock, self.intake.put, trusted_by_configuration=station.clock == "trusted")
-        self._memory = dict(self._store.rows("memory", str)) if self._store else {}
+        self._memory = self.runner.memory = dict(self._store.rows("memory", str))
         self.links: dict[str, Supervisor] = {}
         life = {point.device for point in points_of(station, self.ids) if point.id in engine.life_points}
         self.drivers = {source.id: self._driver(source, frozenset(life)) for source in station.sources}
@@ -113,7 +117,6 @@ class House:
             self.intake.put,
             clock,
             send_timeout=station.limits.send_timeout,
-            language=station.language,
             faults=faults,
         )
         self._begin()
@@ -122,7 +125,6 @@ class House:
 
     def _state(self) -> State:
         """Return the state as the store has it, under the configuration it was stored with."""
-        store = self._store
         engine, _ = compile_rules(self.station, points_of(self.station, self.ids))
         before, old_digest = self._before()
         book = AlarmBook()
@@ -139,15 +141,13 @@ class House:
             gateway_events=self.ids[events_of(OWN)],
             successor=engine if before else None,
         )
-        if store is not None:
-            self._remarks += load_state(state, store, old_digest)
-            store.save_configuration(self._digest, dump(self.station))
+        self._remarks += load_state(state, self._store, old_digest)
         return state
 
     def _before(self) -> tuple[Engine | None, str]:
         """Return the rules of the configuration before this one, if it was another, and its digest."""
-        kept = self._store.last_good_configuration() if self._store else None
-        if kept is None or self._store is None or kept[0] == self._digest:
+        kept = self._kept
+        if kept is None or kept[0] == self._digest:
             return None, self._digest
         try:
             station = undump(kept[1])
@@ -172,7 +172,7 @@ class House:
                 report=link,
                 limits=self.station.limits,
                 station=self.station.id,
-                marks=self._store.all_marks() if self._store else (),
+                marks=self._store.all_marks(),
             )
         )
 
@@ -204,10 +204,10 @@ class House:
     def _begin(self) -> None:
         """Put the first inputs: the start, wall time, and what went wrong before."""
         epoch = self.timekeeper.epoch
-        shift = shift_of(self._store, self.clock, epoch) if self._store else None
+        shift = shift_of(self._store, self.clock, epoch)
+        self.intake.put(epoch)  # first: what the start tells again speaks of wall time
         self.intake.put(start_of(self.clock, self._digest, shift))
-        self.intake.put(epoch)
-        if self._store is None:
+        if self._volatile:
             self.ledger.begin_volatile("; ".join(self._remarks))
         else:
             self.runner.store_fault(None)

@@ -3,23 +3,23 @@
 Steps gather in an open group; a commit policy decides when the group is written; while it is out the next one grows
 (house section 4). Only when a commit has returned are its sources acknowledged and its notices handed over: durable
 before accepted. When a life-safety transition is not committed in time its notices leave all the same, marked as not
-recorded, and the committer goes on in volatile mode until the disk is back (section 7, `gateway.pipeline.volatile`).
+recorded, and the ledger goes on in volatile mode until the disk is back (section 7, `gateway.pipeline.ledger`).
 
 Nothing is ever undone here: a group whose commit failed goes again, whole, on a fresh connection.
 """
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
 from gateway.alarms.refusal import Refusal
 from gateway.clock import SECOND
-from gateway.model.batch import Batch
+from gateway.model.batch import Batch, Mark
 from gateway.model.delta import Delta
 from gateway.model.moment import Input
 from gateway.model.notification import Notification, Reply
@@ -29,6 +29,7 @@ from gateway.pipeline.step import Effects, rows_of
 from gateway.store.shapes import Group
 
 GROUP_READINGS = 4_096  # readings that start a commit by themselves
+LONGEST_GROUP = 5_000  # readings; telemetry beyond waits in the intake for the next group
 BUCKET = 20  # commits of small changes: burst, and how many a second
 
 
@@ -95,6 +96,11 @@ class Policy:
         by_interval = work.first_at + self._interval
         return min(by_interval, self._token_at()) if work.hurried else by_interval
 
+    @staticmethod
+    def full(work: Work) -> bool:
+        """Return whether telemetry has to wait for the next group."""
+        return work.readings >= LONGEST_GROUP
+
     def spend(self, work: Work, now: int) -> None:
         """Account for a commit: those that only the bucket allowed take a token."""
         self._tokens = min(BUCKET, self._tokens + (now - self._filled_at) * BUCKET / SECOND)
@@ -119,32 +125,47 @@ def group_of(work: Work, *, boot: str, mono: int, wall: int) -> Group:
     )
 
 
+class _Held(NamedTuple):
+    """A batch whose source waits; `kept` are the marks that its group would be written with."""
+
+    batch: Batch
+    kept: set[Mark]
+
+
 class Acknowledgements:
-    """Acknowledgements withheld while nothing can be recorded: released in order, never more than half a window."""
+    """Acknowledgements withheld while nothing can be recorded: in order, never more than half a window of a session."""
 
     def __init__(self, window: int) -> None:
         self._half = max(1, window // 2)
-        self._waiting: deque[Batch] = deque()
-        self._messages = 0
+        self._waiting: dict[str, deque[_Held]] = {}
+        self._messages: Counter[str] = Counter()
         self.unrecorded = 0  # messages acknowledged without a record: counted and shown
 
-    def hold(self, batches: Sequence[Batch]) -> None:
-        """Withhold; what is past half the window is acknowledged now, oldest first (house: never deaf)."""
+    def hold(self, batches: Sequence[Batch], kept: set[Mark]) -> None:
+        """Withhold; what is past half the window is acknowledged now, oldest first (house: never deaf).
+
+        A source that holds its breath is answered now, with all that it brought before. `kept` loses the marks of
+        what was acknowledged: it does not come again.
+        """
         for batch in batches:
-            self._waiting.append(batch)
-            self._messages += _messages(batch)
-        while self._waiting and (self._messages > self._half or self._waiting[0].waiting):
-            batch = self._waiting.popleft()
-            self._messages -= _messages(batch)
-            self.unrecorded += _messages(batch)
-            batch.ack()
+            session = batch.marks[0].session if batch.marks else batch.source
+            queue = self._waiting.setdefault(session, deque())
+            queue.append(_Held(batch, kept))
+            self._messages[session] += len(batch.marks)
+            while queue and (batch.waiting or not queue[0].batch.marks or self._messages[session] > self._half):
+                self._let_go(session, queue.popleft())
 
-    def release(self) -> None:
-        """Acknowledge everything: it is recorded."""
-        while self._waiting:
-            self._waiting.popleft().ack()
-        self._messages = 0
+    def _let_go(self, session: str, held: _Held) -> None:
+        self._messages[session] -= len(held.batch.marks)
+        self.unrecorded += max(int(held.batch.waiting), len(held.batch.marks))
+        held.kept.difference_update(held.batch.marks)
+        held.batch.ack()
 
-
-def _messages(batch: Batch) -> int:
-    return max(1, len(batch.marks))
+    def release(self) -> list[Mark]:
+        """Acknowledge everything: it is recorded. Returns the marks."""
+        released = [held for queue in self._waiting.values() for held in queue]
+        self._waiting.clear()
+        self._messages.clear()
+        for held in released:
+            held.batch.ack()
+        return [mark for held in released for mark in held.batch.marks]

@@ -9,8 +9,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 
-import msgspec
-
 from gateway.clock import Clock
 from gateway.errors import DeliveryError, LinkDown
 from gateway.model.moment import Input
@@ -18,7 +16,6 @@ from gateway.model.notification import DeliveryState, Notification, Receipt, Rep
 from gateway.model.ports import Channel
 
 FAIL_POINTS = ("before_send", "after_send")
-NOT_RECORDED = {"zh": "【未存档】", "en": "[not recorded] "}
 
 
 class Dispatcher:
@@ -31,7 +28,6 @@ class Dispatcher:
         clock: Clock,
         *,
         send_timeout: float,
-        language: str,
         faults: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._channels = channels
@@ -39,13 +35,10 @@ class Dispatcher:
         self._clock = clock
         self._send_timeout = send_timeout
         self._faults = faults
-        self._mark = NOT_RECORDED.get(language, NOT_RECORDED["en"])
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def send(self, notice: Notification, *, recorded: bool) -> None:
+    def send(self, notice: Notification) -> None:
         """Start handing one notice over."""
-        if not recorded:
-            notice = msgspec.structs.replace(notice, recorded=False, text=self._mark + notice.text)
         task = asyncio.create_task(self._send(notice), name=f"notice-{notice.id}")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)

@@ -8,35 +8,58 @@ the rebuilt rules disagree with the stored alarms the stored ones count, and the
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import msgspec
 
 from gateway.alarms.book import ROW_TYPES as ALARM_ROWS
 from gateway.alarms.book import AlarmBook, Move, Outcome
-from gateway.clock import Clock
-from gateway.errors import GatewayError
+from gateway.clock import SECOND, Clock
 from gateway.escalation.chains import Escalation
 from gateway.escalation.rows import ROW_TYPES as ESCALATION_ROWS
 from gateway.model.alarm import OperatorAct
+from gateway.model.delta import Table
 from gateway.model.moment import Epoch, Start
 from gateway.model.station import Station, StoreSpec
 from gateway.model.verdict import Delay
-from gateway.pipeline.step import State, step
+from gateway.pipeline.step import KIND_FAULT, State, step
 from gateway.pipeline.validate import Axis
 from gateway.store.database import Store
 from gateway.store.shapes import Snapshot
-from rules.compiled import Heard, Level
+from rules.compiled import Heard, Level, name_of
+from rules.panel import IDS as PANEL_RULES
 
 log = logging.getLogger(__name__)
-CODE_VERSION = "1"  # of the snapshot's blobs
+CODE_VERSION = "2"  # of the snapshot's blobs
 RULE_ROWS: Mapping[str, Any] = {"delay": Delay, "heard": Heard, "level": Level}
+CONTRADICTION = 2 * SECOND  # clocks may differ by this much; beyond it time spent down would be less than nothing
+
+
+class Instant(msgspec.Struct, frozen=True):
+    """Where a snapshot stands in time: what was believed of wall time, and the last moment handled (ns)."""
+
+    offset: int
+    trusted: bool
+    logical: int
 
 
 def blobs_of(state: State) -> dict[str, bytes]:
     """Return what a snapshot keeps."""
-    return {"engine": msgspec.msgpack.encode(state.engine.snapshot()), "latest": state.latest.snapshot()}
+    instant = Instant(state.axis.offset, state.axis.trusted, state.logical)
+    return {
+        "engine": msgspec.msgpack.encode(state.engine.snapshot()),
+        "latest": state.latest.snapshot(),
+        "instant": msgspec.msgpack.encode(instant),
+    }
+
+
+def tables_of(state: State) -> Iterator[Table[Any]]:
+    """Yield every durable table."""
+    rules = state.engine.tables
+    for table in (*state.book.tables(), *state.escalation.tables(), rules.delays, rules.heard, rules.levels):
+        if not table.name.startswith("_"):
+            yield table
 
 
 class _SilentBook(AlarmBook):
@@ -75,11 +98,25 @@ def load(state: State, store: Store, configuration: str) -> list[str]:
     state.book.load(load_rows(store, ALARM_ROWS))
     state.escalation.load(load_rows(store, ESCALATION_ROWS))
     rows = load_rows(store, RULE_ROWS)
+    _complete(state, rows["level"])
     last = store.last()
-    state.axis = axis_of(store, last.boot)
+    state.axis, state.logical = axis_of(store, last.boot), last.mono
     remarks = _replay(state, store, configuration, rows)
-    state.logical = max(state.logical, last.mono)
+    state.kind_faults = _own_faults(state)
     return remarks
+
+
+def _complete(state: State, levels: dict[str, Level]) -> None:
+    """Give every alarm of an event its level: of a salvaged store the one may be there without the other."""
+    for rule, point, key in state.book.conditions():
+        if rule in PANEL_RULES:
+            levels.setdefault(name_of(rule, point, key), Level(rule, point, key))
+
+
+def _own_faults(state: State) -> frozenset[str]:
+    """Return the rule kinds whose fault stands as an alarm, so that it ends when they work again."""
+    own = (row.key for row in state.engine.tables.levels if row.point == state.gateway_events)
+    return frozenset(key.removeprefix(KIND_FAULT) for key in own if key.startswith(KIND_FAULT))
 
 
 def _replay(state: State, store: Store, configuration: str, rows: Mapping[str, Mapping[str, Any]]) -> list[str]:
@@ -88,11 +125,15 @@ def _replay(state: State, store: Store, configuration: str, rows: Mapping[str, M
     remarks = []
     if snapshot is not None and snapshot.code_version == CODE_VERSION and snapshot.config_hash == configuration:
         remarks = _rebuild(state, store, snapshot)
+        # Levels are rows, whole: those that the house raised over itself are no input that a replay could meet.
+        state.engine.tables.levels.rows = dict(rows["level"])
+        state.engine.panel.recount()
         wrong = _differs(state, rows)
         if not remarks and not wrong:
             return []
         remarks += wrong
         state.engine.restore(msgspec.msgpack.decode(fresh))
+    state.engine.tables.faults.rows.clear()
     for table in (state.engine.tables.delays, state.engine.tables.heard, state.engine.tables.levels):
         table.rows.clear()
         table.rows.update(rows[table.name])
@@ -108,17 +149,19 @@ def _rebuild(state: State, store: Store, snapshot: Snapshot) -> list[str]:
         escalation=_SilentEscalation(),
         latest=state.latest,
         gateway_events=state.gateway_events,
-        axis=state.axis,
     )
     try:
+        instant = msgspec.msgpack.decode(snapshot.blobs["instant"], type=Instant)
+        scratch.axis, scratch.logical = Axis(instant.offset, instant.trusted), instant.logical
         unread = state.engine.restore(msgspec.msgpack.decode(snapshot.blobs["engine"]))
         state.latest.restore(snapshot.blobs["latest"])
+        scratch.kind_faults = _own_faults(scratch)
         for row in store.tail(snapshot.seq):
             for now, inputs in row.steps:
                 if any(isinstance(item, Start) and item.configuration != snapshot.config_hash for item in inputs):
                     return ["the configuration changed inside the tail: windows start afresh"]
                 step(scratch, inputs, now)
-    except (GatewayError, KeyError, ValueError, TypeError, IndexError, msgspec.MsgspecError) as error:
+    except Exception as error:  # noqa: BLE001 - whatever stands in a snapshot, the house starts without it
         return [f"the snapshot could not be read ({type(error).__name__}: {error}): windows start afresh"]
     state.axis, state.logical = scratch.axis, scratch.logical
     return [f"rule kind {kind} could not read its snapshot: its windows start afresh" for kind in unread]
@@ -127,7 +170,9 @@ def _rebuild(state: State, store: Store, snapshot: Snapshot) -> list[str]:
 def _differs(state: State, rows: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """Compare the rebuilt rules with the stored rows; empty when they agree."""
     conditions = frozenset(state.book.conditions())
-    rebuilt = frozenset(state.engine.active())
+    # A retained state that a person closed holds without an alarm of its own.
+    closed = state.book.closed
+    rebuilt = frozenset(place for place in state.engine.active() if name_of(*place) not in closed)
     if conditions != rebuilt:
         return [f"replay disagrees with the stored alarms on {sorted(conditions ^ rebuilt)[:3]}: the stored ones count"]
     if dict(rows["delay"]) != state.engine.tables.delays.rows:
@@ -149,7 +194,11 @@ def shift_of(store: Store, clock: Clock, epoch: Epoch) -> int | None:
     before = axis_of(store, last.boot)
     if not (before.trusted and epoch.trusted):
         return None
-    return before.offset - epoch.wall_offset
+    now = clock.mono()
+    shift = before.offset - epoch.wall_offset
+    if last.mono + shift > now + CONTRADICTION:  # it would have ended after it began: one of the two was wrong
+        return None
+    return min(shift, now - last.mono)
 
 
 def start_of(clock: Clock, configuration: str, shift: int | None) -> Start:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 
@@ -16,18 +16,19 @@ from gateway.alarms.refusal import Refusal
 from gateway.clock import SECOND, Clock
 from gateway.model.batch import Batch, Event, EventCode, make_batch
 from gateway.model.delta import Delta
-from gateway.model.moment import Input
-from gateway.model.quality import Doubt, Level, quality
+from gateway.model.moment import Epoch, Input
+from gateway.model.notification import DeliveryState, Notification
 from gateway.model.verdict import NEVER
+from gateway.pipeline.backlog import Row
 from gateway.pipeline.commit import Work
 from gateway.pipeline.dispatch import Dispatcher
-from gateway.pipeline.intake import Intake
+from gateway.pipeline.intake import Intake, arrival_of
 from gateway.pipeline.ledger import Ledger
-from gateway.pipeline.recovery import blobs_of
+from gateway.pipeline.recovery import blobs_of, tables_of
 from gateway.pipeline.step import Effects, State, step
+from gateway.pipeline.validate import REFUSED
 
 log = logging.getLogger(__name__)
-REFUSED = quality(Level.BAD, Doubt.REFUSED)
 LONGEST_SLEEP = 10.0  # s: a turn happens at least this often, so that a probe can see one
 
 
@@ -36,6 +37,7 @@ class Runner:
 
     ledger: Ledger
     dispatcher: Dispatcher
+    memory: Mapping[str, str]  # what plug-ins remember
 
     def __init__(self, state: State, intake: Intake, clock: Clock, wake: asyncio.Event) -> None:
         self.state = state
@@ -45,12 +47,14 @@ class Runner:
         self._askers: dict[str, asyncio.Future[tuple[Refusal, ...]]] = {}
         self.turns = 0
         self.refused = 0
+        self.dropped = 0  # readings and events that came faster than they could be judged
+        self._overflowing = False
 
     async def run(self) -> None:
         """Turn until cancelled."""
         while True:
             self.turn()
-            if not self.intake:
+            if not self.intake or (self.ledger.full and not self.intake.urgent()):
                 await self._sleep()
             else:
                 await asyncio.sleep(0)  # let sockets be read between two turns
@@ -58,11 +62,29 @@ class Runner:
     def turn(self) -> None:
         """Take, step, add, poll: one turn."""
         self.turns += 1
-        taken = self.intake.take()
+        taken = self.intake.take(telemetry=not self.ledger.full)
+        self._overflow()
         now = min(self._clock.mono(), self.intake.oldest() - 1)
         if taken or self._timer() <= now:
             self._step(taken, now)
         self.ledger.poll(self._clock.mono())
+
+    def _overflow(self) -> None:
+        """Tell of what the intake had to drop, and when it keeps up again."""
+        losses = self.intake.losses()
+        if losses:
+            self.dropped += sum(losses.values())
+            if not self._overflowing:
+                text = "输入过多，已丢弃 more came in than can be judged, dropped: " + ", ".join(sorted(losses))
+                self._own("overflow", EventCode.FAULT, text)
+            self._overflowing = True
+        elif self._overflowing and not self.intake:
+            self._overflowing = False
+            self._own("overflow", EventCode.RESTORE, f"输入恢复 keeping up again, dropped in all: {self.dropped}")
+
+    def _own(self, key: str, code: EventCode, text: str) -> None:
+        event = Event(self.state.gateway_events, key, code, text)
+        self.intake.put(make_batch("gateway", self._clock.mono(), events=[event]))
 
     def _timer(self) -> int:
         state = self.state
@@ -94,13 +116,13 @@ class Runner:
         """Find what makes the step fail: everything else is handled, the offender is kept raw and acknowledged."""
         if len(inputs) > 1:
             middle = len(inputs) // 2
-            self._try(inputs[:middle], self.state.logical)
+            self._try(inputs[:middle], min(now, arrival_of(inputs[middle]) - 1))
             self._try(inputs[middle:], now)
             return
         item = inputs[0] if inputs else None
-        if isinstance(item, Batch) and len(item) > 1:
+        if isinstance(item, Batch) and len(item) + len(item.events) > 1:
             first, second = split(item)
-            self._try([first], self.state.logical)
+            self._try([first], min(now, arrival_of(second) - 1))
             self._try([second], now)
             return
         self.refused += 1
@@ -108,6 +130,7 @@ class Runner:
         kept: list[Input] = [make_batch("gateway", self._clock.mono(), events=[fault])]
         if isinstance(item, Batch):
             item.quality = np.full(len(item), REFUSED, dtype=np.uint8)
+            item.events = ()  # the fault's text has it; a replay must not meet it
             self.ledger.add(now, [item], Delta(), Effects())
         delta, effects = step(self.state, kept, now)
         self.ledger.add(now, kept, delta, effects)
@@ -122,10 +145,10 @@ class Runner:
 
     # -- the house as the ledger sees it
 
-    def hand_over(self, work: Work, *, recorded: bool) -> None:
+    def hand_over(self, work: Work) -> None:
         """Let a group's notices and answers leave."""
         for notice in work.sending:
-            self.dispatcher.send(notice, recorded=recorded)
+            self.dispatcher.send(notice)
         for reply in work.accepted:
             self.dispatcher.accepted(reply)
         for request, refusals in work.answers.items():
@@ -133,13 +156,35 @@ class Runner:
             if asker is not None and not asker.done():
                 asker.set_result(refusals)
 
+    def unrecorded(self, work: Work) -> None:
+        """Mark notices that leave before they are recorded, for people and for the record itself."""
+        marked = {notice.id: self.state.escalation.unrecorded(notice) for notice in work.sending}
+        work.sending = list(marked.values())
+        for place, (kind, body) in enumerate(work.records):
+            if isinstance(body, Notification) and body.state is DeliveryState.SENDING:
+                work.records[place] = (kind, marked[body.id])
+
+    def store_begun_anew(self) -> None:
+        """Say that what was before is in another file; wall time of this boot is told to the new one."""
+        now, axis = self._clock.mono(), self.state.axis
+        self.intake.put(
+            Epoch(boot=self._clock.boot(), mono_from=now, wall_offset=axis.offset, source="kept", trusted=axis.trusted)
+        )
+        text = "存储已重建，旧文件另存 the store was begun anew, the one before is kept beside it"
+        event = Event(self.state.gateway_events, "start", EventCode.FAULT, text)
+        self.intake.put(make_batch("gateway", now, events=[event]))
+
+    def rows(self) -> Iterator[Row]:
+        """Yield every row of every durable table: what a store is begun anew with."""
+        for table in tables_of(self.state):
+            yield from ((table.name, key, value) for key, value in table.rows.items())
+        yield from (("memory", key, value) for key, value in self.memory.items())
+
     def store_fault(self, reason: str | None) -> None:
         """Raise the store fault through every channel, or let it return to normal."""
         code = EventCode.RESTORE if reason is None else EventCode.FAULT
         text = f"存储故障 store fault: {reason}" if reason else "存储恢复 store is back"
-        self.intake.put(
-            make_batch("gateway", self._clock.mono(), events=[Event(self.state.gateway_events, "store", code, text)])
-        )
+        self._own("store", code, text)
 
     def snapshot(self) -> Mapping[str, bytes]:
         """Return the blobs of everything that can be rebuilt but is dear."""
@@ -153,33 +198,29 @@ class Runner:
 
 
 def split(batch: Batch) -> tuple[Batch, Batch]:
-    """Cut a batch in two; events, marks and the acknowledgement go with the second half."""
-    middle = len(batch) // 2
-    frame = batch.frame
-    first = Batch(
-        source=batch.source,
-        point=batch.point[:middle],
-        time=batch.time[:middle],
-        arrival=batch.arrival[:middle],
-        value=batch.value[:middle],
-        quality=batch.quality[:middle],
-        frames=batch.frames,
-        frame=None if frame is None else frame[:middle],
-        heard=batch.heard,
-    )
-    second = Batch(
-        source=batch.source,
-        point=batch.point[middle:],
-        time=batch.time[middle:],
-        arrival=batch.arrival[middle:],
-        value=batch.value[middle:],
-        quality=batch.quality[middle:],
-        frames=batch.frames,
-        frame=None if frame is None else frame[middle:],
-        events=batch.events,
-        event_arrival=batch.event_arrival,
-        marks=batch.marks,
-        ack=batch.ack,
-        waiting=batch.waiting,
-    )
+    """Cut a batch in two: its readings, or where it has one at most, its events.
+
+    What comes with the whole (marks, acknowledgement) goes with the second half.
+    """
+    if len(batch) > 1:
+        middle, told = len(batch) // 2, 0
+    else:
+        middle, told = len(batch), 0 if len(batch) else len(batch.events) // 2
+    first, second = _rows(batch, slice(0, middle)), _rows(batch, slice(middle, None))
+    first.heard, first.events, first.event_arrival = batch.heard, batch.events[:told], batch.event_arrival
+    second.events, second.event_arrival = batch.events[told:], batch.event_arrival
+    second.marks, second.ack, second.waiting = batch.marks, batch.ack, batch.waiting
     return first, second
+
+
+def _rows(batch: Batch, rows: slice) -> Batch:
+    return Batch(
+        source=batch.source,
+        point=batch.point[rows],
+        time=batch.time[rows],
+        arrival=batch.arrival[rows],
+        value=batch.value[rows],
+        quality=batch.quality[rows],
+        frames=batch.frames,
+        frame=None if batch.frame is None else batch.frame[rows],
+    )

@@ -10,6 +10,7 @@ import asyncio
 import queue
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -22,6 +23,8 @@ class Writer:
     def __init__(self, name: str) -> None:
         self._loop = asyncio.get_running_loop()
         self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
+        self._abandoned = threading.Event()
+        self._last: Callable[[], object] | None = None
         self.pending = 0
         self._thread = threading.Thread(target=self._work, name=name, daemon=True)
         self._thread.start()
@@ -33,12 +36,23 @@ class Writer:
         self._jobs.put((call, future))
         return future
 
-    def close(self) -> None:
-        """Let the thread end after what is queued."""
+    def abandon(self, last: Callable[[], object] | None = None) -> None:
+        """Let the thread end after the call it is in; what is queued is not begun. `last` is called at its very end.
+
+        A stale call must never reach the disk behind the back of the writer that took over.
+        """
+        self._last = last
+        self._abandoned.set()
         self._jobs.put(None)
 
     def _work(self) -> None:
-        while (job := self._jobs.get()) is not None:
+        self._serve()
+        if self._last is not None:
+            with suppress(Exception):  # closing what is given up: nobody is left to hear how it went
+                self._last()
+
+    def _serve(self) -> None:
+        while (job := self._jobs.get()) is not None and not self._abandoned.is_set():
             call, future = job
             result, error = None, None
             try:

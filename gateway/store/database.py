@@ -90,6 +90,10 @@ class Store:
             self._marks = tables.marks(self.connection)
             self._head = tables.head(self.connection)
 
+    def resume_after(self, seq: int) -> None:
+        """Number commits on from `seq`: of a store that is begun with what was salvaged of another."""
+        self._head = self._head._replace(last=self._head.last._replace(seq=seq))
+
     def close(self) -> None:
         """Close the connection and give the lock up; a second call does nothing."""
         self.connection.close()
@@ -116,7 +120,7 @@ class Store:
 
         The exception's exception: a disk that answers too late may have stored it; a fresh `last()` tells.
         """
-        body = journal.encode(group.steps)
+        body = journal.encode(group.steps) if group.body is None else group.body
         seq = self._head.last.seq + 1
         boots, marks = dict(self.boots), _changed_marks(self._marks, group.marks)
         self._faults("before_begin")
@@ -190,6 +194,11 @@ class Store:
                 "INSERT INTO point VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET name = excluded.name", changed
             )
         return {name: ids[name] for name in names}
+
+    def points(self) -> dict[str, int]:
+        """Return name → id of every point it knows."""
+        with translated(self.path):
+            return dict(self.connection.execute("SELECT name, id FROM point").fetchall())
 
     def save_snapshot(self, seq: int, code_version: str, config_hash: str, blobs: Mapping[str, bytes]) -> None:
         """Keep the state as of commit `seq` in place of the snapshot before."""

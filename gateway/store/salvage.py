@@ -38,7 +38,7 @@ class Salvaged:
 
     `points`: name → durable id; `boots`: number → (name, first moment, ns); `epochs`: rows of clock_epoch; `rows`:
     (table, key, boot number, bytes) of the durable tables; `configuration`: (hash, bytes) of the one taken over last;
-    `lost`: what could not be read, in words.
+    `seq`: number of the newest commit, 0 if not known; `lost`: what could not be read, in words.
     """
 
     points: dict[str, int] = field(default_factory=dict)
@@ -46,6 +46,7 @@ class Salvaged:
     epochs: list[tuple[Any, ...]] = field(default_factory=list)
     rows: list[tuple[str, str, int, bytes]] = field(default_factory=list)
     configuration: tuple[str, bytes] | None = None
+    seq: int = 0
     lost: list[str] = field(default_factory=list)
 
     def table(self, name: str, kind: type[T]) -> dict[str, tuple[str, T]]:
@@ -81,6 +82,7 @@ def adopt(store: Store, salvaged: Salvaged) -> None:
         rows = [row for row in salvaged.rows if row[2] in known]
         connection.executemany("INSERT INTO state VALUES (?, ?, ?, ?)", rows)
     store.reload()
+    store.resume_after(salvaged.seq)
     if salvaged.configuration is not None:
         store.save_configuration(*salvaged.configuration)
 
@@ -92,6 +94,8 @@ def _read(connection: sqlite3.Connection, found: Salvaged) -> None:
     found.rows = _both_ends(connection, "state", found.lost)
     orphans = {row[2] for row in found.rows} - found.boots.keys()
     found.boots.update({number: (f"lost-{number}", 0) for number in orphans})  # an unknown boot: times not known
+    with suppress(sqlite3.Error, StoreError, KeyError):
+        found.seq = tables.head(connection).last.seq
     try:
         found.configuration = tables.configuration(connection, None)
     except (sqlite3.Error, StoreError, zlib.error) as error:

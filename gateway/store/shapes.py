@@ -21,7 +21,8 @@ class Group:
 
     `steps`: (now, inputs in order); `records`: (kind, body); `rows`: (table, key, value or None = gone), names that
     begin with "_" are skipped; `marks`: to keep, to forget; `cursors`: how far readers of the journal have come;
-    `late`: appended after the disk came back. Times: ns.
+    `late`: appended after the disk came back; `body`: the steps already packed, of which `steps` then has the epochs
+    alone. Times: ns.
     """
 
     boot: str
@@ -33,6 +34,7 @@ class Group:
     marks: tuple[Sequence[Mark], Sequence[Mark]] = ((), ())
     cursors: Mapping[str, int] = field(default_factory=dict)
     late: bool = False
+    body: bytes | None = None
 
 
 class Last(NamedTuple):

@@ -97,13 +97,19 @@ def head(connection: sqlite3.Connection) -> Head:
     """Read the ends of journal and record; StoreCorrupt when the record's last row does not follow."""
     names = {number: name for name, number in boots(connection).items()}
     row = connection.execute("SELECT seq, boot, mono, wall, body FROM journal ORDER BY seq DESC LIMIT 1").fetchone()
-    last = Last(row[0], names[row[1]], row[2], row[3]) if row else Last(0, "", 0, 0)
+    last = Last(row[0], names[row[1]], row[2], row[3]) if row else _before_any(connection)
     (n,) = connection.execute("SELECT coalesce(max(n), 0) FROM record").fetchone()
     ends = record(connection, max(0, n - 2), 2)
     before = ends[0].hash if len(ends) > 1 else GENESIS
     if ends and broken(before, ends[-1:], n) is not None:
         raise StoreCorrupt("the end of the record does not follow from what stands before it")
     return Head(last, n, ends[-1].hash if ends else GENESIS)
+
+
+def _before_any(connection: sqlite3.Connection) -> Last:
+    """Return what stands for the newest commit of a store without one: of a salvaged store the newest boot is known."""
+    row = connection.execute("SELECT name, mono FROM boot ORDER BY id DESC LIMIT 1").fetchone()
+    return Last(0, row[0], row[1], 0) if row else Last(0, "", 0, 0)
 
 
 def _inflated(body: bytes) -> bytes:

@@ -1,0 +1,153 @@
+"""What the disk has not taken yet: groups in order, packed, with the newest value of every durable row.
+
+Beside the ledger, while the house lives without its disk (house section 7). Readings are bounded in bytes and go first,
+oldest first; records (events, transitions, acts, notices) are always kept. Rows are kept once each with their newest
+value and written with the first group that reaches the disk: a kill between two groups then leaves an alarm book that
+is ahead of its journal, never behind it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from gateway.errors import StoreError
+from gateway.model.batch import Batch, Mark
+from gateway.model.moment import Epoch
+from gateway.store import journal
+from gateway.store.database import Store
+from gateway.store.shapes import Group
+
+BACKLOG_BYTES = 16 << 20  # packed readings kept in RAM while the disk is dead
+ENTRY_BYTES = 600  # what a group costs beside its body
+
+Row = tuple[str, str, Any]
+
+
+@dataclass(slots=True)
+class Late:
+    """One group, its steps packed. `marks`: of messages that are not acknowledged yet."""
+
+    group: Group
+    readings: int
+    size: int
+    marks: set[Mark]
+    thin: bool = False  # its readings are gone
+    empty: bool = False  # nothing else was in it
+
+
+class Backlog:
+    """Groups the disk lacks. Their place tells their sequence number, so only those never offered may vanish."""
+
+    def __init__(self, limit: int = BACKLOG_BYTES) -> None:
+        self._limit = limit
+        self._entries: list[Late] = []
+        self._rows: dict[tuple[str, str], Any] = {}
+        self._offered = 0  # so many from the first on may stand on the disk already
+        self._writing: dict[tuple[str, str], Any] = {}  # rows of the attempt that is under way
+        self.size = 0
+        self.dropped = 0  # readings that could not be kept
+
+    def __bool__(self) -> bool:
+        return bool(self._entries or self._rows)
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def add(self, group: Group, readings: int, *, offered: bool = False) -> Late:
+        """Keep a group. `offered`: a commit of it was begun and may yet succeed."""
+        self._rows.update({(table, key): value for table, key, value in group.rows})
+        body = journal.encode(group.steps)
+        late = Late(
+            group=replace(group, body=body, steps=_epochs(group.steps), rows=(), marks=((), ()), late=True),
+            readings=readings,
+            size=len(body) + ENTRY_BYTES,
+            marks=set(group.marks[0]),
+        )
+        self._entries.append(late)
+        self._offered += offered
+        self.size += late.size
+        if self.size > self._limit:
+            self._thin()
+        return late
+
+    def _thin(self) -> None:
+        """Let readings go, oldest first, until what is kept is half of what is allowed: so this is done rarely."""
+        kept: list[Late] = []
+        for place, late in enumerate(self._entries):
+            if not late.thin and self.size > self._limit // 2:
+                self._strip(late)
+            if place < self._offered or not late.empty:
+                kept.append(late)
+            else:
+                self.size -= late.size
+        self._entries = kept
+
+    def _strip(self, late: Late) -> None:
+        """Keep of a group what people did and what was proved; readings and plain steps go."""
+        steps = [(now, [item for item in inputs if not isinstance(item, Batch) or item.events])
+                 for now, inputs in journal.decode(late.group.body or journal.encode(()))]  # fmt: skip
+        steps = [(now, inputs) for now, inputs in steps if inputs]
+        body = journal.encode(steps)
+        late.group = replace(late.group, body=body)
+        self.dropped += late.readings
+        self.size += len(body) + ENTRY_BYTES - late.size
+        late.size, late.readings = len(body) + ENTRY_BYTES, 0
+        late.thin, late.empty = True, not (steps or late.group.records)
+        late.marks.clear()
+
+    # -- back to the disk
+
+    def found(self, number: int) -> None:
+        """Take note that the first `number` groups stand on the disk."""
+        for late in self._entries[:number]:
+            self.size -= late.size
+        del self._entries[:number]
+        self._offered = max(0, self._offered - number)
+
+    def begin_anew(self, rows: Iterable[Row]) -> None:
+        """Take note that the disk has nothing: every durable row is to be written."""
+        self._rows = {(table, key): value for table, key, value in rows}
+        self._offered = 0
+
+    @property
+    def offered(self) -> int:
+        """Return how many groups, from the first on, may stand on the disk."""
+        return self._offered
+
+    def offer(self) -> tuple[list[Group], list[Row]]:
+        """Return what an attempt is to write: groups in order, and rows for the first of them."""
+        self._writing, self._rows = self._rows, {}
+        self._offered = len(self._entries)
+        groups = [replace(late.group, marks=(tuple(late.marks), ())) for late in self._entries]
+        return groups, [(table, key, value) for (table, key), value in self._writing.items()]
+
+    def settle(self, written: int, *, whole: bool) -> None:
+        """Take note of how an attempt ended: so many groups are written; the one after them may be if it failed."""
+        self.found(written)
+        if not whole:
+            self._offered = min(len(self._entries), 1)
+            self._rows = {**self._writing, **self._rows}
+        self._writing = {}
+
+
+def _epochs(steps: Sequence[tuple[int, Sequence[Any]]]) -> list[tuple[int, list[Epoch]]]:
+    """Return what the store looks for in the steps beside their packed form."""
+    found = ((now, [item for item in inputs if isinstance(item, Epoch)]) for now, inputs in steps)
+    return [(now, epochs) for now, epochs in found if epochs]
+
+
+def append(store: Store, groups: Sequence[Group], rows: Sequence[Row], boot: tuple[str, int, int]) -> tuple[int, str]:
+    """Append groups in order, rows with the first; blocking. Returns how many are written and what went wrong, if any.
+
+    `boot`: (boot, mono, wall) for rows that no group waits to carry.
+    """
+    if not groups:
+        groups = [Group(boot=boot[0], mono=boot[1], wall=boot[2], steps=(), late=True)]
+    for number, group in enumerate(groups):
+        try:
+            store.commit(group if number else replace(group, rows=rows))
+        except StoreError as error:
+            return number, str(error)
+    return len(groups), ""
