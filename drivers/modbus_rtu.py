@@ -29,6 +29,7 @@ SILENT = 3 * SECOND  # and no answer for so long
 POWER_CUT = 60 * SECOND  # silent for longer, it may have been without power: it warms up again
 RETRY = 30 * SECOND
 WRITE_TRIES = 2
+DEAF = 60 * SECOND  # when no device at all has answered for so long, it may be the adapter: the port is opened again
 REFUSED: Reading = (NO_COMMS[0], quality(Level.BAD, Doubt.DEVICE_DOUBT))
 
 
@@ -66,6 +67,7 @@ class _Bus:
     master: Master
     plan: BusPlan
     emit: Emit
+    heard: int  # ns of the last answer of any device, or of the start
     nudge: asyncio.Event = field(default_factory=asyncio.Event)
     commands: list[_Command] = field(default_factory=list)
 
@@ -88,6 +90,7 @@ class ModbusRtu:
             _Watch(place, block, now) for place, unit in enumerate(self._units) for block in unit.slave.blocks
         ]
         self._bus: _Bus | None = None
+        self._deaf = False  # an open port says nothing any more: only an answer does
 
     @property
     def load(self) -> float:
@@ -98,13 +101,15 @@ class ModbusRtu:
         """Poll until cancelled.
 
         Raises:
-            LinkDown: the port is absent, taken or was lost.
+            LinkDown: the port is absent, taken or was lost, or no device has answered for long.
         """
         port = self._open_port(self._options)
         count = self._setup.report.count
         master = Master(port, self._clock, baudrate=self._options.baudrate, echo=self._options.echo, count=count)
-        bus = self._bus = _Bus(master, self._plan(self._clock.mono()), emit)
-        self._setup.report.alive()
+        now = self._clock.mono()
+        bus = self._bus = _Bus(master, self._plan(now), emit, now)
+        if not self._deaf:
+            self._setup.report.alive()
         if bus.plan.load > 1:
             self._setup.report.finding("load", f"planned load {bus.plan.load:.0%}: poll less often or split the bus")
         try:
@@ -169,6 +174,7 @@ class ModbusRtu:
         if answer.reply is None:
             watch.misses += 1
             self._tell_silence(bus, watch)
+            self._give_up_when_deaf(bus)
             return
         watch.misses, watch.silent, watch.heard = 0, False, answer.at
         if answer.outcome is Outcome.REFUSED:
@@ -220,6 +226,7 @@ class ModbusRtu:
         if answer.reply is None:
             bus.plan.missed(turn, now)
             return
+        bus.heard, self._deaf = now, False
         bus.plan.answered(turn, now, round(answer.delay * SECOND), retry=RETRY if retry else 0)
         unit = self._units[turn.device]
         preheat = unit.slave.device.profile.preheat
@@ -246,6 +253,13 @@ class ModbusRtu:
             one.silent = True
             if rows := self._units[one.unit].slave.lost(one.block, NO_COMMS):
                 bus.emit(make_batch(self._setup.source.id, self._clock.mono(), rows))
+
+    def _give_up_when_deaf(self, bus: _Bus) -> None:
+        """Raise LinkDown when every device is silent: adapters hang, and come back when they are opened anew."""
+        lasts = self._clock.mono() - bus.heard
+        if lasts >= DEAF and all(bus.plan.misses(unit) >= MISSES for unit in range(len(self._units))):
+            self._deaf = True
+            raise LinkDown(f"{self._options.port}: open, but no device has answered for {lasts // SECOND} s")
 
     def _emit(self, bus: _Bus, unit: Unit, rows: list[Row], answer: Answer) -> None:
         frames = () if answer.reply is None else (answer.reply.frame,)

@@ -11,6 +11,7 @@ from typing import Any
 from drivers.modbus_rtu import ModbusRtu
 from drivers.simulated.modbus_bus import ModbusBus, SimulatedSlave
 from drivers.simulated.wire import Wire
+from gateway.errors import LinkDown
 from gateway.model.batch import Batch
 from gateway.model.point import Device, Kind, PointSpec, Profile
 from gateway.model.ports import DriverSetup
@@ -37,7 +38,8 @@ class Report:
         self.findings[key] = text
 
     def alive(self) -> None:
-        """Take it."""
+        """Count it."""
+        self.counts["alive"] += 1
 
     def get(self, key: str) -> str | None:
         """Return what was put."""
@@ -123,16 +125,26 @@ class Bench:
         self.ids = self.setup.point_ids
         self.driver = ModbusRtu(self.setup, open_port=lambda _: self.wire.open())
         self.batches: list[Batch] = []
+        self.downs: list[str] = []
 
     async def play(self, test: Callable[[Bench], Awaitable[None]]) -> None:
         """Run bus and driver beside the test."""
-        tasks = [asyncio.create_task(self.bus.run()), asyncio.create_task(self.driver.run(self.batches.append))]
+        tasks = [asyncio.create_task(self.bus.run()), asyncio.create_task(self._supervised())]
         try:
             await test(self)
         finally:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _supervised(self) -> None:
+        """Run the driver, again when it has lost its link."""
+        while True:
+            try:
+                await self.driver.run(self.batches.append)
+            except LinkDown as down:
+                self.downs.append(str(down))
+                await self.clock.sleep(1)
 
     def all_of(self, name: str) -> list[tuple[float, str]]:
         """Return (value to 9 decimals, quality) of every reading of a point."""

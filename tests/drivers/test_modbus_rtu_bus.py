@@ -40,6 +40,33 @@ def test_a_device_that_was_never_there_turns_bad() -> None:
     play(bench, test)
 
 
+def test_a_port_on_which_everybody_is_silent_is_opened_again_and_is_not_called_alive_before_someone_answers() -> None:
+    slaves = [SimulatedSlave(address=address, holding={4: 100}) for address in (1, 2)]
+    bench = Bench([device("d", 1, [LEVEL]), device("e", 2, [LEVEL], poll=300)], slaves)
+
+    async def test(bench: Bench) -> None:
+        await bench.clock.advance(5)
+        assert bench.report.counts["alive"] == 1
+        slaves[0].fault = Fault(silent=True)
+        await bench.clock.advance(400)
+        assert bench.downs == []  # the other one still answers, however seldom it is asked
+        slaves[1].fault = Fault(silent=True)
+        await bench.clock.advance(600)
+        assert bench.downs
+        assert "no device has answered for 6" in bench.downs[-1]
+        assert bench.report.counts["alive"] == 1
+        told = len(bench.batches)
+        slaves[0].fault = Fault()
+        await bench.clock.advance(35)
+        assert len(bench.batches) > told
+        assert bench.last("d.level") == (1.0, "GOOD")
+        downs = len(bench.downs)
+        await bench.clock.advance(200)
+        assert len(bench.downs) == downs
+
+    play(bench, test)
+
+
 def test_one_lost_answer_is_not_a_fault() -> None:
     slave = SimulatedSlave(address=1, holding={4: 100})
     bench = Bench([device("d", 1, [LEVEL])], [slave])
