@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -29,12 +30,17 @@ max_queued_bytes 0
 max_inflight_messages 65535
 queue_qos0_messages true
 set_tcp_nodelay true
+log_dest stderr
+log_type subscribe
+log_type error
+log_type notice
 """
+_SUBSCRIPTION = re.compile(r"-(?:alarm|telemetry) 1 ")
 
 HEAD = """
 [station]
-id = "bench"
-name = "bench"
+id = "{name}"
+name = "{name}"
 clock = "trusted"
 
 [store]
@@ -68,7 +74,7 @@ kind = "{channel}"
 
 [[policy]]
 id = "p"
-repeat = "600s"
+repeat = "7200s"
 steps = [{{ after = "0s", notify = ["role:squad@cell"], by = ["out"] }}]
 """
 
@@ -78,7 +84,7 @@ id = "{id}"
 source = "broker"
 profile = "json-generic"
 topic = "{topic}"
-cell = "a"
+cell = "{cell}"
 silence = "1d"
 points = {{ {points} }}
 """
@@ -104,28 +110,28 @@ when = "per_min > 1000000"
 class = "supervisory"
 policy = "p"
 """
-LOAD_POINTS = {"a": 80.0, "b": 100_000.0, "c": 100_000.0}
+NEVER_REACHED = 100_000.0
+LOAD_POINTS = {"a": 80.0, "b": NEVER_REACHED, "c": NEVER_REACHED}
+CALM_POINTS = dict.fromkeys(LOAD_POINTS, NEVER_REACHED)
 ON_DELAY = "200ms"
 
 
-def device(name: str, topic: str, points: tuple[str, ...]) -> str:
+def device(name: str, topic: str, points: Iterable[str], cell: str = "a") -> str:
     """Return the lines of a device with these points."""
-    return DEVICE.format(id=name, topic=topic, points=", ".join(POINT.format(name=point) for point in points))
+    told = ", ".join(POINT.format(name=point) for point in points)
+    return DEVICE.format(id=name, topic=topic, cell=cell, points=told)
 
 
-def head(folder: Path, port: int, *, interval: str = "1s", modem: Path | None = None) -> str:
+def head(folder: Path, port: int, *, name: str = "bench", interval: str = "1s", modem: Path | None = None) -> str:
     """Return the lines every bench station has; people are told on the console or by a modem."""
     channel, options = ("console", "") if modem is None else ("sms_modem", f'port = "{modem}"')
-    return HEAD.format(folder=folder, port=port, interval=interval, channel=channel, channel_options=options)
+    return HEAD.format(folder=folder, port=port, name=name, interval=interval, channel=channel, channel_options=options)
 
 
-def load(topics: int, *, rules: bool = True) -> str:
-    """Return the lines of the devices that `benchmarks.publisher` plays."""
-    text = "".join(device(f"load{n}", f"load/{n}", tuple(LOAD_POINTS)) for n in range(topics))
-    if rules:
-        for name, high in LOAD_POINTS.items():
-            text += LOAD_RULES.format(name=name, high=high, on_delay=ON_DELAY)
-    return text
+def load(topics: int, points: Mapping[str, float] = LOAD_POINTS) -> str:
+    """Return the lines of the devices that `benchmarks.publisher` plays, with rules. `points`: name → threshold."""
+    text = "".join(device(f"load{n}", f"load/{n}", points) for n in range(topics))
+    return text + "".join(LOAD_RULES.format(name=name, high=high, on_delay=ON_DELAY) for name, high in points.items())
 
 
 def station(folder: Path, text: str) -> Path:
@@ -171,6 +177,16 @@ def daemon(config: Path, core: set[int]) -> Iterator[tuple[Daemon, float]]:
             found.stop()
 
 
+def wait_subscribed(broker: Mosquitto, topics: int, within: float = 30.0) -> None:
+    """Wait until daemons have subscribed to so many topics in all: what is published before is nobody's."""
+    end = time.monotonic() + within
+    log = broker.folder / "mosquitto.log"
+    while len(_SUBSCRIPTION.findall(log.read_text(encoding="utf-8"))) < topics:
+        if time.monotonic() > end:
+            raise TimeoutError(f"not {topics} subscriptions within {within:g} s")
+        time.sleep(0.05)
+
+
 def publisher(port: int, *, topics: int, seconds: float, rate: float = 0.0) -> subprocess.Popen[str]:
     """Start the publisher process."""
     command = [sys.executable, "-m", "benchmarks.publisher", "--port", str(port), "--topics", str(topics)]
@@ -206,9 +222,9 @@ def wait_rows(path: Path, rows: int, within: float) -> int:
 
 
 def cpu_seconds(pid: int) -> float:
-    """Return the processor time a process has used."""
-    fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    """Return the processor time of a process's living threads."""
+    tasks = Path(f"/proc/{pid}/task").iterdir()
+    return sum(int((task / "schedstat").read_text(encoding="ascii").split()[0]) for task in tasks) / 1e9
 
 
 def percentiles(seconds: list[float]) -> dict[str, float]:

@@ -26,6 +26,7 @@ def measure(folder: Path, seconds: float, *, topics: int = 500, rate: float = 0.
     with rig.elsewhere(), rig.broker(folder) as broker:
         config = rig.station(folder, rig.head(folder, broker.port) + rig.load(topics))
         with rig.daemon(config, own) as (daemon, armed):
+            rig.wait_subscribed(broker, topics)
             before, begun = rig.cpu_seconds(daemon.pid), time.monotonic()
             counts = rig.published(rig.publisher(broker.port, topics=topics, seconds=seconds, rate=rate))
             wanted = counts["acknowledged"] * READINGS
