@@ -46,6 +46,7 @@ class Backlog:
         self._rows: dict[tuple[str, str], Any] = {}
         self._offered = 0  # so many from the first on may stand on the disk already
         self._writing: dict[tuple[str, str], Any] = {}  # rows of the attempt that is under way
+        self._cut = False  # groups have vanished, their rows have not
         self.size = 0
         self.dropped = 0  # readings that could not be kept
 
@@ -82,6 +83,7 @@ class Backlog:
                 kept.append(late)
             else:
                 self.size -= late.size
+                self._cut = True
         self._entries = kept
 
     def _strip(self, late: Late) -> None:
@@ -105,6 +107,8 @@ class Backlog:
             self.size -= late.size
         del self._entries[:number]
         self._offered = max(0, self._offered - number)
+        if number and not self._entries and not self._cut:
+            self._rows.clear()  # each came with its group
 
     def begin_anew(self, rows: Iterable[Row]) -> None:
         """Take note that the disk has nothing: every durable row is to be written."""

@@ -32,9 +32,13 @@ class Disk:
         self.once: dict[str, str] = {}
         self.passed: list[str] = []
         self.go_on = threading.Event()
+        self.hook = self._pass
 
     def __call__(self, point: str) -> None:
         """Pass a point."""
+        self.hook(point)
+
+    def _pass(self, point: str) -> None:
         self.passed.append(point)
         match self.once.pop(point, self.plan.get(point, "")):
             case "raise":
@@ -164,6 +168,17 @@ class Bench:
     def values(self) -> list[float]:
         """Return every stored value in order."""
         return [value for _, values in self.stored() for value in values]
+
+    def files(self) -> dict[str, bytes]:
+        """Return the store's files by what follows their common name."""
+        return {suffix: Path(f"{self.path}{suffix}").read_bytes() for suffix in ("", "-wal")}
+
+    def replace(self, files: Mapping[str, bytes]) -> None:
+        """Put other files in place of the store's."""
+        for suffix in ("", "-wal", "-shm"):
+            Path(f"{self.path}{suffix}").unlink(missing_ok=True)
+        for suffix, content in files.items():
+            Path(f"{self.path}{suffix}").write_bytes(content)
 
     def rows(self) -> dict[str, str]:
         """Return the durable table on the disk."""
