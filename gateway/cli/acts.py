@@ -26,6 +26,18 @@ def run(options: argparse.Namespace) -> int:
     if options.command != "ack" and not options.alarms:
         print(f"firegrid {options.command}: which alarm? `firegrid alarms` lists them", file=sys.stderr)
         return REFUSED
+    try:
+        seconds = duration(options.seconds)
+    except ValueError:
+        print(
+            f"firegrid {options.command}: --for {options.seconds}: no duration; write e.g. 30m or 2h", file=sys.stderr
+        )
+        return REFUSED
+    try:
+        seconds = duration(options.seconds)
+    except ValueError as error:
+        print(f"firegrid {options.command}: --for {options.seconds}: {error}", file=sys.stderr)
+        return REFUSED
     station = read(options.config).station
     default = f"{station.store.path if station else DEFAULT_STORE}.sock"
     path = Path((station.socket if station else "") or default)
@@ -35,7 +47,7 @@ def run(options: argparse.Namespace) -> int:
         "alarms": options.alarms,
         "who": options.who,
         "reason": options.reason,
-        "seconds": duration(options.seconds),
+        "seconds": seconds,
     }
     try:
         answer = unix.ask(path, request)

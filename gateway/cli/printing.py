@@ -42,12 +42,14 @@ def number(value: float) -> float | None:
 
 
 def show(rows: Iterable[Row], *, as_json: bool, columns: tuple[str, ...]) -> None:
-    """Print rows as JSON lines, or the named columns for people."""
-    for row in rows:
+    """Print rows as JSON lines, or the named columns under a line of their names for people."""
+    for place, row in enumerate(rows):
         if as_json:
             print(json.dumps(row, ensure_ascii=False))
-        else:
-            print("  ".join(_plain(row[column]) for column in columns))
+            continue
+        if not place:
+            print("  ".join(columns))
+        print("  ".join(_plain(row[column]) for column in columns))
 
 
 def _plain(value: object) -> str:
