@@ -99,6 +99,7 @@ def test_every_problem_of_a_broken_file_at_once(example: Path, capsys: pytest.Ca
     printed = capsys.readouterr().out
     for part in ('did you mean "mqtt"?', 'did you mean "renke-smoke"?', "fone", "rule[door].when", "alrm"):
         assert part in printed, printed
+    assert "matches no point" not in printed, "its device is broken: that is told already"
     lines = [line for line in printed.splitlines() if not line.startswith("note:")]
     assert all(line.startswith(f"{example}:") for line in lines[:-1])
     assert lines[-1] == f"{len(lines) - 1} problems"
