@@ -183,19 +183,20 @@ class House:
                 spec=spec,
                 clock=self.clock,
                 memory=Remembered(f"{name} ", self._memory, self.ledger.keep),
-                report=self._link(name, self.ids[events_of(OWN)]),
+                report=self._link(name, self.ids[events_of(OWN)], key=name),
                 write=self.write,
                 limits=self.station.limits,
                 station=self.station.id,
             )
         )
 
-    def _link(self, name: str, events: int, points: Sequence[int] = ()) -> Supervisor:
+    def _link(self, name: str, events: int, points: Sequence[int] = (), *, key: str = "link") -> Supervisor:
         self.links[name] = Supervisor(
             name,
             clock=self.clock,
             put=self.intake.put,
             events=events,
+            key=key,
             points=points,
             fault_after=self.station.limits.link_fault,
         )
@@ -211,8 +212,12 @@ class House:
             self.ledger.begin_volatile("; ".join(self._remarks))
         else:
             self.runner.store_fault(None)
-        code = EventCode.FAULT if self._remarks else EventCode.RESTORE
-        event = Event(self.state.gateway_events, "start", code, "; ".join(self._remarks))
+        self._say_start_fault(self._remarks)
+
+    def _say_start_fault(self, remarks: Sequence[str]) -> None:
+        """Raise the fault of a start that did not go as it should; without remarks let it return to normal."""
+        code = EventCode.FAULT if remarks else EventCode.RESTORE
+        event = Event(self.state.gateway_events, "start", code, "; ".join(remarks))
         self.intake.put(make_batch("gateway", self.clock.mono(), events=[event]))
 
     # -- living
@@ -228,7 +233,10 @@ class House:
         async with AsyncExitStack() as doors:
             doors.push_async_callback(self.ledger.close)
             doors.push_async_callback(self.runner.dispatcher.close)
-            await doors.enter_async_context(unix.serve(self.socket, control.answer))
+            try:
+                await doors.enter_async_context(unix.serve(self.socket, control.answer))
+            except OSError as error:  # a disk that cannot be written: people still act by SMS
+                self._say_start_fault([*self._remarks, f"no control socket {self.socket}: {error.strerror}"])
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self.runner.run(), name="runner")
                 tasks.create_task(self.timekeeper.run(), name="timekeeper")

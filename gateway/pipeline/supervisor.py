@@ -38,7 +38,8 @@ class Health:
 class Supervisor:
     """Runs one plug-in's task for ever and is its `LinkReport`.
 
-    `points`: ids that turn BAD (no comms) when the link is lost.
+    `points`: ids that turn BAD (no comms) when the link is lost. `key`: of its fault alarm at the point `events`, one
+    of its own where several links share that point.
     """
 
     def __init__(
@@ -48,6 +49,7 @@ class Supervisor:
         clock: Clock,
         put: Callable[[Input], None],
         events: int,
+        key: str = "link",
         points: Sequence[int] = (),
         fault_after: float,
     ) -> None:
@@ -55,6 +57,7 @@ class Supervisor:
         self._clock = clock
         self._put = put
         self._events = events
+        self._key = key
         self._points = tuple(points)
         self._fault_after = round(fault_after * SECOND)
         self._down_since = 0
@@ -137,5 +140,5 @@ class Supervisor:
             self._say(EventCode.FAULT, f"链路中断 link down: {self._name}: {reason}")
 
     def _say(self, code: EventCode, text: str) -> None:
-        event = Event(self._events, "link", code, text)
+        event = Event(self._events, self._key, code, text)
         self._put(make_batch(self._name, self._clock.mono(), events=[event]))

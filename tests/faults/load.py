@@ -36,8 +36,10 @@ def _connect() -> bytes:
 class Publisher:
     """Publishes with QoS 1. `acked[device]`: values the broker has acknowledged, in that order."""
 
-    def __init__(self, port: int, rate: float) -> None:
+    def __init__(self, port: int, rate: float, *, after: int = 0) -> None:
+        """Connect; values of the load are numbered from `after` + 1."""
         self._rate = rate
+        self.value = after
         self._link = socket.create_connection(("127.0.0.1", port), timeout=PATIENCE)
         self._link.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._link.sendall(_connect())
@@ -66,6 +68,12 @@ class Publisher:
         with self._sending:
             self._link.sendall(self._packet(topic, device, value))
 
+    def publish_at_qos_0(self, topic: str, value: int) -> None:
+        """Publish one value for which nobody answers."""
+        body = _text(topic) + json.dumps({"v": value}).encode()
+        with self._sending:
+            self._link.sendall(bytes((0x30, len(body))) + body)
+
     def _packet(self, topic: str, device: str, value: int) -> bytes:
         self._last = self._last % _IDS + 1
         if self._last in self._sent:
@@ -75,14 +83,15 @@ class Publisher:
         return bytes((0x32, len(body))) + body
 
     def _load(self) -> None:
-        begun, value = time.monotonic(), 0
-        while not self._stop.is_set():
-            due = int((time.monotonic() - begun) * self._rate)
-            with self._sending:
-                devices = [(f"l{n % LOAD_DEVICES}", n) for n in range(value + 1, due + 1)]
-                self._link.sendall(b"".join(self._packet(f"station/{device}", device, n) for device, n in devices))
-            value = max(value, due)
-            time.sleep(0.02)
+        begun, first = time.monotonic(), self.value
+        with contextlib.suppress(OSError):  # the broker was killed: what it did not acknowledge does not count
+            while not self._stop.is_set():
+                due = first + int((time.monotonic() - begun) * self._rate)
+                devices = [(f"l{n % LOAD_DEVICES}", n) for n in range(self.value + 1, due + 1)]
+                self.value = due
+                with self._sending:
+                    self._link.sendall(b"".join(self._packet(f"station/{device}", device, n) for device, n in devices))
+                time.sleep(0.02)
         self.seconds = time.monotonic() - begun
 
     def _read(self) -> None:
