@@ -39,7 +39,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of all commands; only names and help, so that it costs no import."""
-    top = argparse.ArgumentParser(prog="firegrid", description=__doc__.splitlines()[0] if __doc__ else None)
+    top = argparse.ArgumentParser(prog="firegrid", description="Edge gateway for micro fire stations.")
     top.add_argument("--version", action="store_true", help="print the version")
     commands = top.add_subparsers(dest="command", metavar="COMMAND")
     for name, (_, text) in COMMANDS.items():
@@ -50,7 +50,7 @@ def parser() -> argparse.ArgumentParser:
 def run(arguments: Sequence[str]) -> int:
     """Run one command; returns the exit code."""
     if arguments and arguments[0] in COMMANDS:
-        return _guarded(lambda: _command(arguments[0], arguments[1:]))
+        return guarded(lambda: _command(arguments[0], arguments[1:]))
     options = parser().parse_args(arguments)
     if options.version:
         from importlib.metadata import version  # noqa: PLC0415 - for this one option
@@ -71,20 +71,23 @@ def _command(name: str, arguments: Sequence[str]) -> int:
     return code
 
 
-def _guarded(command: Callable[[], int]) -> int:
+def guarded(command: Callable[[], int]) -> int:
+    """Run a command; what it raises of ours becomes one line and an exit code."""
     try:
-        return command()
+        code = command()
+        sys.stdout.flush()
     except ConfigError as error:
         print(error, file=sys.stderr)
         return BAD_CONFIGURATION
+    except BrokenPipeError:  # the reader of our output has gone
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
     except (GatewayError, OSError) as error:
         print(f"firegrid: {error}", file=sys.stderr)
         return FAILED
     except KeyboardInterrupt:
         return FAILED
-    except BrokenPipeError:  # the reader of our output has gone
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return FAILED
+    return code
 
 
 def add_config(own: argparse.ArgumentParser) -> None:

@@ -1,0 +1,66 @@
+"""A daemon whose disk fails as a plan file says, while it runs: `python -m tests.faults.faulty station.toml plan.json`.
+
+The plan maps fail points to "full", "read-only", "hang" or "<n> s"; a hang ends when the plan no longer says so.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import sys
+import time
+from pathlib import Path
+
+from gateway.app import serve
+from gateway.cli.main import guarded
+from gateway.errors import StoreError, StoreFull, StoreReadOnly
+from gateway.house import House
+
+ERRORS: dict[str, type[StoreError]] = {"full": StoreFull, "read-only": StoreReadOnly}
+
+
+class Plan:
+    """The hook: reads the plan at every passing."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def _what(self, point: str) -> str:
+        plan: dict[str, str] = json.loads(self._path.read_text(encoding="utf-8"))
+        return plan.get(point, "")
+
+    def __call__(self, point: str) -> None:
+        """Pass a fail point."""
+        what = self._what(point)
+        if what in ERRORS:
+            raise ERRORS[what](f"{point}: the disk is {what}")
+        if what.endswith(" s"):
+            time.sleep(float(what.removesuffix(" s")))
+        while what == "hang":
+            time.sleep(0.02)
+            what = self._what(point)
+
+
+def write(path: Path, plan: dict[str, str]) -> None:
+    """Write a plan so that it is read whole."""
+    fresh = path.with_suffix(".new")
+    fresh.write_text(json.dumps(plan), encoding="utf-8")
+    fresh.replace(path)
+
+
+def ready(house: House) -> None:
+    """Say so, as `firegrid run` does."""
+    sys.stdout.write(f"{house.station.id} is armed\n")
+    sys.stdout.flush()
+
+
+def main(config: Path, plan: Path) -> int:
+    """Be a daemon until stopped."""
+    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
+    asyncio.run(serve(config, ready=ready, faults=Plan(plan)))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(guarded(lambda: main(Path(sys.argv[1]), Path(sys.argv[2]))))
