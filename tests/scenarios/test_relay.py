@@ -1,0 +1,186 @@
+"""A siren on a Modbus output, through the whole house: the way to reach people when nothing else works.
+
+`firegrid run` as a process, the bus on a real pseudo-terminal, no modem at all. House section 6 and the issue's
+"relay": it sounds at once, is silent after the acknowledgement, is set again after a restart, after a bus failure and
+when the module has forgotten it, and is read back.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from drivers.simulated.modbus_bus import SimulatedSlave
+from gateway.model.quality import GOOD
+from gateway.store.read import Reader
+from gateway.transport import unix
+from tests.daemon import Daemon
+from tests.field import Field
+
+MODULE = 5  # address of the output module
+HOT = 700  # 0.1 degrees
+COOL = 200
+
+STATION = """
+[station]
+id = "siren"
+name = "测试站"
+clock = "trusted"
+
+[store]
+path = "{folder}/station.db"
+commit_interval = "1s"
+
+[limits]
+settle = "1s"
+link_fault = "30s"
+
+[[source]]
+id = "bus"
+driver = "modbus_rtu"
+port = "{folder}/bus"
+
+[[device]]
+id = "room"
+source = "bus"
+profile = "xy-md02"
+address = 1
+cell = "a"
+poll = "0.2s"
+silence = "1d"
+
+[[device]]
+id = "hall-do"
+source = "bus"
+profile = "io-waveshare-8ch"
+address = {module}
+cell = "a"
+poll = "1s"
+silence = "1d"
+
+[[rule]]
+id = "heat"
+points = "room.temperature"
+when = "value > 60"
+class = "fire"
+policy = "p"
+
+[[cell]]
+id = "a"
+name = "一号楼"
+
+[[contact]]
+id = "li"
+name = "李伟"
+phone = "13800138000"
+cell = "a"
+role = "squad"
+
+[[channel]]
+id = "sms"
+kind = "sms_modem"
+port = "{folder}/no-modem"
+
+[[channel]]
+id = "siren"
+kind = "relay"
+device = "hall-do"
+point = "do1"
+refresh = "3s"
+retry = "1s"
+
+[[policy]]
+id = "p"
+repeat = "600s"
+steps = [{{ after = "0s", notify = ["role:squad@cell"], by = ["sms"] }}]
+"""
+
+
+def until(condition: Callable[[], object], within: float, what: str) -> None:
+    begun = time.monotonic()
+    while not condition():
+        assert time.monotonic() - begun < within, f"not within {within} s: {what}"
+        time.sleep(0.01)
+
+
+def start(config: Path) -> Daemon:
+    life = Daemon(config)
+    life.wait_armed()
+    return life
+
+
+def ask(config: Path, **request: object) -> dict[str, object]:
+    return unix.ask(config.parent / "station.db.sock", request)
+
+
+def open_alarms(config: Path) -> list[int]:
+    alarms = ask(config, do="alarms")["alarms"]
+    assert isinstance(alarms, list)
+    return [alarm["id"] for alarm in alarms if alarm["rule"] == "heat"]
+
+
+@pytest.mark.timeout(100)
+def test_the_siren_sounds_without_any_modem_until_somebody_acknowledges(tmp_path: Path) -> None:
+    config = tmp_path / "station.toml"
+    config.write_text(STATION.format(folder=tmp_path, module=MODULE), encoding="utf-8")
+    module = SimulatedSlave(address=MODULE, coils=dict.fromkeys(range(8), 0), inputs=dict.fromkeys(range(8), 0))
+    with Field(tmp_path, slaves=1) as field:
+        field.call(lambda: field.bus.slaves.update({MODULE: module}))
+        room = field.slaves[0].registers
+
+        def sounds() -> bool:
+            return module.coils[0] == 1
+
+        life = start(config)
+        until(lambda: "link up" in (tmp_path / "daemon.log").read_text("utf-8"), 10, "the bus is read")
+        time.sleep(1.5)
+        assert not sounds()
+        room[1] = HOT
+        until(sounds, 5, "the siren")
+        assert len(open_alarms(config)) == 1
+
+        life.kill()
+        module.coils[0] = 0  # the power was gone for everybody
+        life = start(config)
+        until(sounds, 10, "set again after a restart")
+
+        field.call(field.bus.unplug)
+        time.sleep(0.5)
+        module.coils[0] = 0
+        field.call(field.bus.plug)
+        until(sounds, 15, "set again after the bus has come back")
+
+        module.coils[0] = 0
+        until(sounds, 8, "set again when the module has forgotten it")
+
+        room[1] = COOL
+        time.sleep(1.0)
+        assert sounds(), "only a person silences it"
+        answer = ask(config, do="act", verb="ack", alarms=open_alarms(config), who="li")
+        assert answer["refusals"] == []
+        until(lambda: not sounds(), 5, "silent after the acknowledgement")
+        assert life.stop() == 0
+
+        module.coils[0] = 1  # whatever it woke up with
+        life = start(config)
+        until(lambda: not sounds(), 10, "kept silent after a restart")
+        until(lambda: read_back(tmp_path)[-1] == 0.0, 5, "and read back")
+        assert life.stop() == 0
+    assert {0.0, 1.0} <= set(read_back(tmp_path))
+    assert notices(tmp_path)[-1] == "silence"
+    assert "sound" in notices(tmp_path)
+
+
+def read_back(folder: Path) -> list[float]:
+    """Return what the output said, by polls and after each setting: stored like any other reading."""
+    with Reader(folder / "station.db") as reader:
+        told = reader.readings(reader.points()["hall-do.do1"])
+        return [float(value) for value in told.value[told.quality == GOOD]]
+
+
+def notices(folder: Path) -> list[str]:
+    with Reader(folder / "station.db") as reader:
+        return [entry.body.reason.value for entry in reader.notifications() if entry.body.channel == "siren"]
