@@ -185,11 +185,11 @@ class Hold:
     def _expire(self, slot: int, position: int, delta: Delta, changes: list[Change]) -> None:
         state, due = int(self.state[slot]), int(self.due[slot])
         if state == CLEARING:
-            self._flip(slot, (position, due), Cause.RETURNED, delta, changes)
+            self._flip(slot, (position, due), Cause.RETURNED, delta, changes, timed=True)
         elif state == PENDING:
-            self._flip(slot, (position, due), Cause.CONDITION, delta, changes)
+            self._flip(slot, (position, due), Cause.CONDITION, delta, changes, timed=True)
         elif self.places[slot].life_safety:
-            self._flip(slot, (position, due), Cause.LOST_WHILE_PENDING, delta, changes)
+            self._flip(slot, (position, due), Cause.LOST_WHILE_PENDING, delta, changes, timed=True)
         else:  # nobody knows: hold until somebody does
             self.state[slot], self.due[slot] = STRANDED, NEVER
             self._write(slot, delta)
@@ -213,12 +213,21 @@ class Hold:
         self.state[slot], self.due[slot] = state, NEVER
         self.tables.delays.drop(delta, name_of(*self.places[slot].id))
 
-    def _flip(self, slot: int, stamp: tuple[int, int], cause: Cause, delta: Delta, changes: list[Change]) -> None:
+    def _flip(
+        self,
+        slot: int,
+        stamp: tuple[int, int],
+        cause: Cause,
+        delta: Delta,
+        changes: list[Change],
+        *,
+        timed: bool = False,
+    ) -> None:
         up = int(self.state[slot]) not in ACTIVE
         self.cancel(slot, RAISED if up else QUIET, delta)
         place, (position, at) = self.places[slot], stamp
         since, value, quality = int(self.since[slot]), float(self.value[slot]), int(self.quality[slot])
-        changes.append(Change(position, place.order, *place.id, up, at, since, cause, value, quality))
+        changes.append(Change(position, place.order, *place.id, up, at, since, cause, value, quality, timed))
 
     def _write(self, slot: int, delta: Delta) -> None:
         row = self.row(slot)

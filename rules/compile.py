@@ -67,7 +67,7 @@ class _Work:
     off: dict[int, RuleSpec] = field(default_factory=dict)
     heeded: set[str] = field(default_factory=set)  # devices whose silence a rule refines
     switched_off: list[tuple[str, str, str]] = field(default_factory=list)
-    life: set[int] = field(default_factory=set)
+    life: dict[int, AlarmClass] = field(default_factory=dict)
     cache: dict[tuple[str, int], Place | None] = field(default_factory=dict)
     order: int = 0
     devices: dict[str, Device] = field(init=False)
@@ -153,7 +153,7 @@ class _Work:
         if definition is None or misfits:
             return False
         if definition.life_safety:
-            self.life.add(point.id)
+            self.life[point.id] = min(spec.alarm_class, self.life.get(point.id, spec.alarm_class))
         place = replace(definition, point=point.id)
         self.places.setdefault(spec.kind, []).append(place)
         self.facts[spec.id, point.id] = facts.of_rule(spec, point)
@@ -261,7 +261,7 @@ class _Work:
             tables=tables,
             describe=facts.Facts(self.facts, known, self.devices),
             points=frozenset(known),
-            life_points=frozenset(self.life),
+            life_points=self.life,
             switched_off=tuple(self.switched_off),
             watched=self.facts,
             settle=round(limits.settle * SECOND),

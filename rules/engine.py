@@ -18,11 +18,12 @@ from gateway.model.alarm import AlarmFacts
 from gateway.model.batch import Event
 from gateway.model.delta import Delta
 from gateway.model.moment import Moment
+from gateway.model.point import AlarmClass
 from gateway.model.verdict import Change, Delay
 from rules.compiled import SECOND, Heard, Kind, KindFault, Level, PlaceId, Restarted, Tables, name_of
 from rules.panel import Panel
 
-VERSION = 1
+VERSION = 2
 _FAULT_STAYS = 60 * SECOND  # a kind's fault ends when it has judged that long without another
 
 
@@ -41,7 +42,7 @@ class Engine:
     Attributes:
         kinds: by name; the order does not matter.
         tables: durable rows; `faults` holds the kinds that raised lately.
-        life_points: points watched by a rule of class fire, gas or flood: lane 1.
+        life_points: point watched by a rule of class fire, gas or flood → the highest such class: lane 1.
         switched_off: (point name, rule, reason) of default alarms a rule switched off; `check` lists them.
         watched: (rule, point) → facts of every place that a rule of the configuration or a profile watches.
         settle: ns, how long faults wait after a start.
@@ -52,7 +53,7 @@ class Engine:
     tables: Tables
     describe: Callable[[str, int, str], AlarmFacts]
     points: frozenset[int]
-    life_points: frozenset[int] = frozenset()
+    life_points: Mapping[int, AlarmClass] = field(default_factory=dict)
     switched_off: tuple[tuple[str, str, str], ...] = ()
     watched: Mapping[tuple[str, int], AlarmFacts] = field(default_factory=dict)
     settle: int = 60 * SECOND
@@ -106,6 +107,7 @@ class Engine:
             "version": VERSION,
             "kinds": {name: kind.snapshot() for name, kind in self.kinds.items()},
             "levels": list(self.tables.levels),
+            "faults": list(self.tables.faults),
         }
 
     def restore(self, snapshot: Mapping[str, Any]) -> list[str]:
@@ -114,6 +116,7 @@ class Engine:
             return list(self.kinds)
         self.tables.delays.rows.clear()
         self.tables.levels.rows.clear()
+        self.tables.faults.rows = {row.kind: row for row in msgspec.convert(snapshot["faults"], list[KindFault])}
         for row in msgspec.convert(snapshot["levels"], list[Level]):
             self.tables.levels.rows[name_of(row.rule, row.point, row.key)] = row
         self.panel.recount()

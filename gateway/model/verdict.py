@@ -52,8 +52,7 @@ class Change(NamedTuple):
     """One slot's condition flipped.
 
     `at` and `since` are ns on the station axis; `position` is the index of the reading inside the moment, -1 for a
-    timer; `order` is the rule's place in the configuration. `state` holds the wording flag that the value came from
-    before the start (retained).
+    timer; `order` is the rule's place in the configuration; `timed`: a delay ran out, which began at `since`.
     """
 
     position: int
@@ -67,6 +66,7 @@ class Change(NamedTuple):
     cause: Cause
     value: float
     quality: int
+    timed: bool = False
 
 
 class Running(IntEnum):

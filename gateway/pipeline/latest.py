@@ -9,13 +9,14 @@ from collections import deque
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from gateway.model.alarm import Evidence
 from gateway.model.batch import Batch
 from gateway.model.delta import Delta
 from gateway.model.moment import Moment
 from gateway.model.quality import Doubt, Level, quality
-from gateway.model.verdict import ALWAYS_AGO
+from gateway.model.verdict import ALWAYS_AGO, Change
 
 RING_BATCHES = 128
 UNHEARD = quality(Level.BAD, Doubt.NO_COMMS)
@@ -33,20 +34,25 @@ class Latest:
     def take(self, moment: Moment, delta: Delta) -> None:
         """Write a moment's readings; one older than what stands is passed over."""
         index = moment.point.astype(np.intp)
-        newer = moment.time >= self.time[index]
-        if not newer.all():
-            index = index[newer]
-        delta.save(self.value, index)
-        delta.save(self.quality, index)
-        delta.save(self.time, index)
-        self.value[index] = moment.value[newer]
-        self.quality[index] = moment.quality[newer]
-        self.time[index] = moment.time[newer]
+        for array in (self.value, self.quality, self.time):
+            delta.save(array, index)
+        newer = np.flatnonzero(moment.time >= self.time[index])
+        self._write(index, newer, moment)
+        if (self.time[index] < moment.time).any():  # a point came twice, the older reading last
+            for row in newer[np.argsort(moment.time[newer], kind="stable")].tolist():
+                self._write(index, np.array([row]), moment)
 
-    def shift(self, by: int) -> None:
-        """Move every time to the axis of another boot."""
-        known = self.time != ALWAYS_AGO
-        self.time[known] += by
+    def _write(self, index: NDArray[np.intp], rows: NDArray[np.intp], moment: Moment) -> None:
+        places = index[rows]
+        self.value[places] = moment.value[rows]
+        self.quality[places] = moment.quality[rows]
+        self.time[places] = moment.time[rows]
+
+    def shift(self, by: int | None, at: int, delta: Delta) -> None:
+        """Move every time to the axis of another boot; an unknown shift (None) makes it the start (`at`, ns)."""
+        known = np.flatnonzero(self.time != ALWAYS_AGO)
+        delta.save(self.time, known)
+        self.time[known] = at if by is None else np.minimum(self.time[known] + by, at)
 
     def moment(self, at: int) -> Moment:
         """Return the newest reading of every point that has one, as one moment."""
@@ -80,13 +86,17 @@ class Latest:
         if batch.frame is not None:
             self._ring.append(batch)
 
-    def evidence(self, point: int) -> Evidence:
-        """Return the newest raw frame of a point that the ring still holds, with the reading it made."""
+    def evidence(self, change: Change, offset: int) -> Evidence:
+        """Return the reading with which a delay began, with its raw frame while the ring still holds it.
+
+        `offset`: wall time minus station axis, ns, by which a source's own time is known again.
+        """
         for batch in reversed(self._ring):
-            rows = np.flatnonzero(batch.point == point)
+            begun = (batch.arrival == change.since) | (batch.time == change.since + offset)
+            rows = np.flatnonzero(begun & (batch.point == change.point))
             if len(rows):
                 return evidence_of(batch, int(rows[-1]))
-        return Evidence(value=float(self.value[point]), quality=int(self.quality[point]))
+        return Evidence(value=change.value, quality=change.quality)
 
 
 def evidence_of(batch: Batch, row: int) -> Evidence:

@@ -5,7 +5,8 @@ what is to happen after the commit. Pure: the same inputs give the same transiti
 
 Time (house section 3): inputs come in moments, readings of one arrival. Before a moment every timer due earlier fires,
 stamped with its own due time; at the end those due at or before `now` fire. The caller keeps `now` below the arrival
-of anything it has not handed over yet, so it does not matter how the inputs are cut into batches.
+of anything it has not handed over yet, and no timer passes `now`, whatever else was taken first: so it does not matter
+how the inputs are cut into batches.
 """
 
 from __future__ import annotations
@@ -27,9 +28,11 @@ from gateway.model.time import SECOND
 from gateway.model.verdict import Change
 from gateway.pipeline.latest import Latest, evidence_of
 from gateway.pipeline.validate import Axis, moments
+from rules.compiled import name_of
 from rules.engine import Engine
 
 AUDIT_EVERY = 10 * SECOND
+KIND_FAULT = "rule kind "  # key of the gateway's own fault, before the kind's name
 
 
 @dataclass(slots=True)
@@ -70,15 +73,16 @@ def step(state: State, inputs: Sequence[Input], now: int) -> tuple[Delta, Effect
 
     If anything raises, everything touched is put back before the exception leaves.
     """
-    run = _Step(state)
+    run = _Step(state, now)
     before = state.engine, state.successor, state.axis, state.logical, state.audited, state.kind_faults
     try:
         for item in inputs:
             run.take(item)
-        run.advance(now)
-        state.logical = max(state.logical, now)
-        run.audit(now)
-        state.escalation.dispatch(now, run.delta, run.effects.records)
+        if now >= state.logical:  # else the last moment is not over: more of it may still come
+            run.advance(now)
+            state.logical = now
+        run.audit(state.logical)
+        state.escalation.dispatch(state.logical, run.delta, run.effects.records)
     except BaseException:
         run.delta.undo()
         state.engine, state.successor, state.axis, state.logical, state.audited, state.kind_faults = before
@@ -90,8 +94,9 @@ def step(state: State, inputs: Sequence[Input], now: int) -> tuple[Delta, Effect
 class _Step:
     """One run of the step: its delta and effects grow while the inputs are taken."""
 
-    def __init__(self, state: State) -> None:
+    def __init__(self, state: State, now: int) -> None:
         self.state = state
+        self.now = now
         self.delta = Delta()
         self.effects = Effects()
 
@@ -127,21 +132,25 @@ class _Step:
         changes = state.engine.fire(until, self.delta) if state.engine.due() <= until else []
         for change in changes:
             self._timers(change.at)
-            self._change(change, state.latest.evidence(change.point))
+            self._change(change, self._begun(change))
         self._timers(until)
 
     def _timers(self, until: int) -> None:
-        if self.state.book.due() <= until:
-            for move in self.state.book.fire(until, self.delta):
+        """Fire shelf ends, then chains and notices, moment by moment."""
+        book, escalation = self.state.book, self.state.escalation
+        while (due := min(book.due(), escalation.due())) <= until:
+            for move in book.fire(due, self.delta):
                 self._moved(move)
-        if self.state.escalation.due() <= until:
-            self.state.escalation.fire(until, self.delta, self.effects.records)
+            escalation.fire(due, self.delta, self.effects.records)
             self.effects.hurried = True
 
     def _reach(self, at: int) -> None:
-        """Move logical time to an input's arrival: what was due before it fires first."""
+        """Move logical time to an input's arrival: what was due before it fires first.
+
+        Never past `now`: an older input of a lower class may still wait, and it may stop a timer.
+        """
         if at > self.state.logical:
-            self.advance(at - 1)
+            self.advance(min(at - 1, self.now))
             self.state.logical = at
 
     def _batch(self, batch: Batch) -> None:
@@ -152,11 +161,8 @@ class _Step:
             moment.at = state.logical
             state.latest.take(moment, self.delta)
             for change in state.engine.judge(moment, self.delta):
-                known = change.position >= 0
-                evidence = (
-                    evidence_of(batch, offset + change.position) if known else state.latest.evidence(change.point)
-                )
-                self._change(change, evidence)
+                own = change.position >= 0 and not change.timed
+                self._change(change, evidence_of(batch, offset + change.position) if own else self._begun(change))
         if batch.events:
             self._events(batch)
         self.effects.urgent |= batch.waiting
@@ -179,6 +185,9 @@ class _Step:
         self.effects.hurried = True
         for change in self.state.engine.events(batch.events, at, self.delta):
             self._change(change, _event_evidence(batch.events[change.position]))
+
+    def _begun(self, change: Change) -> Evidence:
+        return self.state.latest.evidence(change, self.state.axis.offset)
 
     def _change(self, change: Change, evidence: Evidence) -> None:
         facts = self.state.engine.facts(change.rule, change.point, change.key)
@@ -214,7 +223,7 @@ class _Step:
     def _start(self, start: Start) -> None:
         state = self.state
         self.effects.records.append(("start", start))
-        state.latest.shift(start.shift or 0)
+        state.latest.shift(start.shift, start.at, self.delta)
         state.engine.rebase(start.shift, start.at, state.logical, self.delta)
         moves = state.book.rebase(start.shift, start.at, self.delta)
         state.logical = start.at
@@ -223,6 +232,7 @@ class _Step:
             self._moved(move)
         if state.successor is not None:
             self._take_over(state.successor, start.at)
+        self._orphans(start.at)
         state.escalation.adopt(state.book.open_alarms(), start.at, self.delta, self.effects.records)
         self.effects.urgent = True
 
@@ -232,11 +242,20 @@ class _Step:
         adoption = successor.adopt(state.engine, state.latest.moment(at), self.delta)
         state.engine, state.successor = successor, None
         for change in adoption.changes:
-            self._change(change, state.latest.evidence(change.point))
+            self._change(change, self._begun(change))
         for rule, point, key in adoption.removed:
             move = state.book.remove(rule, point, key, at, self.delta)
             if move is not None:
                 self._moved(move)
+
+    def _orphans(self, at: int) -> None:
+        """End what no rule of this configuration watches any more, also when a crash cost the take-over itself."""
+        active = self.state.engine.active()
+        for rule, point, key in self.state.book.conditions():
+            if (rule, point, key) not in active:
+                move = self.state.book.remove(rule, point, key, at, self.delta)
+                if move is not None:
+                    self._moved(move)
 
     def audit(self, now: int) -> None:
         """Raise what the house finds wrong with itself: a rule kind that failed, an alarm without a next step."""
@@ -244,16 +263,19 @@ class _Step:
         if faulty != self.state.kind_faults:
             for kind in sorted(faulty - self.state.kind_faults):
                 fault = self.state.engine.tables.faults[kind]
-                self._own(f"rule kind {kind}", EventCode.FAULT, f"rule kind {kind} failed: {fault.error}", now)
+                self._own(KIND_FAULT + kind, EventCode.FAULT, f"rule kind {kind} failed: {fault.error}", now)
             for kind in sorted(self.state.kind_faults - faulty):
-                self._own(f"rule kind {kind}", EventCode.RESTORE, f"rule kind {kind} works again", now)
+                self._own(KIND_FAULT + kind, EventCode.RESTORE, f"rule kind {kind} works again", now)
             self.state.kind_faults = faulty
         if now - self.state.audited >= AUDIT_EVERY:
             self.state.audited = now
             lost = self.state.escalation.audit(self.state.book.open_alarms(), now)
+            levels = self.state.engine.tables.levels
             if lost:
                 text = "no next step for alarms " + ", ".join(str(alarm) for alarm in lost)
                 self._own("escalation", EventCode.FAULT, text, now)
+            elif name_of("event:fault", self.state.gateway_events, "escalation") in levels:
+                self._own("escalation", EventCode.RESTORE, "every alarm has a next step again", now)
 
     def _own(self, key: str, code: EventCode, text: str, now: int) -> None:
         """Raise or end a fault of the gateway itself."""

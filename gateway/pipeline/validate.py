@@ -19,6 +19,7 @@ from gateway.model.time import DAY
 
 PLAUSIBLE_AGE = DAY  # a source time older than this is a wrong clock, not an old reading
 SLACK = 1_000_000_000  # a source clock may run ahead by this much and still be believed
+REFUSED = quality(Level.BAD, Doubt.REFUSED)  # made the step fail: kept, never judged
 NOT_A_NUMBER = quality(Level.BAD, Doubt.NOT_A_NUMBER)
 
 
@@ -50,9 +51,9 @@ def moments(batch: Batch, axis: Axis, points: int) -> Iterator[tuple[int, Moment
 
 def _cut(batch: Batch, start: int, end: int, axis: Axis, points: int) -> Moment:
     point = batch.point[start:end]
-    known = (point >= 0) & (point < points)
     value = batch.value[start:end]
     marks = batch.quality[start:end]
+    known = (point >= 0) & (point < points) & (marks != REFUSED)
     if not known.all():
         point = np.where(known, point, 0)  # point 0 exists and is watched by nothing
     finite = np.isfinite(value)
