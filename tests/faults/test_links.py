@@ -106,6 +106,10 @@ class Station:
             found = [e.body for e in reader.alarms() if (e.body.device, e.body.key) == (device, key)]
         return found[0] if found else None
 
+    def wait_alarm(self, device: str) -> None:
+        """Wait until the device's alarm is stored."""
+        assert wait(lambda: self.alarm(device) is not None, BACK_WITHIN), f"{device} is lost"
+
     def wait_fault(self, device: str, key: str = "link") -> None:
         """Wait for the fault alarm of a link."""
         assert wait(lambda: self._condition(device, key) is True, FAULT_WITHIN), f"{device} {key}: no fault alarm"
@@ -157,9 +161,7 @@ def kill_the_broker(folder: Path, kills: int) -> None:
             publisher.start()
             time.sleep(0.4)
             publisher.publish(f"station/a{number}", f"a{number}", SLOW)
-            assert wait(lambda name=f"a{number}": whole.alarm(name) is not None, BACK_WITHIN), (
-                "no alarm after a restart"
-            )
+            whole.wait_alarm(f"a{number}")
             whole.broker.kill()
             publisher.close()
             value = publisher.value
@@ -197,7 +199,7 @@ def test_a_line_dropped_without_a_word_an_adapter_and_a_modem_unplugged_and_back
         whole.wait_fault("@broker")
         whole.between.go_on()
         whole.wait_normal("@broker")
-        assert wait(lambda: whole.alarm("a0") is not None, BACK_WITHIN), "what was sent meanwhile is lost"
+        whole.wait_alarm("a0")
 
         # the adapter of the bus
         whole.field.call(whole.field.bus.unplug)
@@ -210,7 +212,7 @@ def test_a_line_dropped_without_a_word_an_adapter_and_a_modem_unplugged_and_back
         whole.field.call(whole.field.modem.unplug)
         whole.wait_fault("@gateway", "channel sms")
         publisher.publish("station/a1", "a1", SLOW)
-        assert wait(lambda: whole.alarm("a1") is not None, BACK_WITHIN)
+        whole.wait_alarm("a1")
         whole.field.call(whole.field.modem.plug)
         whole.wait_normal("@gateway", "channel sms")
         assert wait(lambda: any(" a1，" in text for text in whole.field.texts()), BACK_WITHIN), whole.field.texts()
@@ -230,4 +232,4 @@ def test_smoke_sent_at_qos_0_while_the_daemon_is_down_raises_after_its_start(tmp
         time.sleep(0.2)
         publisher.close()
         whole.life = Daemon(whole.config)
-        assert wait(lambda: whole.alarm("a0") is not None, BACK_WITHIN)
+        whole.wait_alarm("a0")
