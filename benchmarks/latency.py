@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -103,7 +104,7 @@ def _told(field: Field, sensors: Sensors, alarms: int) -> list[float]:
     waits = []
     for number in range(alarms):
         left = sensors.alarm(f"gas/{number}")
-        told = _wait(lambda number=number: _first(field, number))  # type: ignore[misc] - bound now
+        told = _wait(partial(_first, field, number))
         waits.append((told - left) / 1e9)
     sensors.close()
     return waits

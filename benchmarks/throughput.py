@@ -33,7 +33,7 @@ def measure(folder: Path, seconds: float, *, topics: int = 500, rate: float = 0.
             stored = rig.wait_rows(folder / "station.db", wanted, 60.0)
             took, cpu = time.monotonic() - begun, rig.cpu_seconds(daemon.pid) - before
             memory = daemon.rss()
-    n = counts["acknowledged"]
+    n, raised = counts["acknowledged"], transitions(folder / "station.db")
     return {
         "messages": n,
         "messages_per_second": round(n / max(took, 1e-9)),
@@ -41,29 +41,26 @@ def measure(folder: Path, seconds: float, *, topics: int = 500, rate: float = 0.
         "cpu_us_per_message": round(1e6 * cpu / max(n, 1), 1),
         "rows": stored,
         "complete": stored == wanted,
-        "transitions_agree": transitions_agree(folder / "station.db"),
+        "transitions": sum(len(found) for found, _ in raised),
+        "transitions_agree": all(found == wanted for found, wanted in raised),
         "armed_seconds": round(armed, 2),
         "rss_mb": round(memory / 1e6, 1),
         "cores": f"daemon {sorted(own)}, broker and publisher {sorted(others)}",
     }
 
 
-def transitions_agree(store: Path) -> bool:
-    """Whether a plain loop over the stored rows of the swinging points finds the transitions stored for them."""
+def transitions(store: Path) -> list[tuple[list[int], list[int]]]:
+    """Return for each swinging point when it was raised, as stored and as a plain loop over its stored rows says."""
     with Reader(store) as reader:
         points = reader.points()
-        names = {points[f"load{n}.a"]: n for n in range(HOT_TOPICS)}
-        raised: dict[int, list[int]] = {point: [] for point in names}
+        raised: dict[int, list[int]] = {points[f"load{n}.a"]: [] for n in range(HOT_TOPICS)}
         for entry in reader.transitions():
             move = entry.body
             if move.point in raised and move.rule.startswith("level-") and move.event is AlarmEvent.RAISE:
                 wall = reader.wall(entry.boot, move.at)
                 raised[move.point].append(wall or 0)
-        return all(
-            plain_loop(series.arrival, series.value) == raised[point]
-            for point in names
-            for series in [reader.readings(point)]
-        )
+        series = {point: reader.readings(point) for point in raised}
+        return [(raised[point], plain_loop(rows.arrival, rows.value)) for point, rows in series.items()]
 
 
 def plain_loop(time_ns: Ints, value: Floats) -> list[int]:

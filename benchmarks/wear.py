@@ -41,7 +41,7 @@ def measure(folder: Path, seconds: float, *, settle: float = SETTLE) -> dict[str
             daemon, _ = daemons.enter_context(rig.daemon(config, set().union(*rig.cores())))
             pids[interval] = daemon.pid
         rig.wait_subscribed(broker, POINTS * len(INTERVALS))
-        feed = rig.publisher(broker.port, topics=POINTS, seconds=settle + seconds + 5.0, rate=POINTS)
+        feed = rig.publisher(broker.port, topics=POINTS, seconds=settle + seconds + settle / 10, rate=POINTS)
         time.sleep(settle)
         before, begun = {interval: written(pid) for interval, pid in pids.items()}, time.monotonic()
         time.sleep(seconds)
