@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
+from msgspec.structs import replace
+
 from gateway.escalation.rows import seconds
 from gateway.escalation.targets import EVERYONE, Grid, dialable
 from gateway.model.alarm import Alarm, AlarmFacts, AlarmState, Suppression
@@ -60,8 +62,16 @@ class Planner:
     def policy(self, alarm: Alarm | AlarmFacts) -> Policy:
         """Return the alarm's own policy, else its class's at the nearest cell, else everybody by everything.
 
-        Sounders take part in that last resort only for fire, gas and flood.
+        Sounders take part in that last resort only for fire, gas and flood. A policy that means persons and finds
+        none at this cell, in any of its steps, tells everybody who has a phone.
         """
+        chosen = self._chosen(alarm)
+        asking = [step for step in chosen.steps if self.asks_persons(step)]
+        if not asking or any(self.methods(step, alarm.cell) for step in asking):
+            return chosen
+        return replace(chosen, steps=tuple(replace(step, notify=(EVERYONE,)) for step in chosen.steps))
+
+    def _chosen(self, alarm: Alarm | AlarmFacts) -> Policy:
         if alarm.policy in self._policies:
             return self._policies[alarm.policy]
         for cell in (*self.grid.ancestors(alarm.cell), ""):

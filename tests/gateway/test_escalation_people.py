@@ -104,6 +104,19 @@ def test_check_can_say_who_would_be_told_when() -> None:
     assert Planner(replace(STATION, contacts=())).timeline(facts())[1] == (60.0, [])
 
 
+def test_a_policy_that_finds_nobody_at_a_place_tells_everybody() -> None:
+    planner = Planner(STATION)
+    lost = replace(facts(), cell="a cell nobody holds a role at", policy="turn-out")
+    told = [(after, {m.contact for m in methods if m.contact}) for after, methods in planner.timeline(lost)]
+    everybody = {contact.id for contact in STATION.contacts if contact.phone}
+    assert told == [(0.0, everybody), (60.0, everybody)]
+    assert planner.policy(lost).id == "turn-out"
+    sirens_only = replace(
+        STATION, policies=(Policy(id="turn-out", steps=(Step(after=0.0, notify=(), by=("siren",)),)),)
+    )
+    assert [m.channel for _, methods in Planner(sirens_only).timeline(lost) for m in methods] == ["siren"]
+
+
 def test_there_is_always_a_repeat() -> None:
     planner = Planner(STATION)
     assert planner.repeat(alarm()) == 120 * 10**9
@@ -231,7 +244,11 @@ def test_the_agenda_is_a_sorted_list_that_can_be_undone(moves: list[tuple[int, i
 
 
 def test_a_contact_without_a_phone_is_no_method() -> None:
-    world = World(replace(STATION, policies=(Policy(id="turn-out", steps=(STEP_TO_MUTE,)),)))
+    policies = (Policy(id="turn-out", steps=(STEP_TO_MUTE,)),)
+    world = World(replace(STATION, policies=policies))
+    world.flip(1, 0, up=True)
+    assert {contact for contact, _ in world.said(NotifyReason.RAISED)} == {"li", "wang", "chen"}  # in place of mute
+    world = World(replace(STATION, policies=policies, contacts=(Contact(id="mute", name="无电话"),)))
     world.flip(1, 0, up=True)
     assert world.said(NotifyReason.RAISED) == []
     assert [n.channel for n in world.notices() if n.state is DeliveryState.SENDING] == ["siren"]
