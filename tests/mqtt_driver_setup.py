@@ -37,7 +37,7 @@ class PlainDialect:
 
     def decode(self, topic: str, payload: bytes, *, retained: bool, into: Decoded) -> bool:
         """Read one message."""
-        point = self._setup.point_ids.get(f"{topic.split('/')[0]}.value")
+        point = self._setup.point_ids.get(f"{topic.partition('/')[0]}.value")
         if point is None:
             return False
         if payload == b"boom":
