@@ -91,8 +91,8 @@ points = {{ {points} }}
 
 POINT = '{name} = {{ unit = "1", decode = {{ path = "$.{name}" }} }}'
 
-# A threshold with on-delay and a rate for every point of a `load` device.
-LOAD_RULES = """
+# A threshold with on-delay for every point of a `load` device, and a rate.
+LEVEL_RULE = """
 [[rule]]
 id = "level-{name}"
 points = "load*.{name}"
@@ -100,7 +100,8 @@ when = "value > {high}"
 on_delay = "{on_delay}"
 class = "supervisory"
 policy = "p"
-
+"""
+RATE_RULE = """
 [[rule]]
 id = "rate-{name}"
 points = "load*.{name}"
@@ -128,10 +129,12 @@ def head(folder: Path, port: int, *, name: str = "bench", interval: str = "1s", 
     return HEAD.format(folder=folder, port=port, name=name, interval=interval, channel=channel, channel_options=options)
 
 
-def load(topics: int, points: Mapping[str, float] = LOAD_POINTS) -> str:
+def load(topics: int, points: Mapping[str, float] = LOAD_POINTS, *, rates: bool = True) -> str:
     """Return the lines of the devices that `benchmarks.publisher` plays, with rules. `points`: name → threshold."""
-    text = "".join(device(f"load{n}", f"load/{n}", points) for n in range(topics))
-    return text + "".join(LOAD_RULES.format(name=name, high=high, on_delay=ON_DELAY) for name, high in points.items())
+    rules = LEVEL_RULE + (RATE_RULE if rates else "")
+    return "".join(device(f"load{n}", f"load/{n}", points) for n in range(topics)) + "".join(
+        rules.format(name=name, high=high, on_delay=ON_DELAY) for name, high in points.items()
+    )
 
 
 def station(folder: Path, text: str) -> Path:

@@ -37,7 +37,7 @@ def measure(folder: Path, seconds: float, *, settle: float = SETTLE) -> dict[str
             own = folder / interval
             own.mkdir()
             text = rig.head(own, broker.port, name=f"wear{interval}", interval=interval)
-            config = rig.station(own, text + rig.load(POINTS, {"a": rig.NEVER_REACHED}))
+            config = rig.station(own, text + rig.load(POINTS, {"a": rig.NEVER_REACHED}, rates=False))
             daemon, _ = daemons.enter_context(rig.daemon(config, set().union(*rig.cores())))
             pids[interval] = daemon.pid
         rig.wait_subscribed(broker, POINTS * len(INTERVALS))
