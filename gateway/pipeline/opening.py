@@ -11,6 +11,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from gateway.clock import Clock
@@ -65,8 +66,8 @@ async def enrol(
     """Write points and configuration: the first write, by which a full or hanging disk is found in time."""
 
     def write() -> Opened:
-        faults("before_enrol")
         try:
+            faults("before_enrol")
             opened.store.point_ids(wanted.names, wanted.renames)
             opened.store.save_configuration(wanted.digest, wanted.blob)
         except StoreError as error:
@@ -103,7 +104,7 @@ async def _in_time(
         async with clock.timeout(deadline):
             return await asyncio.shield(future)
     except TimeoutError:
-        future.add_done_callback(_close_late)
+        future.add_done_callback(partial(_close_late, lock))
     finally:
         writer.abandon()
     reason = f"{spec.path} did not answer within {deadline:g} s"
@@ -113,7 +114,7 @@ async def _in_time(
         async with clock.timeout(deadline / 2):
             return await asyncio.shield(read)
     except TimeoutError:
-        read.add_done_callback(_close_late)
+        read.add_done_callback(partial(_close_late, lock))
         remarks = [reason, "what stood in it could not be read"]
         return Opened(Store.open(MEMORY, spec=spec), lock, volatile=True, unread=True, remarks=remarks)
     finally:
@@ -121,9 +122,9 @@ async def _in_time(
 
 
 def _open(spec: StoreSpec, faults: Faults) -> Opened:
-    faults("before_open")
     path = Path(spec.path)
     try:
+        faults("before_open")
         lock = Lock(path)
     except StoreLocked:
         raise
@@ -177,12 +178,12 @@ def set_aside(path: Path) -> Path:
     return aside
 
 
-def _close_late(future: asyncio.Future[Opened]) -> None:
-    """A store that opened after all, when nobody waited any more: the next try opens it afresh."""
+def _close_late(kept: Lock | None, future: asyncio.Future[Opened]) -> None:
+    """Close a store that opened after all, when nobody waited any more: the next try opens it afresh."""
     if not future.cancelled() and future.exception() is None:
         opened = future.result()
         opened.store.close()
-        if opened.lock is not None:
+        if opened.lock is not None and opened.lock is not kept:
             opened.lock.release()
 
 
