@@ -19,7 +19,7 @@ clock = "trusted"
 
 [store]
 path = "{folder}/station.db"
-commit_interval = "200ms"
+commit_interval = "100ms"
 
 [limits]
 settle = "1s"
