@@ -23,7 +23,7 @@ from gateway.cli.demo_station import CAPTAIN, CLIMATE, GAS, PHONES, SIREN, SMOKE
 from gateway.cli.demo_watch import Watch
 from gateway.cli.main import FAILED, GOOD
 from gateway.clock import SECOND, Clock
-from gateway.model.alarm import AlarmState, Verb
+from gateway.model.alarm import AlarmEvent, AlarmState, Verb
 from gateway.model.station import Station
 
 # The story in seconds; a shorter `--for` squeezes it.
@@ -66,7 +66,7 @@ class Demo:
             players={TANK: tank_gauge("station/tank", 1), GAS: gas},
             seen=self._seen,
             on_sms=self._told,
-            seconds_per_sms=1.0,
+            seconds_per_sms=pace,
         )
         self._field.slaves[CLIMATE].set_point("temperature", _CALM)
         self._field.slaves[CLIMATE].set_point("humidity", _HUMID)
@@ -85,11 +85,11 @@ class Demo:
         screen.say("note", "armed", seconds=screen.seconds)
         screen.zero()
         self._watch = Watch(self._station, screen)
-        if self._keyboard:
-            screen.say("note", "keys")
         looking = asyncio.create_task(self._look())
         try:
             with _keys(self._key) if self._keyboard else _nothing():
+                if self._keyboard:
+                    screen.say("note", "keys")
                 missing = await self._story()
                 if not missing and not self._stop.is_set():
                     await self._until(seconds)
@@ -124,8 +124,9 @@ class Demo:
         moves = self._watch.moves
         alarms = {move.alarm for move in moves}
         self._screen.say("note", "end", alarms=len(alarms), sms=self._sms, moves=len(moves))
-        wanted = {AlarmState.UNACK, AlarmState.ACKED, AlarmState.LATCHED_ACKED, AlarmState.NORMAL}
-        missing = [self._screen.states[state] for state in wanted - {move.after for move in moves}]
+        seen = {move.event for move in moves}
+        wanted = {"alarm": AlarmEvent.RAISE, "ack": AlarmEvent.ACK, "reset": AlarmEvent.RESET}
+        missing = [word for word, event in wanted.items() if event not in seen]
         return ", ".join(missing if self._sms else [*missing, "SMS"])
 
     async def _reset(self, until: float) -> None:
@@ -240,7 +241,7 @@ def _keys(pressed: Callable[[bytes], None]) -> Iterator[None]:
     descriptor = sys.stdin.fileno()
     before = termios.tcgetattr(descriptor)
     loop = asyncio.get_running_loop()
-    tty.setcbreak(descriptor)
+    tty.setcbreak(descriptor, termios.TCSADRAIN)
     loop.add_reader(descriptor, lambda: pressed(os.read(descriptor, 1)))
     try:
         yield

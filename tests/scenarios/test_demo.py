@@ -1,0 +1,192 @@
+"""`firegrid demo` and `simulate` as a person starts them: the whole story, keyboard, Ctrl-C, nothing left behind."""
+
+from __future__ import annotations
+
+import os
+import pty
+import re
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from gateway.cli import demo_station
+from gateway.cli.demo_screen import KINDS, STATES, WORDS
+from tests.daemon import ROOT, Daemon
+from tests.real_mosquitto import free_port
+
+PATIENCE = 40.0  # s for anything to be seen
+
+
+class Shown:
+    """A command with its output, read as it comes; on a terminal of its own or not."""
+
+    def __init__(self, folder: Path, *arguments: str, terminal: bool = False) -> None:
+        self.text = ""
+        self._ours, theirs = pty.openpty() if terminal else os.pipe()
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "gateway", *arguments],
+            cwd=ROOT,
+            env={**os.environ, "TMPDIR": str(folder)},
+            stdin=theirs if terminal else subprocess.DEVNULL,
+            stdout=theirs,
+            stderr=theirs,
+            start_new_session=True,
+        )
+        os.close(theirs)
+
+    def until(self, pattern: str) -> None:
+        """Read on until the pattern was seen."""
+        end = time.monotonic() + PATIENCE
+        while not re.search(pattern, self.text):
+            assert time.monotonic() < end, f"{pattern!r} never came:\n{self.text}"
+            assert self._read(), f"ended without {pattern!r}:\n{self.text}"
+
+    def press(self, keys: bytes) -> None:
+        """Type."""
+        os.write(self._ours, keys)
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal to the command alone."""
+        self._process.send_signal(number)
+
+    def end(self) -> int:
+        """Read to the end; return the exit code."""
+        while self._read():
+            pass
+        return self._process.wait(PATIENCE)
+
+    def close(self) -> None:
+        """End it, whatever it does."""
+        self._process.kill()
+        self._process.wait(PATIENCE)
+        os.close(self._ours)
+
+    def _read(self) -> bool:
+        if not select.select([self._ours], [], [], PATIENCE)[0]:
+            return False
+        try:
+            data = os.read(self._ours, 1 << 16)
+        except OSError:  # a terminal whose last user has gone
+            return False
+        self.text += data.decode("utf-8", errors="replace")
+        return bool(data)
+
+
+@contextmanager
+def shown(folder: Path, *arguments: str, terminal: bool = False) -> Iterator[Shown]:
+    """Run a command; afterwards nothing of it may be left: no file, no process."""
+    command = Shown(folder, *arguments, terminal=terminal)
+    try:
+        yield command
+    finally:
+        command.close()
+    assert list(folder.glob("firegrid-demo-*")) == []
+    assert _processes(str(folder)) == []
+
+
+def _processes(word: str) -> list[str]:
+    """Return the command lines of living processes that name a word."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            line = path.read_bytes().replace(b"\0", b" ").decode("utf-8", errors="replace")
+        except OSError:  # it has just ended
+            continue
+        if word in line:
+            found.append(line)
+    return found
+
+
+def test_the_whole_story_without_a_terminal(tmp_path: Path) -> None:
+    with shown(tmp_path, "demo", "--for", "16s", "--language", "en") as demo:
+        assert demo.end() == 0, demo.text
+    story = [
+        r"the gateway is armed",
+        r"wire +Modbus asked [0-9A-F ]+ answered",
+        r"fire in the meter room",
+        r"alarm +smoke detector: normal -> ALARM\n.*raw frame 03 03 02 00 01 00 44",
+        r"SMS to Li Wei 13800138000 \| \[FIRE\] code 10 .*smoke detector, smoke.*Reply 10 to acknowledge",
+        r"SMS from Li Wei \| 10",
+        r"smoke detector: ALARM -> acknowledged \(Li Wei\)",
+        r"smoke detector: .*-> normal \(Wang Fang\)",
+        r"End: \d alarms",
+    ]
+    place = 0
+    for line in story:
+        found = re.compile(line).search(demo.text, place)
+        assert found, f"{line!r} is missing after:\n{demo.text[:place]}\n--- in\n{demo.text[place:]}"
+        place = found.start()
+    for part in (r"SMS to Wang Fang .*nobody has answered", r"the fire is out", r"siren on", r"MQTT station/tank \{"):
+        assert re.search(part, demo.text), f"{part!r} is missing in:\n{demo.text}"
+
+
+def test_acknowledged_from_the_keyboard(tmp_path: Path) -> None:
+    with shown(tmp_path, "demo", "--for", "14s", "--language", "zh", terminal=True) as demo:
+        demo.until("按 a 或回车确认报警")
+        demo.press(b"a")
+        demo.until("没有待确认的报警")
+        demo.until("等待您确认")
+        demo.press(b"\n")
+        demo.until("报警未确认 → 报警已确认（李伟）")
+        demo.until("王芳.*李伟 已接管|短信 → 李伟")
+        demo.press(b"q")
+        assert demo.end() == 0, demo.text
+        assert "Traceback" not in demo.text
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_it_ends_cleanly_when_told(number: signal.Signals, tmp_path: Path) -> None:
+    with shown(tmp_path, "demo", "--for", "60s", "--language", "en") as demo:
+        demo.until("is armed")
+        demo.signal(number)
+        assert demo.end() == 0, demo.text
+        assert "Traceback" not in demo.text
+
+
+def test_a_time_too_short_for_the_story_is_refused(tmp_path: Path) -> None:
+    for text in ("2s", "soon"):
+        with shown(tmp_path, "demo", "--for", text) as demo:
+            assert demo.end() == 2
+            assert f"--for {text}" in demo.text or "--for: " in demo.text
+
+
+def test_a_configured_station_is_played_where_it_says(tmp_path: Path) -> None:
+    config = demo_station.write(tmp_path, port=free_port(), language="zh", escalate=5.0)
+    arguments = ("simulate", "station", "-c", str(config), "--fire", "1s", "--answer", "50ms")
+    with shown(tmp_path, *arguments) as field:
+        field.until("playing fire")
+        daemon = Daemon(config)
+        try:
+            daemon.wait_armed()
+            field.until(r"sms → 13800138000: 【火警】码10 .*回复10确认")
+            field.until(r"13800138000 → 10\n")
+            field.until(r"sms → 13800138000: 【火警】码10 .*已确认，由您接管")
+        finally:
+            assert daemon.stop() == 0
+        field.signal(signal.SIGTERM)
+        assert field.end() == 0, field.text
+
+
+def test_nothing_real_is_played_over(tmp_path: Path) -> None:
+    config = demo_station.write(tmp_path, port=free_port(), language="en", escalate=5.0)
+    (tmp_path / "modem").write_text("a real one", encoding="utf-8")
+    with shown(tmp_path, "simulate", "modem", "-c", str(config)) as field:
+        assert field.end() == 2
+        assert "exists and is no simulated port" in field.text
+    assert (tmp_path / "modem").read_text(encoding="utf-8") == "a real one"
+
+
+def test_both_languages_say_the_same_things() -> None:
+    chinese, english = WORDS["zh"], WORDS["en"]
+    assert chinese.keys() == english.keys()
+    for word in chinese:
+        assert set(re.findall(r"{(\w+)", chinese[word])) == set(re.findall(r"{(\w+)", english[word])), word
+    assert len(chinese["kinds"].split()) == len(english["kinds"].split()) == len(KINDS)
+    assert STATES["zh"].keys() == STATES["en"].keys()
