@@ -17,7 +17,7 @@ import msgspec
 from drivers._mqtt_lane import Lane, subscriptions
 from drivers._mqtt_routes import ALARM, LANES, TELEMETRY, Routes
 from gateway import registry
-from gateway.errors import ConfigError, DeliveryError, DriverFatal, LinkDown
+from gateway.errors import ConfigError, DeliveryError, DriverFatal
 from gateway.model.ports import Dialect, DialectSetup, DriverSetup, Emit
 from gateway.protocols.mqtt_topics import is_filter
 from gateway.transport.mqtt_options import DEFAULT_KEEPALIVE, WEEK, Announcement, MqttOptions, Tls, read_password
@@ -102,14 +102,19 @@ class MqttDriver:
 
     async def run(self, emit: Emit) -> None:
         """Keep both sessions until one of them ends: raises `LinkDown` or `DriverFatal`; close both when cancelled."""
+        # No TaskGroup: in Python 3.11 one that fails in the turn in which it is cancelled swallows the cancellation.
+        tasks = [asyncio.create_task(lane.run(emit), name=lane.name) for lane in self._lanes]
         try:
-            async with asyncio.TaskGroup() as group:
-                for lane in self._lanes:
-                    group.create_task(lane.run(emit), name=lane.name)
-        except* LinkDown as down:
-            raise down.exceptions[0] from None
-        except* ConfigError as wrong:  # TLS files are read at every connection
-            raise DriverFatal(str(wrong.exceptions[0])) from None
+            ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+        for task in ended:
+            try:
+                task.result()
+            except ConfigError as wrong:  # TLS files are read at every connection
+                raise DriverFatal(str(wrong)) from None
 
     async def write(self, device: str, point: str, value: float) -> None:
         """Refuse: no dialect has outputs yet."""

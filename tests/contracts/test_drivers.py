@@ -1,0 +1,241 @@
+"""What every driver keeps, found by file name: rigs in `tests/driver_rigs.py`, the port in `gateway.model.ports`."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import subprocess
+import sys
+import threading
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from gateway import registry
+from gateway.errors import ConfigError, DeliveryError, GatewayError, LinkDown
+from gateway.model.batch import Batch
+from gateway.model.ports import Driver
+from gateway.model.quality import GOOD
+from gateway.registry import Group
+from tests.channel_rigs import Notes
+from tests.driver_rigs import POINT, RIGS, Rig
+
+KINDS = registry.names(Group.DRIVER)
+
+IMPORT = """
+import sys
+from gateway import registry
+
+def watch(event, args):
+    if event.startswith("socket.") or event in ("subprocess.Popen", "os.system", "pty.spawn", "os.posix_spawn"):
+        raise SystemExit(f"{event} {args} at import")
+    if event == "open" and isinstance(args[2], int) and args[2] & 0o3:
+        raise SystemExit(f"writes {args[0]} at import")
+
+sys.addaudithook(watch)
+registry.driver(sys.argv[1])
+"""
+
+Scene = Callable[[Rig], Awaitable[None]]
+
+
+def on_rig(kind: str, folder: Path, scene: Scene) -> None:
+    """Run a scene with the far end of a driver."""
+
+    async def main() -> None:
+        async with RIGS[kind](folder) as rig:
+            await scene(rig)
+
+    asyncio.run(main())
+
+
+def make(kind: str, rig: Rig, notes: Notes | None = None) -> Driver:
+    driver: Driver = registry.driver(kind).create(rig.setup(kind, notes or Notes()))
+    return driver
+
+
+async def until(condition: Callable[[], object]) -> None:
+    for _ in range(3000):
+        if condition():
+            return
+        await asyncio.sleep(0.002)
+    raise AssertionError("never came")
+
+
+def opened() -> int:
+    gc.collect()
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+def values(batches: list[Batch]) -> list[float]:
+    """Return what the point told, as long as it is good."""
+    return [
+        float(batch.value[row])
+        for batch in batches
+        for row in range(len(batch))
+        if batch.point[row] == POINT and batch.quality[row] == GOOD
+    ]
+
+
+async def leave(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+def test_every_driver_has_a_rig() -> None:
+    assert set(KINDS) == set(RIGS)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_import_opens_and_starts_nothing(kind: str) -> None:
+    command = [sys.executable, "-B", "-c", IMPORT, kind]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert ended.returncode == 0, ended.stderr
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_options_are_a_struct_that_refuses_unknown_keys(kind: str, tmp_path: Path) -> None:
+    async def scene(rig: Rig) -> None:
+        schema = registry.options("source", kind)
+        assert schema is not None
+        assert schema.__doc__
+        msgspec.convert(rig.options, schema)
+        with pytest.raises(msgspec.ValidationError):
+            msgspec.convert({**rig.options, "no_such_key": 1}, schema)
+        with pytest.raises(ConfigError, match="no_such_key"):
+            make(kind, with_options(rig, no_such_key=1))
+
+    on_rig(kind, tmp_path, scene)
+
+
+def with_options(rig: Rig, **options: object) -> Rig:
+    """Return the rig with further options."""
+    return Rig(options={**rig.options, **options}, device=rig.device, say=rig.say, cut=rig.cut, mend=rig.mend)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_making_it_opens_nothing(kind: str, tmp_path: Path) -> None:
+    async def scene(rig: Rig) -> None:
+        before, threads = opened(), threading.active_count()
+        make(kind, rig)
+        assert (opened(), threading.active_count()) == (before, threads)
+
+    on_rig(kind, tmp_path, scene)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_the_device_tells_arrives_with_time_source_and_evidence(kind: str, tmp_path: Path) -> None:
+    async def scene(rig: Rig) -> None:
+        notes, batches = Notes(), list[Batch]()
+        setup = rig.setup(kind, notes)
+        before = setup.clock.mono()
+        running = asyncio.create_task(registry.driver(kind).create(setup).run(batches.append))
+        await until(lambda: notes.counts["alive"])
+        await rig.say(7)
+        await until(lambda: 7.0 in values(batches))
+        for batch in (batch for batch in batches if len(batch)):
+            assert batch.source == "src"
+            assert batch.frame_of(0)
+            assert before <= int(batch.arrival[0]) <= setup.clock.mono()
+            batch.ack()
+        await leave(running)
+
+    on_rig(kind, tmp_path, scene)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_was_never_committed_is_told_again(kind: str, tmp_path: Path) -> None:
+    """A daemon that dies before its commit has acknowledged nothing: the next life hears it."""
+
+    async def scene(rig: Rig) -> None:
+        notes = Notes()
+        for life in range(3):
+            batches: list[Batch] = []
+            running = asyncio.create_task(make(kind, rig, notes).run(batches.append))
+            if not life:
+                await until(lambda: notes.counts["alive"])
+                await rig.say(8)
+            await until(lambda: 8.0 in values(batches))  # noqa: B023 - of this life
+            await leave(running)
+
+    on_rig(kind, tmp_path, scene)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_link_that_is_gone_is_link_down_and_the_same_driver_comes_back(kind: str, tmp_path: Path) -> None:
+    async def scene(rig: Rig) -> None:
+        notes, batches = Notes(), list[Batch]()
+        driver = make(kind, rig, notes)
+        for turn in range(1, 4):
+            running = asyncio.create_task(driver.run(batches.append))
+            await until(lambda: notes.counts["alive"] >= turn)  # noqa: B023 - of this turn
+            await rig.say(turn)
+            await until(lambda: float(turn) in values(batches))  # noqa: B023 - likewise
+            await rig.cut()
+            with pytest.raises(LinkDown) as caught:
+                await asyncio.wait_for(running, 10)
+            assert str(caught.value)
+            with pytest.raises(LinkDown):
+                await asyncio.wait_for(driver.run(batches.append), 10)
+            await rig.mend()
+
+    on_rig(kind, tmp_path, scene)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_cancelled_it_leaves_nothing_open(kind: str, tmp_path: Path) -> None:
+    async def scene(rig: Rig) -> None:
+        before, tasks = opened(), len(asyncio.all_tasks())
+        for moment in (0, 1, 2, 5, 30):
+            running = asyncio.create_task(make(kind, rig).run(lambda _: None))
+            await asyncio.sleep(moment / 1000)
+            await leave(running)
+            assert running.cancelled()
+            # the far end of the rig closes its own side a moment later
+            await until(lambda: opened() <= before and len(asyncio.all_tasks()) <= tasks)
+
+    on_rig(kind, tmp_path, scene)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_link_that_drops_while_the_daemon_stops_does_not_swallow_the_stop(kind: str, tmp_path: Path) -> None:
+    """The supervisor would start it again: a daemon that is told to stop must not have to be told twice."""
+
+    async def scene(rig: Rig) -> None:
+        async def for_ever(driver: Driver) -> None:
+            while True:  # as the supervisor
+                try:
+                    await driver.run(lambda _: None)
+                except LinkDown:
+                    await asyncio.sleep(0.001)
+
+        for turns in range(12):
+            notes = Notes()
+            running = asyncio.create_task(for_ever(make(kind, rig, notes)))
+            await until(lambda: notes.counts["alive"])  # noqa: B023 - of this turn
+            cutting = asyncio.ensure_future(rig.cut())
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            running.cancel()
+            _, still = await asyncio.wait([running], timeout=5)
+            running.cancel()
+            await asyncio.gather(running, cutting, return_exceptions=True)
+            assert not still, f"the stop was swallowed when it came {turns} turns after the cut"
+            await rig.mend()
+
+    on_rig(kind, tmp_path, scene)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_cannot_be_set_is_refused_with_a_reason(kind: str, tmp_path: Path) -> None:
+    async def scene(rig: Rig) -> None:
+        driver = make(kind, rig)
+        for device, point in (("it", "v"), ("it", "absent"), ("nobody", "v")):
+            with pytest.raises((DeliveryError, LinkDown)) as caught:
+                await driver.write(device, point, 1.0)
+            assert isinstance(caught.value, GatewayError)
+            assert str(caught.value)
+
+    on_rig(kind, tmp_path, scene)

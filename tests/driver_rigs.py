@@ -1,0 +1,113 @@
+"""For every driver: a far end that tells one point's value, can be cut off and put back, and a setup to reach it.
+
+The contract suite (`tests/contracts/test_drivers.py`) runs every driver on its rig; a new driver adds one here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from drivers._profiles import profile, tailor
+from drivers.simulated.broker import SimulatedBroker
+from drivers.simulated.modbus_bus import ModbusBus, SimulatedSlave
+from gateway.clock import SystemClock
+from gateway.model.point import Device, PointSpec, Profile
+from gateway.model.ports import DriverSetup
+from gateway.model.station import SourceSpec
+from gateway.transport.mqtt import connect
+from gateway.transport.mqtt_options import MqttOptions
+from gateway.transport.serial import open_pty
+from tests.channel_rigs import Notes
+
+POINT = 1  # id of the one point, `it.v`
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rig:
+    """A far end. `say` makes the device tell a value; `cut` drops the link without a word, `mend` brings it back."""
+
+    options: dict[str, Any]
+    device: Device
+    say: Callable[[float], Awaitable[None]]
+    cut: Callable[[], Awaitable[None]]
+    mend: Callable[[], Awaitable[None]]
+
+    def setup(self, kind: str, notes: Notes) -> DriverSetup:
+        """Return what the driver is given; a second one with the same notes is the same station after a restart."""
+        return DriverSetup(
+            source=SourceSpec(id="src", driver=kind, options=self.options),
+            devices=[self.device],
+            point_ids={"@src.events": 0, "it.v": POINT},
+            life_safety=frozenset({"it"}),
+            clock=SystemClock(),
+            memory=notes,
+            report=notes,
+            station="s",
+        )
+
+
+@contextlib.asynccontextmanager
+async def mqtt(_folder: Path) -> AsyncIterator[Rig]:
+    """A broker, and a device that publishes JSON with QoS 1."""
+    clock = SystemClock()
+    async with SimulatedBroker(clock) as broker:
+
+        async def say(value: float) -> None:
+            session = await connect(MqttOptions("127.0.0.1", "it", port=broker.port), clock, lambda *_: None)
+            await session.publish("it", b'{"v": %g}' % value)
+            await session.close(will=False)
+
+        points = {"v": {"unit": "1", "decode": {"path": "$.v"}}}
+        yield Rig(
+            options={"host": "127.0.0.1", "port": broker.port},
+            device=Device(
+                id="it", source="src", profile=tailor(profile("json-generic"), points), options={"topic": "it"}
+            ),
+            say=say,
+            cut=broker.stop,
+            mend=broker.start,
+        )
+
+
+@contextlib.asynccontextmanager
+async def modbus_rtu(folder: Path) -> AsyncIterator[Rig]:
+    """A bus on a pseudo-terminal with one slave."""
+    slave = SimulatedSlave(address=1, holding={0: 0}, delay=0.0)
+    pair = open_pty(folder / "bus")
+    bus = ModbusBus(pair, SystemClock(), [slave], baudrate=None)
+    running = asyncio.create_task(bus.run())
+
+    async def say(value: float) -> None:
+        slave.holding[0] = value
+
+    async def cut() -> None:
+        bus.unplug()
+
+    async def mend() -> None:
+        bus.plug()
+
+    point = PointSpec(name="v", unit="1", decode={"fc": 3, "address": 0})
+    kind = Profile(id="it-type", title="", points=(point,), driver="modbus_rtu")
+    try:
+        yield Rig(
+            options={"port": str(folder / "bus"), "baudrate": 115200},
+            device=Device(id="it", source="src", profile=kind, poll=0.02, options={"address": 1}),
+            say=say,
+            cut=cut,
+            mend=mend,
+        )
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+        pair.close()
+
+
+RIGS: dict[str, Callable[[Path], contextlib.AbstractAsyncContextManager[Rig]]] = {
+    "mqtt": mqtt,
+    "modbus_rtu": modbus_rtu,
+}
