@@ -89,6 +89,7 @@ class Control:
             "unrecorded": runner.ledger.unrecorded,
             "dropped": runner.ledger.dropped,
             "refused": runner.refused,
+            "overflowed": runner.dropped,
             "trusted_time": runner.state.axis.trusted,
             "links": [
                 {

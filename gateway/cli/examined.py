@@ -219,6 +219,7 @@ def daemon(station: Station) -> Iterator[Finding]:
     for key, zh, en in (
         ("refused", "被拒绝的输入", "inputs were refused"),
         ("dropped", "磁盘故障期间丢弃的读数", "readings were dropped while the disk was dead"),
+        ("overflowed", "来不及判断而丢弃的读数", "readings came faster than they could be judged and were dropped"),
         ("unrecorded", "已应答但未存档的消息", "messages were accepted and not recorded"),
     ):
         if number := status.get(key):

@@ -220,6 +220,7 @@ def test_what_the_running_daemon_says_of_itself(tmp_path: Path) -> None:
         "volatile": True,
         "refused": 2,
         "dropped": 0,
+        "overflowed": 7,
         "unrecorded": 5,
         "links": [
             {"name": "broker", "up": True, "reason": "", "findings": {"qos0": line}},
@@ -231,6 +232,7 @@ def test_what_the_running_daemon_says_of_itself(tmp_path: Path) -> None:
     said = [finding.en for finding in found]
     assert "store fault: running in RAM, notices say they are not recorded" in said
     assert "2 inputs were refused" in said
+    assert "7 readings came faster than they could be judged and were dropped" in said
     assert "5 messages were accepted and not recorded" in said
     assert f"broker: {line}" in said
     assert "channel sms is down: no SIM" in said
