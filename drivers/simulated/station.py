@@ -107,7 +107,7 @@ class SimulatedField:
         players: Mapping[str, mqtt_devices.Device] | None = None,
         seen: Seen = lambda *_: None,
         on_sms: OnSms = lambda *_: None,
-        seconds_per_sms: float = 2.0,
+        seconds_per_sms: float = 0.5,
     ) -> None:
         self.slaves: dict[str, ProfileSlave] = {}
         self.devices: dict[str, mqtt_devices.Device] = {}
