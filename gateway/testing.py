@@ -232,7 +232,7 @@ class Scenario:
         self.remarks += recovery.load(self.state, self.store, self._configuration)
         epoch, clock = self._epoch(at), self.clock(at)
         shift = recovery.shift_of(self.store, clock, epoch)
-        self.give(at, epoch, recovery.start_of(clock, self._configuration, shift))
+        self._step([epoch, recovery.start_of(clock, self._configuration, shift)], self.ns(at))
         return self
 
     def restarted(self, at: float, life: Life | None = None, *, station: Station | None = None) -> Scenario:

@@ -16,13 +16,14 @@ from gateway.model.inventory import events_of
 from gateway.model.moment import Epoch, Input
 from gateway.model.notification import Notification
 from gateway.model.quality import Doubt, Level, quality
+from gateway.model.time import SECOND
 from gateway.model.verdict import Cause
 from gateway.pipeline import recovery
 from gateway.pipeline.intake import arrival_of
 from gateway.pipeline.run import split
 from gateway.pipeline.step import Effects, State, step
 from gateway.store.journal import decode, encode
-from gateway.testing import BOOTED, SECOND, WALL, Scenario
+from gateway.testing import BOOTED, WALL, Scenario
 from tests.step_station import STATION
 
 QUALITIES = (0, 0, 0, quality(Level.UNCERTAIN, Doubt.OVER_RANGE), quality(Level.BAD, Doubt.NO_COMMS))
@@ -120,11 +121,11 @@ def whole(inputs: list[Input]) -> list[tuple[int, list[Input]]]:
     return [(BOOTED + END * SECOND, inputs)]
 
 
-def cut(inputs: list[Input], draw: st.DrawFn) -> list[tuple[int, list[Input]]]:
+def cut(inputs: list[Input], data: st.DataObject) -> list[tuple[int, list[Input]]]:
     """Cut inputs anywhere: batches in two, several to a step, `now` anywhere below the next arrival."""
     pieces: list[Input] = []
     for item in inputs:
-        if isinstance(item, Batch) and len(item) > 1 and draw(st.booleans()):
+        if isinstance(item, Batch) and len(item) > 1 and data.draw(st.booleans()):
             pieces.extend(split(item))
         else:
             pieces.append(item)
@@ -133,10 +134,10 @@ def cut(inputs: list[Input], draw: st.DrawFn) -> list[tuple[int, list[Input]]]:
     for place, item in enumerate(pieces):
         group.append(item)
         after = arrival_of(pieces[place + 1]) if place + 1 < len(pieces) else BOOTED + END * SECOND
-        if draw(st.booleans()):
-            steps.append((draw(st.sampled_from([after - 1, min(after - 1, arrival_of(item))])), group))
+        if data.draw(st.booleans()):
+            steps.append((data.draw(st.sampled_from([after - 1, min(after - 1, arrival_of(item))])), group))
             group = []
-            if draw(st.integers(0, 3)) == 0:
+            if data.draw(st.integers(0, 3)) == 0:
                 steps.append((after - 1, []))
     return [*steps, (BOOTED + END * SECOND, group)]
 
@@ -147,7 +148,7 @@ def test_any_cut_gives_the_same_transitions(wishes: list[Wish], data: st.DataObj
     one, other = begun(), begun()
     inputs = inputs_of(one.ids, wishes)
     expected = play(one.state, whole(inputs))
-    got = play(other.state, cut(inputs_of(other.ids, wishes), data.draw))
+    got = play(other.state, cut(inputs_of(other.ids, wishes), data))
     assert got.transitions == expected.transitions
 
 
