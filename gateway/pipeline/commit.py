@@ -159,13 +159,15 @@ class Acknowledgements:
         self._messages[session] -= len(held.batch.marks)
         self.unrecorded += max(int(held.batch.waiting), len(held.batch.marks))
         held.kept.difference_update(held.batch.marks)
+        if not held.kept:
+            held.kept.clear()  # an emptied set keeps its table: a hundred bytes a message
         held.batch.ack()
 
-    def release(self) -> list[Mark]:
-        """Acknowledge everything: it is recorded. Returns the marks."""
+    def release(self) -> list[Batch]:
+        """Acknowledge everything: it is recorded. Returns what was acknowledged."""
         released = [held for queue in self._waiting.values() for held in queue]
         self._waiting.clear()
         self._messages.clear()
         for held in released:
             held.batch.ack()
-        return [mark for held in released for mark in held.batch.marks]
+        return [held.batch for held in released]
