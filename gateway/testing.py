@@ -10,7 +10,7 @@ import asyncio
 import heapq
 import itertools
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from gateway.alarms.book import AlarmBook
@@ -66,6 +66,10 @@ class FakeClock:
     def step_wall(self, seconds: float) -> None:
         """Move wall time alone, as an NTP step does."""
         self._offset += round(seconds * SECOND)
+
+    def jump(self, ns: int) -> None:
+        """Let time pass while nobody wakes, as when the machine sleeps."""
+        self._mono += ns
 
     def _after(self, seconds: float) -> int:
         return self._mono + max(0, round(seconds * SECOND))
@@ -162,7 +166,7 @@ class Scenario:
         self.station = station
         self.store = store or Store.open(":memory:")
         self.answer = answer
-        self.life = life or Life()
+        self.life = replace(life or Life())
         self.seen = Seen()
         self.now = 0.0
         self.remarks: list[str] = []
@@ -214,15 +218,9 @@ class Scenario:
         self.give(at, self._epoch(at))
 
     def _epoch(self, at: float) -> Epoch:
-        source = "ntp" if self.life.trusted else "none"
-        offset = self.life.wall - self.life.base
-        return Epoch(
-            boot=self.life.boot,
-            mono_from=self.ns(at),
-            wall_offset=offset,
-            source=source,
-            trusted=self.life.trusted,
-        )
+        life, source = self.life, "ntp" if self.life.trusted else "none"
+        offset = life.wall - life.base
+        return Epoch(boot=life.boot, mono_from=self.ns(at), wall_offset=offset, source=source, trusted=life.trusted)
 
     # -- living
 
