@@ -80,7 +80,7 @@ class Intake:
             if not self._lane1[rank]:
                 del self._lane1[rank]
         if not taken and telemetry:
-            taken.extend(self._portion(self._lane2, LANE_2_READINGS))
+            taken.extend(self._portion(self._lane2, LANE_2_READINGS // max(1, len(self._lane2))))
         taken.sort(key=arrival_of)
         return taken
 
