@@ -76,20 +76,20 @@ def batch(points: list[int], arrival: int) -> Batch:
 
 
 def rate(station: Station, size: int, seconds: float) -> float:
-    """Return readings a second through the step, in batches of `size`; the best tenth counts, the machine is shared."""
+    """Return readings a second through the step, in batches of `size`; of processor time; the best tenth counts, the machine is shared."""
     state, points = state_of(station)
     if set(points[:size]) - state.engine.points:
         raise AssertionError("not every point is watched")
     made = [batch([points[(turn * size + n) % len(points)] for n in range(size)], 1) for turn in range(50)]
     arrival = SECOND
     took: list[float] = []
-    end = time.perf_counter() + seconds
-    while (begun := time.perf_counter()) < end or len(took) < len(made):
+    end = time.process_time() + seconds
+    while (begun := time.process_time()) < end or len(took) < len(made):
         for item in made:
             arrival += PERIOD
             item.arrival.fill(arrival)
             step(state, [item], arrival)
-        took.append((time.perf_counter() - begun) / len(made))
+        took.append((time.process_time() - begun) / len(made))
         if seconds <= 0:
             break
     took.sort()

@@ -65,12 +65,14 @@ class Conditions:
         self._when = _bounds([row[0] for row in rows])
         self._clear = _bounds([row[1] for row in rows])
         self._tests: list[tuple[Test, Test]] = [(closure(when), closure(clear)) for when, clear in programs]
-        self._one_column = bool((self._column == 0).all())
+        simple = np.unique(self._column[self._program < 0])
+        # The column of every simple condition, where it is the same: nearly always, and then nothing is to be chosen.
+        self._only = self._columns[int(simple[0]) if len(simple) else 0] if len(simple) <= 1 else None
 
     def verdicts(self, slot: Index, columns: Mapping[str, Floats], quality: Bytes) -> Codes:
         """Return the verdict code of every pair: `slot` and every column have length n, NaN means not known."""
-        if self._one_column:
-            x = columns[self._columns[0]]
+        if self._only is not None:
+            x = columns[self._only]
         else:
             x = np.choose(self._column[slot], [columns[name] for name in self._columns])
         true, clear, unknown = self._when.holds(slot, x), self._clear.holds(slot, x), np.isnan(x)
