@@ -70,7 +70,8 @@ class Lane:
         self._clock = clock
         self._memory = memory
         self._report = report
-        self._handed = Handed(mark for mark in marks if mark.session == self.name)
+        self._inherited = [mark for mark in marks if mark.session == self.name]
+        self._handed = Handed(self._inherited)
         self._again: set[int] = set()  # packet ids sent again on the live link, handed over on an earlier one
         self._remarked: set[str] = set()
         self._session: MqttSession | None = None
@@ -156,6 +157,8 @@ class Lane:
                 heard=turn.decoded.heard,
                 marks=turn.marks,
                 ack=functools.partial(self._committed, session, turn.marks),
+                settled=functools.partial(self._settled, session, turn.marks),
+                stale=self._stale(session),
                 waiting=2 * session.unacknowledged >= self._options.receive_maximum,
             )
             self._emit(batch)
@@ -223,6 +226,19 @@ class Lane:
                 f"{topic} is a life-safety topic sent at QoS 0: lost if the broker or a link fails at that moment."
                 " In Zigbee2MQTT's configuration.yaml put `qos: 1` and `retain: true` under this device.",
             )
+
+    def _stale(self, session: MqttSession) -> list[Mark]:
+        """Return marks of an earlier life that may go: the broker sends again before it answers the first ping."""
+        if not self._inherited or not session.proven:
+            return []
+        stale = [mark for mark in self._inherited if session.settled([mark.packet])]
+        self._inherited = [mark for mark in self._inherited if not session.settled([mark.packet])]
+        return stale
+
+    def _settled(self, session: MqttSession, marks: Sequence[Mark]) -> bool:
+        """Whether the broker has taken these acknowledgements, or has sent on a later link what it had not."""
+        later = self._session if self._session is not session else None
+        return session.settled([mark.packet for mark in marks]) or (later is not None and later.proven > 0)
 
     def _committed(self, session: MqttSession, marks: Sequence[Mark]) -> None:
         """Acknowledge after the commit: on the link that brought it, and on a later one that brought it again."""

@@ -79,6 +79,10 @@ def _no_ack() -> None:
     return
 
 
+def _settled() -> bool:
+    return True
+
+
 @dataclass(slots=True, kw_only=True)
 class Batch:
     """Arrays of equal length n; one row a reading, in the order the device meant them (oldest first).
@@ -95,6 +99,8 @@ class Batch:
         heard: point ids (any of the device) whose device gave a sign of life without a reading.
         marks: redelivery marks to keep with the commit.
         ack: called once after the commit, in the loop's thread.
+        stale: marks of earlier lives that nothing can come again for.
+        settled: whether, after `ack`, the source is known never to send it again: only then its marks may go.
         waiting: the source holds its breath for the acknowledgement: commit at once.
     """
 
@@ -111,6 +117,8 @@ class Batch:
     heard: tuple[int, ...] = ()
     marks: tuple[Mark, ...] = ()
     ack: Callable[[], None] = field(default=_no_ack)
+    settled: Callable[[], bool] = field(default=_settled)
+    stale: tuple[Mark, ...] = ()
     waiting: bool = False
 
     def __len__(self) -> int:
@@ -142,6 +150,8 @@ def make_batch(
     heard: Sequence[int] = (),
     marks: Sequence[Mark] = (),
     ack: Callable[[], None] = _no_ack,
+    settled: Callable[[], bool] = _settled,
+    stale: Sequence[Mark] = (),
     waiting: bool = False,
 ) -> Batch:
     """Build a batch of one arrival from rows (point, time, value, quality)."""
@@ -160,5 +170,7 @@ def make_batch(
         heard=tuple(heard),
         marks=tuple(marks),
         ack=ack,
+        settled=settled,
+        stale=tuple(stale),
         waiting=waiting,
     )

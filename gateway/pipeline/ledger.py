@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -24,7 +24,9 @@ from gateway.model.delta import Delta
 from gateway.model.moment import Input
 from gateway.model.station import Limits
 from gateway.model.verdict import NEVER
-from gateway.pipeline.backlog import Backlog, Row, append
+from gateway.pipeline import comeback
+from gateway.pipeline.backlog import Backlog
+from gateway.pipeline.comeback import Comeback, Reopen
 from gateway.pipeline.commit import Acknowledgements, Policy, Work, group_of
 from gateway.pipeline.recovery import CODE_VERSION
 from gateway.pipeline.step import Effects
@@ -35,14 +37,12 @@ from gateway.store.shapes import Group
 SNAPSHOT_EVERY = MINUTE
 COMPACT_EVERY = SECOND
 COMPACT_SLICE = 30  # ms of the writer's thread
-Reopen = Callable[[int, int], Store]  # newest commit that is surely there, newest that may be → a fresh connection
-
 MARKS_KEPT = 2  # commits after its acknowledgement at which a mark is forgotten: by then the bytes have long left
 
 FAIL_POINTS = ("before_hand_over", "before_ack", "after_ack")
 
 
-class House(Protocol):
+class House(comeback.House, Protocol):
     """What the ledger needs of the house around it."""
 
     def hand_over(self, work: Work) -> None:
@@ -54,14 +54,8 @@ class House(Protocol):
     def store_fault(self, reason: str | None) -> None:
         """Raise the store fault, or let it return to normal (None)."""
 
-    def store_begun_anew(self) -> None:
-        """Say that the store on the disk is a new one, which has the state of now but not what was before."""
-
     def snapshot(self) -> Mapping[str, bytes]:
         """Return the state's blobs as of now."""
-
-    def rows(self) -> Iterable[Row]:
-        """Return every row of every durable table as of now."""
 
 
 class Ledger:
@@ -98,13 +92,22 @@ class Ledger:
         self._out_since = NEVER
         self._retried = False
         self._writer = Writer("store")
-        self._recovery: Writer | None = None
         self._store = store
         self._seq = store.last().seq if store else seq
         self._backlog = Backlog()
-        self._acknowledged: deque[list[Mark]] = deque([[] for _ in range(MARKS_KEPT)])
+        self._comeback = Comeback(
+            reopen,
+            self._backlog,
+            clock=clock,
+            every=self._reopen_after,
+            house=house,
+            done=self._back_on_disk,
+            wake=lambda: self.wake(),  # noqa: PLW0108 - it is plugged in later
+        )
+        self._acknowledged: deque[list[tuple[Sequence[Mark], Callable[[], bool]]]] = deque(
+            [[] for _ in range(MARKS_KEPT)]
+        )
         self._held = Acknowledgements(limits.receive_maximum)
-        self._next_try = NEVER
         self._snapshot_at = clock.mono() + SNAPSHOT_EVERY
         self._compact_at = clock.mono() + COMPACT_EVERY
         self._blobs: Mapping[str, bytes] | None = None
@@ -118,7 +121,7 @@ class Ledger:
     @property
     def busy(self) -> bool:
         """Whether a commit or an attempt to come back is under way."""
-        return self._out is not None or self._recovery is not None
+        return self._out is not None or self._comeback.busy
 
     @property
     def full(self) -> bool:
@@ -153,7 +156,7 @@ class Ledger:
     def due(self) -> int:
         """Return the next moment `poll` has something to do (ns, monotonic; 0 is at once)."""
         if self.volatile:
-            return min(self._policy.due(self._open), self._next_try if self._recovery is None else NEVER)
+            return min(self._policy.due(self._open), self._comeback.due())
         if self._out is not None:
             return self._deadline()
         return min(self._policy.due(self._open), self._compact_at)
@@ -171,8 +174,7 @@ class Ledger:
         if self.volatile:
             if self._policy.due(self._open) <= now:
                 self._keep(self._close(now))
-            if self._next_try <= now and self._recovery is None:
-                self._recover(now)
+            self._comeback.poll(now)
         elif self._out is None:
             self._start(now)
         elif self._deadline() <= now:
@@ -198,9 +200,16 @@ class Ledger:
 
     def _group(self, work: Work) -> Group:
         group = group_of(work, boot=self._boot, mono=self._clock.mono(), wall=self._clock.wall())
-        group.marks = ([mark for batch in work.batches for mark in batch.marks], self._acknowledged.popleft())
-        self._acknowledged.append([])
+        stale = [mark for batch in work.batches for mark in batch.stale]
+        group.marks = ([mark for batch in work.batches for mark in batch.marks], self._settled() + stale)
         return group
+
+    def _settled(self) -> list[Mark]:
+        """Return marks that may go: acknowledged some commits ago, and the source says that nothing comes again."""
+        known = [(marks, settled()) for marks, settled in self._acknowledged[0]]
+        waiting = [entry for entry, (_, done) in zip(self._acknowledged.popleft(), known, strict=True) if not done]
+        self._acknowledged.append(waiting)
+        return [mark for marks, done in known if done for mark in marks]
 
     def _stored(self) -> Store:
         if self._store is None:
@@ -214,7 +223,7 @@ class Ledger:
     def _returned(self, work: Work, future: asyncio.Future[int]) -> None:
         error = future.exception()
         if work is not self._out:  # given up meanwhile: look at once what it did store
-            self._next_try = 0
+            self._comeback.hurry()
         elif error is None:
             self._committed(work, future.result())
         elif not self._retried:
@@ -230,7 +239,7 @@ class Ledger:
         """Write the group that is out once more, on the fresh connection."""
         error = future.exception()
         if work is not self._out:
-            self._next_try = 0
+            self._comeback.hurry()
         elif error is not None:
             self._turn_volatile(str(error) or type(error).__name__)
         else:
@@ -242,7 +251,7 @@ class Ledger:
                 self._commit(work)
             else:
                 self._turn_volatile("the store on the disk had to be begun anew")
-                self._next_try = 0
+                self._comeback.hurry()
         self.wake()
 
     def _committed(self, work: Work, seq: int) -> None:
@@ -252,7 +261,8 @@ class Ledger:
         self._faults("before_ack")
         for batch in work.batches:
             batch.ack()
-            self._acknowledged[-1].extend(batch.marks)
+            if batch.marks:
+                self._acknowledged[-1].append((batch.marks, batch.settled))
         self._faults("after_ack")
         if self._blobs is not None:
             blobs, self._blobs = self._blobs, None
@@ -263,7 +273,7 @@ class Ledger:
 
     def begin_volatile(self, reason: str) -> None:
         """Start without a disk: the store did not open in time."""
-        self._next_try = self._clock.mono() + self._reopen_after
+        self._comeback.begin(self._seq)
         self._house.store_fault(reason)
 
     def _turn_volatile(self, reason: str) -> None:
@@ -274,7 +284,7 @@ class Ledger:
             self._keep(out, self._out_group)
         if self._open:
             self._keep(self._close(self._clock.mono()))
-        self._next_try = self._clock.mono() + self._reopen_after
+        self._comeback.begin(self._seq)
         self._house.store_fault(reason)
 
     def _keep(self, work: Work, out: Group | None = None) -> None:
@@ -285,56 +295,11 @@ class Ledger:
         self._house.hand_over(work)
         self._held.hold(work.batches, late.marks)
 
-    def _recover(self, now: int) -> None:
-        self._next_try = now + self._reopen_after
-        self._recovery = Writer("store-recovery")
-        reopen = partial(self._reopen, self._seq, self._seq + self._backlog.offered)
-        self._recovery.submit(reopen).add_done_callback(partial(self._found, self._recovery))
-
-    def _found(self, recovery: Writer, future: asyncio.Future[Store]) -> None:
-        """Look what stands on the disk that can be written again."""
-        if future.exception() is not None:
-            self._give_up(recovery, None)
-            return
-        store = future.result()
-        there = store.last().seq
-        if there:
-            self._backlog.found(there - self._seq)
-        else:  # a new file gets everything
-            self._backlog.begin_anew(self._house.rows())
-            if self._seq:
-                self._house.store_begun_anew()
-        self._seq = there
-        self._append(recovery, store)
-
-    def _append(self, recovery: Writer, store: Store) -> None:
-        if not self._backlog:
-            self._back_on_disk(recovery, store)
-            return
-        groups, rows = self._backlog.offer()
-        moment = (self._boot, self._clock.mono(), self._clock.wall())
-        future = recovery.submit(partial(append, store, groups, rows, moment))
-        future.add_done_callback(partial(self._appended, recovery, store))
-
-    def _appended(self, recovery: Writer, store: Store, future: asyncio.Future[tuple[int, str]]) -> None:
-        written, wrong = (0, "it raised") if future.exception() else future.result()
-        self._seq += written
-        self._backlog.settle(written, whole=not wrong)
-        if wrong:
-            self._give_up(recovery, store)
-        else:
-            self._append(recovery, store)  # what came while the rest was being written
-
-    def _give_up(self, recovery: Writer, store: Store | None) -> None:
-        recovery.abandon(store.close if store else None)
-        self._recovery = None
-        self.wake()
-
-    def _back_on_disk(self, recovery: Writer, store: Store) -> None:
+    def _back_on_disk(self, writer: Writer, store: Store) -> None:
         self._writer.abandon()
-        self._writer, self._recovery, self._store = recovery, None, store
-        self._next_try, self._snapshot_at = NEVER, 0
-        self._acknowledged[-1].extend(self._held.release())
+        self._writer, self._store, self._seq = writer, store, self._comeback.seq
+        self._snapshot_at = 0
+        self._acknowledged[-1].extend((batch.marks, batch.settled) for batch in self._held.release())
         self._house.store_fault(None)
         self.wake()
 

@@ -209,7 +209,8 @@ def split(batch: Batch) -> tuple[Batch, Batch]:
     first, second = _rows(batch, slice(0, middle)), _rows(batch, slice(middle, None))
     first.heard, first.events, first.event_arrival = batch.heard, batch.events[:told], batch.event_arrival
     second.events, second.event_arrival = batch.events[told:], batch.event_arrival
-    second.marks, second.ack, second.waiting = batch.marks, batch.ack, batch.waiting
+    second.marks, second.stale, second.waiting = batch.marks, batch.stale, batch.waiting
+    second.ack, second.settled = batch.ack, batch.settled
     return first, second
 
 

@@ -133,6 +133,10 @@ class AckWindow:
             self._pending.add(packet_id)
             self._arrived.append(packet_id)
 
+    def without(self, packet_ids: Iterable[int]) -> list[int]:
+        """Return those of the ids that are not owed (again)."""
+        return [packet_id for packet_id in packet_ids if packet_id not in self._pending]
+
     def done(self, packet_ids: Iterable[int]) -> bytes:
         """Tick messages off, return the PUBACKs that may leave now (MQTT 5.0 section 3.4: 40 02 id, success)."""
         self._pending.difference_update(packet_ids)

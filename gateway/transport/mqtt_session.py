@@ -8,6 +8,7 @@ link is alive while pings are answered, not while it is "connected". Figures: `d
 from __future__ import annotations
 
 import asyncio
+import struct
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, NoReturn
@@ -55,6 +56,12 @@ class MqttSession(asyncio.Protocol):
         self._writable = asyncio.Event()
         self._writable.set()
         self._window = AckWindow()
+        self._unsettled: set[int] = set()  # packet ids of which it is not proven that the broker has seen the PUBACK
+        self._left: list[int] = []  # PUBACKs written since the last ping that proves
+        self._proving: list[int] = []  # those before it
+        self._proof = 0  # number of that ping, 0 when none is under way
+        self._pings = self._pongs = 0
+        self.proven = 0  # times that the broker was seen to have taken acknowledgements
         self._held_back = False
         self._answers: dict[int, asyncio.Future[list[int]]] = {}
         self._last_id = 0
@@ -80,6 +87,7 @@ class MqttSession(asyncio.Protocol):
                 messages.append((packet.topic, packet.payload, packet.retain, packet.duplicate, packet_id))
                 if packet_id:
                     self._window.owe(packet_id)
+                    self._unsettled.add(packet_id)
             else:
                 self._control(packet, messages)
         if messages:
@@ -112,7 +120,35 @@ class MqttSession(asyncio.Protocol):
         pubacks = self._window.done(packet_ids)
         if pubacks:
             self._write(pubacks)
+            self._left += [packet_id for _, packet_id in struct.iter_unpack(">HH", pubacks)]
+            self._prove()
             self._hold_back()
+
+    def settled(self, packet_ids: Iterable[int]) -> bool:
+        """Whether the broker is known to have taken these acknowledgements.
+
+        A PUBACK that was written may still die with this process or its socket; a ping answered after it proves it.
+        """
+        return self._unsettled.isdisjoint(packet_ids)
+
+    def _prove(self) -> None:
+        """Send a ping behind the PUBACKs that left, one at a time."""
+        if self._left and not self._proof:
+            self._proving, self._left = self._left, []
+            self._ping()
+            self._proof = self._pings
+
+    def _ping(self) -> None:
+        self._pings += 1
+        self._write(mqtt5.PingReqPacket().write())
+
+    def _ponged(self) -> None:
+        self._answered = self._clock.mono()
+        self._pongs += 1
+        if self._proof and self._pongs >= self._proof:
+            self._unsettled.difference_update(self._window.without(self._proving))
+            self._proof, self.proven = 0, self.proven + 1
+            self._prove()
 
     async def subscribe(self, filters: Sequence[tuple[str, int]]) -> list[int]:
         """Subscribe to (filter, QoS 0 or 1) pairs; return a reason code each, ≥ 0x80 a refusal (section 3.9.3).
@@ -171,7 +207,7 @@ class MqttSession(asyncio.Protocol):
                 self._fail(LinkDown(f"{self.peer} does not answer pings"))
             else:
                 self._pinged = now
-                self._write(mqtt5.PingReqPacket().write())
+                self._ping()
 
     async def close(self, *, will: bool = False) -> None:
         """End the connection in order, with the will sent or not; the session stays at the broker."""
@@ -201,7 +237,7 @@ class MqttSession(asyncio.Protocol):
             case mqtt5.SubAckPacket() | mqtt5.UnsubAckPacket():
                 self._answer(packet.packet_id, [int(code) for code in packet.reason_codes])
             case mqtt5.PingRespPacket():
-                self._answered = self._clock.mono()
+                self._ponged()
             case mqtt5.ConnAckPacket() if not self._connected.done():
                 self._connected.set_result(packet)
             case mqtt5.DisconnectPacket():

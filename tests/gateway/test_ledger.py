@@ -110,7 +110,7 @@ def test_half_a_window_of_each_session_is_withheld_and_the_oldest_goes_first(tmp
         assert bench.acked == [2, 3]
         assert held.unrecorded == 2
         assert kept == set(alarm.marks)
-        marks = held.release()
+        marks = [mark for batch in held.release() for mark in batch.marks]
         assert sorted(bench.acked) == [1, 2, 3, 4, 5, 6]
         assert sorted(mark.packet for mark in marks) == [1, 4, 5, 6]
         assert held.unrecorded == 2

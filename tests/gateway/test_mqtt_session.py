@@ -97,8 +97,12 @@ def test_messages_of_one_read_come_in_one_call_and_are_acknowledged_only_when_to
             await asyncio.sleep(0.05)
             assert peer.got == b""
             session.ack([1])
-            await until(lambda: len(peer.got) == 12)
-            assert peer.got == b"".join(mqtt5.PubAckPacket(i).write() for i in (1, 2, 3))
+            ping = mqtt5.PingReqPacket().write()
+            await until(lambda: len(peer.got) == 12 + len(ping))
+            assert peer.got == b"".join(mqtt5.PubAckPacket(i).write() for i in (1, 2, 3)) + ping
+            assert not session.settled([1]), "what was written may still die with the socket"
+            session.data_received(mqtt5.PingRespPacket().write())
+            assert session.settled([1, 2, 3])
             await session.close()
 
     asyncio.run(main())
