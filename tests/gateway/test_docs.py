@@ -13,7 +13,10 @@ import pytest
 from drivers._profiles import SHIPPED, profile
 from gateway import registry
 from gateway.app import problems_of, read
+from gateway.channels.webhook import document
 from gateway.cli.main import COMMANDS, run
+from gateway.model.notification import Notification, NotifyReason
+from gateway.model.point import AlarmClass
 from gateway.registry import Group
 from tests.documented import DOCS, filled
 
@@ -134,6 +137,27 @@ def test_every_plug_in_profile_and_command_has_its_place() -> None:
     assert all(f"| `{path.stem}` |" in profiles for path in SHIPPED.glob("*.toml"))
     commands = (DOCS / "commands.md").read_text(encoding="utf-8")
     assert all(f"| `firegrid {name}` |" in commands for name in COMMANDS)
+
+
+def test_the_fields_of_the_webhook_are_documented() -> None:
+    notice = Notification(
+        id=1,
+        alarm=1,
+        alarm_class=AlarmClass.FIRE,
+        contact="",
+        channel="hook",
+        address="",
+        reason=NotifyReason.RAISED,
+        text="",
+        planned_at=0,
+    )
+    table = (DOCS / "channels.md").read_text(encoding="utf-8").partition("- The document:")[2].partition("- 2xx")[0]
+    fields = {
+        name
+        for line in table.splitlines()[4:]
+        for name in re.findall(r"`(\w+)`", line.split("|")[1] if "|" in line else "")
+    }
+    assert fields == set(document(notice, "s1"))
 
 
 def test_both_readmes_show_the_same_station_and_commands() -> None:
