@@ -45,6 +45,7 @@ class Backlog:
         self._entries: list[Late] = []
         self._rows: dict[tuple[str, str], Any] = {}
         self._offered = 0  # so many from the first on may stand on the disk already
+        self._forget: list[Mark] = []  # marks of before that are to go, with the rows
         self._writing: dict[tuple[str, str], Any] = {}  # rows of the attempt that is under way
         self._cut = False  # groups have vanished, their rows have not
         self.size = 0
@@ -58,6 +59,7 @@ class Backlog:
 
     def add(self, group: Group, readings: int, *, offered: bool = False) -> Late:
         """Keep a group. `offered`: a commit of it was begun and may yet succeed."""
+        self._forget += group.marks[1]
         self._rows.update({(table, key): value for table, key, value in group.rows})
         body = journal.encode(group.steps)
         late = Late(
@@ -125,11 +127,15 @@ class Backlog:
         self._writing, self._rows = self._rows, {}
         self._offered = len(self._entries)
         groups = [replace(late.group, marks=(tuple(late.marks), ())) for late in self._entries]
+        if groups:
+            groups[0].marks = (groups[0].marks[0], tuple(self._forget))
         return groups, [(table, key, value) for (table, key), value in self._writing.items()]
 
     def settle(self, written: int, *, whole: bool) -> None:
         """Take note of how an attempt ended: so many groups are written; the one after them may be if it failed."""
         self.found(written)
+        if written:
+            self._forget.clear()
         if not whole:
             self._offered = min(len(self._entries), 1)
             self._rows = {**self._writing, **self._rows}

@@ -39,6 +39,7 @@ COMPACT_EVERY = SECOND
 COMPACT_SLICE = 30  # ms of the writer's thread
 MARKS_KEPT = 2  # commits after its acknowledgement at which a mark is forgotten: by then the bytes have long left
 
+Settling = tuple[Sequence[Mark], Callable[[], bool]]  # marks, and whether nothing comes again for them
 FAIL_POINTS = ("before_hand_over", "before_ack", "after_ack")
 
 
@@ -104,9 +105,7 @@ class Ledger:
             done=self._back_on_disk,
             wake=lambda: self.wake(),  # noqa: PLW0108 - it is plugged in later
         )
-        self._acknowledged: deque[list[tuple[Sequence[Mark], Callable[[], bool]]]] = deque(
-            [[] for _ in range(MARKS_KEPT)]
-        )
+        self._acknowledged: deque[list[Settling]] = deque([[] for _ in range(MARKS_KEPT)])
         self._held = Acknowledgements(limits.receive_maximum)
         self._snapshot_at = clock.mono() + SNAPSHOT_EVERY
         self._compact_at = clock.mono() + COMPACT_EVERY
@@ -237,10 +236,9 @@ class Ledger:
 
     def _reopened(self, work: Work, future: asyncio.Future[Store]) -> None:
         """Write the group that is out once more, on the fresh connection."""
-        error = future.exception()
         if work is not self._out:
             self._comeback.hurry()
-        elif error is not None:
+        elif (error := future.exception()) is not None:
             self._turn_volatile(str(error) or type(error).__name__)
         else:
             self._store = future.result()

@@ -125,7 +125,7 @@ class Flood:
             point=self._points,
             time=np.zeros(MESSAGES, dtype=np.int64),
             arrival=np.full(MESSAGES, self._clock.mono(), dtype=np.int64),
-            value=self._random.random(MESSAGES) * 100,
+            value=self._random.integers(0, 1000, MESSAGES) / 10,
             quality=np.zeros(MESSAGES, dtype=np.uint8),
             marks=self._marks,
             ack=self._acknowledge,

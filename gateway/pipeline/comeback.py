@@ -1,0 +1,126 @@
+"""The way back to the disk: a fresh connection every so often, one attempt at a time, then the backlog in order.
+
+Used by the ledger while the house is volatile (house section 7). Every attempt has a thread of its own; one that hangs
+is waited for, as a second one would hang as well.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import Protocol
+
+from gateway.clock import Clock
+from gateway.model.verdict import NEVER
+from gateway.pipeline.backlog import Backlog, Row, append
+from gateway.pipeline.writer import Writer
+from gateway.store.database import Store
+
+Reopen = Callable[[int, int], Store]  # newest commit that is surely there, newest that may be → a fresh connection
+
+
+class House(Protocol):
+    """What the way back needs of the house."""
+
+    def store_begun_anew(self) -> None:
+        """Say that the store on the disk is a new one, which has the state of now but not what was before."""
+
+    def rows(self) -> Iterable[Row]:
+        """Return every row of every durable table as of now."""
+
+
+class Comeback:
+    """Brings `backlog` to the disk. `seq`: newest commit that is surely there. Loop thread only.
+
+    `done(writer, store)` is called when all of it is written; `wake` after an attempt that failed.
+    """
+
+    def __init__(
+        self,
+        reopen: Reopen,
+        backlog: Backlog,
+        *,
+        clock: Clock,
+        every: int,
+        house: House,
+        done: Callable[[Writer, Store], None],
+        wake: Callable[[], None],
+    ) -> None:
+        self._reopen = reopen
+        self._backlog = backlog
+        self._clock = clock
+        self._every = every
+        self._house = house
+        self._done = done
+        self._wake = wake
+        self._writer: Writer | None = None
+        self._next_try = NEVER
+        self.seq = 0
+
+    @property
+    def busy(self) -> bool:
+        """Whether an attempt is under way."""
+        return self._writer is not None
+
+    def due(self) -> int:
+        """Return when the next attempt begins (ns), NEVER while one is under way."""
+        return NEVER if self.busy else self._next_try
+
+    def begin(self, seq: int) -> None:
+        """Leave the disk, which has commit `seq`."""
+        self.seq = seq
+        self._next_try = self._clock.mono() + self._every
+
+    def hurry(self) -> None:
+        """Look at once: the disk has just answered."""
+        self._next_try = 0
+
+    def poll(self, now: int) -> None:
+        """Begin an attempt when it is due."""
+        if self.due() > now:
+            return
+        self._next_try = now + self._every
+        self._writer = Writer("store-comeback")
+        reopen = partial(self._reopen, self.seq, self.seq + self._backlog.offered)
+        self._writer.submit(reopen).add_done_callback(partial(self._found, self._writer))
+
+    def _found(self, writer: Writer, future: asyncio.Future[Store]) -> None:
+        """Look what stands on the disk that can be written again."""
+        if future.exception() is not None:
+            self._give_up(writer, None)
+            return
+        store = future.result()
+        there = store.last().seq
+        if there:
+            self._backlog.found(there - self.seq)
+        else:  # a new file gets everything
+            self._backlog.begin_anew(self._house.rows())
+            if self.seq:
+                self._house.store_begun_anew()
+        self.seq = there
+        self._append(writer, store)
+
+    def _append(self, writer: Writer, store: Store) -> None:
+        if not self._backlog:
+            self._writer, self._next_try = None, NEVER
+            self._done(writer, store)
+            return
+        groups, rows = self._backlog.offer()
+        moment = (self._clock.boot(), self._clock.mono(), self._clock.wall())
+        future = writer.submit(partial(append, store, groups, rows, moment))
+        future.add_done_callback(partial(self._appended, writer, store))
+
+    def _appended(self, writer: Writer, store: Store, future: asyncio.Future[tuple[int, str]]) -> None:
+        written, wrong = (0, "it raised") if future.exception() else future.result()
+        self.seq += written
+        self._backlog.settle(written, whole=not wrong)
+        if wrong:
+            self._give_up(writer, store)
+        else:
+            self._append(writer, store)  # what came while the rest was being written
+
+    def _give_up(self, writer: Writer, store: Store | None) -> None:
+        writer.abandon(store.close if store else None)
+        self._writer = None
+        self._wake()
