@@ -1,6 +1,6 @@
 """Rule × reading evaluations a second through `gateway.pipeline.step.step`, and that unrelated rules cost nothing.
 
-No socket, no store: the pure step with a threshold with on-delay and a rate for every point, fed with batches of
+No socket, no store: the pure step with a threshold, a rate and silence for every point, fed with batches of
 readings that change nothing, which is what nearly all readings are.
 """
 
@@ -24,7 +24,7 @@ from gateway.pipeline.latest import Latest
 from gateway.pipeline.step import State, step
 from rules.compile import compile_rules
 
-RULES = 2  # of every point: threshold, rate
+RULES = 3  # of every point: threshold, rate, silence of its device
 SIZES = (1, 3, 100, 1_000)
 SECOND = 1_000_000_000
 PERIOD = 10_000_000  # ns between two batches
@@ -76,7 +76,10 @@ def batch(points: list[int], arrival: int) -> Batch:
 
 
 def rate(station: Station, size: int, seconds: float) -> float:
-    """Return readings a second through the step, in batches of `size`; of processor time; the best tenth counts, the machine is shared."""
+    """Return readings a second of processor time through the step, in batches of `size`.
+
+    The best tenth of the rounds counts: the machine is shared.
+    """
     state, points = state_of(station)
     if set(points[:size]) - state.engine.points:
         raise AssertionError("not every point is watched")

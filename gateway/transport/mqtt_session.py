@@ -8,7 +8,6 @@ link is alive while pings are answered, not while it is "connected". Figures: `d
 from __future__ import annotations
 
 import asyncio
-import struct
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, NoReturn
@@ -56,10 +55,7 @@ class MqttSession(asyncio.Protocol):
         self._writable = asyncio.Event()
         self._writable.set()
         self._window = AckWindow()
-        self._unsettled: set[int] = set()  # packet ids of which it is not proven that the broker has seen the PUBACK
-        self._left: list[int] = []  # PUBACKs written since the last ping that proves
-        self._proving: list[int] = []  # those before it
-        self._proof = 0  # number of that ping, 0 when none is under way
+        self._proof = 0  # number of the ping sent behind PUBACKs to prove them, 0 when none is under way
         self._pings = self._pongs = 0
         self.proven = 0  # times that the broker was seen to have taken acknowledgements
         self._held_back = False
@@ -87,7 +83,6 @@ class MqttSession(asyncio.Protocol):
                 messages.append((packet.topic, packet.payload, packet.retain, packet.duplicate, packet_id))
                 if packet_id:
                     self._window.owe(packet_id)
-                    self._unsettled.add(packet_id)
             else:
                 self._control(packet, messages)
         if messages:
@@ -120,21 +115,16 @@ class MqttSession(asyncio.Protocol):
         pubacks = self._window.done(packet_ids)
         if pubacks:
             self._write(pubacks)
-            self._left += [packet_id for _, packet_id in struct.iter_unpack(">HH", pubacks)]
             self._prove()
             self._hold_back()
 
     def settled(self, packet_ids: Iterable[int]) -> bool:
-        """Whether the broker is known to have taken these acknowledgements.
-
-        A PUBACK that was written may still die with this process or its socket; a ping answered after it proves it.
-        """
-        return self._unsettled.isdisjoint(packet_ids)
+        """Whether the broker is known to have taken these acknowledgements: it answered a ping sent after them."""
+        return self._window.settled(packet_ids)
 
     def _prove(self) -> None:
         """Send a ping behind the PUBACKs that left, one at a time."""
-        if self._left and not self._proof:
-            self._proving, self._left = self._left, []
+        if self._window.begin_proof():
             self._ping()
             self._proof = self._pings
 
@@ -146,7 +136,7 @@ class MqttSession(asyncio.Protocol):
         self._answered = self._clock.mono()
         self._pongs += 1
         if self._proof and self._pongs >= self._proof:
-            self._unsettled.difference_update(self._window.without(self._proving))
+            self._window.proven()
             self._proof, self.proven = 0, self.proven + 1
             self._prove()
 
