@@ -17,6 +17,7 @@ from gateway.cli import bench
 from gateway.cli.main import BAD_CONFIGURATION, FAILED, GOOD
 from gateway.cli.main import run as firegrid
 from gateway.pipeline.step import step
+from rules._slotted import Slotted
 from rules.kinds.threshold import Threshold
 
 SECOND = 1_000_000_000
@@ -120,3 +121,15 @@ def test_every_bench_names_a_function_that_takes_its_options() -> None:
         for module, function, keys in calls.values():
             measure = getattr(importlib.import_module(f"benchmarks.{module}"), function)
             inspect.signature(measure).bind(Path(), **keys(1.0))
+
+
+def test_every_reading_of_the_step_bench_is_judged_by_three_rules(tmp_path: Path) -> None:
+    state, points = step_rate.state_of(step_rate.watched(tmp_path, devices=20))
+    step(state, [step_rate.batch(points, SECOND)], SECOND)
+    judged = 0
+    for name in ("threshold", "rate"):
+        kind = state.engine.kinds[name]
+        assert isinstance(kind, Slotted)
+        judged += int((kind.hold.newest == SECOND).sum())
+    assert judged == (step_rate.RULES - 1) * len(points)
+    assert state.engine.kinds["absence"].due() == SECOND + 86_400 * SECOND  # the silence of every device was judged
