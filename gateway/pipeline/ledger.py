@@ -199,16 +199,15 @@ class Ledger:
 
     def _group(self, work: Work) -> Group:
         group = group_of(work, boot=self._boot, mono=self._clock.mono(), wall=self._clock.wall())
-        stale = [mark for batch in work.batches for mark in batch.stale]
-        group.marks = ([mark for batch in work.batches for mark in batch.marks], self._settled() + stale)
+        group.marks = ([mark for batch in work.batches for mark in batch.marks], self._settled(work))
         return group
 
-    def _settled(self) -> list[Mark]:
+    def _settled(self, work: Work) -> list[Mark]:
         """Return marks that may go: acknowledged some commits ago, and the source says that nothing comes again."""
         known = [(marks, settled()) for marks, settled in self._acknowledged[0]]
         waiting = [entry for entry, (_, done) in zip(self._acknowledged.popleft(), known, strict=True) if not done]
         self._acknowledged.append(waiting)
-        return [mark for marks, done in known if done for mark in marks]
+        return [mark for marks in [m for m, done in known if done] + [b.stale for b in work.batches] for mark in marks]
 
     def _stored(self) -> Store:
         if self._store is None:

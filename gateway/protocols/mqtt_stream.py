@@ -118,11 +118,17 @@ class PacketStream:
 
 
 class AckWindow:
-    """QoS 1 messages received and not yet acknowledged: PUBACKs leave in the order of arrival ([MQTT-4.6.0-2])."""
+    """QoS 1 messages received and not yet acknowledged: PUBACKs leave in the order of arrival ([MQTT-4.6.0-2]).
+
+    A PUBACK that was written may still die with its socket: it is settled by the answer to a ping sent after it.
+    """
 
     def __init__(self) -> None:
         self._arrived: deque[int] = deque()
         self._pending: set[int] = set()
+        self._unsettled: set[int] = set()
+        self._left: list[int] = []  # PUBACKs that left since the last proof began
+        self._proving: list[int] = []  # those before it
 
     def __len__(self) -> int:
         return len(self._arrived)
@@ -131,11 +137,24 @@ class AckWindow:
         """Enter a message that arrived (one sent twice is owed once)."""
         if packet_id not in self._pending:
             self._pending.add(packet_id)
+            self._unsettled.add(packet_id)
             self._arrived.append(packet_id)
 
-    def without(self, packet_ids: Iterable[int]) -> list[int]:
-        """Return those of the ids that are not owed (again)."""
-        return [packet_id for packet_id in packet_ids if packet_id not in self._pending]
+    def begin_proof(self) -> bool:
+        """Begin to prove what has left; False when there is nothing or a proof is under way."""
+        if self._proving or not self._left:
+            return False
+        self._proving, self._left = self._left, []
+        return True
+
+    def proven(self) -> None:
+        """End the proof: the peer has taken those PUBACKs; an id that it has used again is owed again."""
+        self._unsettled.difference_update(packet_id for packet_id in self._proving if packet_id not in self._pending)
+        self._proving = []
+
+    def settled(self, packet_ids: Iterable[int]) -> bool:
+        """Whether the peer is known to have taken the PUBACKs of all these."""
+        return self._unsettled.isdisjoint(packet_ids)
 
     def done(self, packet_ids: Iterable[int]) -> bytes:
         """Tick messages off, return the PUBACKs that may leave now (MQTT 5.0 section 3.4: 40 02 id, success)."""
@@ -143,7 +162,8 @@ class AckWindow:
         out = bytearray()
         arrived = self._arrived
         while arrived and arrived[0] not in self._pending:
-            out += b"\x40\x02" + arrived.popleft().to_bytes(2, "big")
+            self._left.append(arrived.popleft())
+            out += b"\x40\x02" + self._left[-1].to_bytes(2, "big")
         return bytes(out)
 
 
