@@ -16,7 +16,7 @@ import msgspec
 import numpy as np
 
 from gateway.clock import MINUTE
-from gateway.errors import StoreCorrupt
+from gateway.errors import StoreCorrupt, StoreError
 from gateway.model.batch import Ints
 from gateway.store import retention, rollup
 from gateway.store.columns import pack_bytes, pack_floats, pack_ints, unpack_bytes, unpack_floats, unpack_ints
@@ -117,6 +117,7 @@ def _copy(store: Store) -> Generator[int]:
 
     Packing is spread over slices, so that an urgent commit never waits for long; only its end writes.
     """
+    begun = progress(store.connection)
     seq, boot, parts = yield from _gather(store)
     readings = joined(parts)
     rows: list[tuple[int | bytes, ...]] = []
@@ -134,7 +135,9 @@ def _copy(store: Store) -> Generator[int]:
             "INSERT INTO chunk (point, boot, t0, t1, s0, s1, n, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows
         )
         rollup.merge(connection, buckets)
-        connection.execute("UPDATE progress SET seq = ? WHERE name = 'chunks'", (seq,))
+        moved = connection.execute("UPDATE progress SET seq = ? WHERE name = 'chunks' AND seq = ?", (seq, begun))
+        if moved.rowcount != 1:  # a disk that hung let another connection go first: these readings are in chunks
+            raise StoreError("another connection has moved these readings meanwhile")
         _forget_journal(store, connection)
     store.uncompacted = max(0, store.uncompacted - len(readings))
 

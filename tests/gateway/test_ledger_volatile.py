@@ -158,8 +158,9 @@ def test_a_disk_that_refuses_turns_the_house_volatile_and_comes_back_in_order(tm
     run(tmp_path, body)
 
 
+@pytest.mark.parametrize("where", ["before_commit", "after_commit"])
 @pytest.mark.parametrize("hit", range(1, 5))
-def test_coming_back_may_itself_be_cut_anywhere(tmp_path: Path, hit: int) -> None:
+def test_coming_back_may_itself_be_cut_anywhere(tmp_path: Path, hit: int, where: str) -> None:
     """The disk takes some groups of the backlog and fails again: none is lost, none is written twice."""
 
     async def body(bench: Bench) -> None:
@@ -173,10 +174,10 @@ def test_coming_back_may_itself_be_cut_anywhere(tmp_path: Path, hit: int) -> Non
 
         def count(point: str) -> None:
             nonlocal passed
-            if point == "after_commit":
+            if point == "before_begin":
                 passed += 1
                 if passed == hit:
-                    bench.disk.once["before_commit"] = "raise"
+                    bench.disk.once[where] = "raise"
             honest(point)
 
         honest, bench.disk.hook = bench.disk.hook, count
@@ -185,6 +186,7 @@ def test_coming_back_may_itself_be_cut_anywhere(tmp_path: Path, hit: int) -> Non
         assert bench.values() == [0.0, 1.0, 2.0, 3.0, 4.0]
         assert bench.acked == [1, 2, 3, 4, 5]
         assert bench.rows() == bench.house.table.rows
+        assert bench.house.anew == 0
 
     run(tmp_path, body)
 

@@ -21,6 +21,7 @@ from gateway.model.moment import Epoch
 from gateway.model.quality import GOOD, Doubt, Level, quality
 from gateway.model.station import StoreSpec
 from gateway.store.chunks import PASS_READINGS
+from gateway.store.connection import Lock
 from gateway.store.database import Store
 from gateway.store.read import Bucket, Reader
 from gateway.store.rollup import WIDTHS
@@ -245,3 +246,21 @@ def test_a_station_that_never_knew_the_time_deletes_nothing() -> None:
         assert store.connection.execute("SELECT count(*) FROM chunk WHERE boot = 1").fetchone() == (0,), (
             "what lies before a dated boot is older than it"
         )
+
+
+def test_a_pass_that_hung_while_another_connection_moved_the_readings_moves_nothing(tmp_path: Path) -> None:
+    lock = Lock(tmp_path / "station.db")
+    with (
+        closing(Store.open(tmp_path / "station.db", lock=lock)) as stale,
+        closing(Store.open(tmp_path / "station.db", lock=lock)) as fresh,
+    ):
+        told = fill(stale, [(1, [(1, 0, 1.0, GOOD)])] * 3 + [(3600, [(1, 0, 2.0, GOOD)])])
+        stale.compact(0)
+        assert stale.copying is not None
+        next(stale.copying)  # begun: it holds readings in RAM
+        fresh.reload()
+        finish(fresh)
+        with pytest.raises(StoreError, match="another connection"):
+            finish(stale)
+        with Reader(tmp_path / "station.db") as reader:
+            assert len(reader.readings(1)) == len(told)
