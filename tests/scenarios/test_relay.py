@@ -147,12 +147,14 @@ def test_the_siren_sounds_without_any_modem_until_somebody_acknowledges(tmp_path
         life = start(config)
         until(sounds, 10, "set again after a restart")
 
+        time.sleep(1.0)  # read back: nothing is under way any more
         field.call(field.bus.unplug)
         time.sleep(0.5)
         module.coils[0] = 0
         field.call(field.bus.plug)
         until(sounds, 15, "set again after the bus has come back")
 
+        time.sleep(1.0)
         module.coils[0] = 0
         until(sounds, 8, "set again when the module has forgotten it")
 
