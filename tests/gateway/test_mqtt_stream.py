@@ -128,3 +128,21 @@ def test_an_id_nobody_owes_is_ignored() -> None:
     assert window.done([9]) == b""
     assert window.done([3, 3]) == mqtt5.PubAckPacket(3).write()
     assert window.done([3]) == b""
+
+
+def test_an_acknowledgement_is_settled_by_a_proof_that_began_after_it_and_not_for_an_id_used_again() -> None:
+    window = AckWindow()
+    for packet_id in (1, 2, 3):
+        window.owe(packet_id)
+    window.done([1])
+    assert window.begin_proof()
+    window.done([2])
+    assert not window.begin_proof(), "one at a time"
+    window.owe(1)  # the peer saw the PUBACK and gave the number to another message
+    window.proven()
+    assert not window.settled([1])
+    assert not window.settled([2]), "left after the proof had begun"
+    assert window.begin_proof()
+    window.proven()
+    assert window.settled([2])
+    assert not window.settled([2, 3])
