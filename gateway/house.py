@@ -6,6 +6,7 @@ Part of the composition root; decides nothing. The flow stands in `gateway.pipel
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
@@ -44,6 +45,7 @@ from rules.compile import compile_rules
 from rules.engine import Engine
 
 log = logging.getLogger(__name__)
+ARMED_ANYHOW = 3.0  # s after which a source that neither comes up nor fails is no longer waited for
 
 
 @dataclass(slots=True)
@@ -246,7 +248,15 @@ class House:
                 for name, channel in self.channels.items():
                     link = self.links[f"channel {name}"]
                     tasks.create_task(link.run(partial(self._keep_channel, name, channel)), name=link.health.name)
-                ready()
+                tasks.create_task(self._announce(ready), name="announce")
+
+    async def _announce(self, ready: Callable[[], None]) -> None:
+        """Say that the house is armed when every source has come up, or failed once, or takes too long for either."""
+        with contextlib.suppress(TimeoutError):
+            async with self.clock.timeout(ARMED_ANYHOW):
+                for source in self.station.sources:
+                    await self.links[source.id].tried.wait()
+        ready()
 
     @property
     def socket(self) -> Path:

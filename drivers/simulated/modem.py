@@ -276,7 +276,11 @@ class SimulatedModem:
             return
         state, pdu = places[index]
         places[index] = (1, pdu)
-        self._answer(f"+CMGR: {state},,{tpdu_length(pdu)}", pdu.hex().upper())
+        body = [pdu.hex().upper()]
+        if self.faults.garbled_reads:
+            self.faults.garbled_reads -= 1
+            body.insert(0, "0006FF")
+        self._answer(f"+CMGR: {state},,{tpdu_length(pdu)}", *body)
 
     def _list(self, _argument: str) -> None:
         lines = []

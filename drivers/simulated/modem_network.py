@@ -37,6 +37,7 @@ class Faults:
     no_result: int = 0  # … are taken but never answered
     noise: bytes = b""  # before every line
     interject: list[str] = field(default_factory=list)  # lines inside the next answers, one each
+    garbled_reads: int = 0  # so many messages are read with a foreign line between head and body
     refused_commands: frozenset[str] = frozenset()  # answered with ERROR
     unanswered_commands: frozenset[str] = frozenset()
 

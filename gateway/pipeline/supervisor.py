@@ -6,6 +6,7 @@ exception of a plug-in ever ends the daemon.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
@@ -63,6 +64,7 @@ class Supervisor:
         self._down_since = 0
         self._faulted = False
         self._fault_unknown = True  # a fault alarm from before the start may still stand
+        self.tried = asyncio.Event()  # the link has come up or failed once
         self.health = Health(name=name, since=clock.mono())
 
     def emit(self, batch: Batch) -> None:
@@ -114,6 +116,7 @@ class Supervisor:
         await self._clock.sleep(max(0, until - self._clock.mono()) / SECOND)
 
     def _went_down(self, reason: str) -> None:
+        self.tried.set()
         now = self._clock.mono()
         if self.health.up or self.health.tries == 0:
             self._down_since = now
@@ -127,6 +130,7 @@ class Supervisor:
         self.health.tries += 1
 
     def _came_up(self) -> None:
+        self.tried.set()
         log.info("%s: link up", self._name)
         self.health.up, self.health.reason, self.health.tries = True, "", 0
         self.health.since = self._clock.mono()

@@ -8,15 +8,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
 import pwd
 import socket
 import struct
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
 LINE_LIMIT = 1 << 20
+LONGEST_ADDRESS = 107  # octets of sun_path, unix(7), without the final zero
 Answer = Callable[[dict[str, Any], str], Awaitable[dict[str, Any]]]
 
 
@@ -35,13 +37,27 @@ async def serve(path: Path, answer: Answer) -> AsyncIterator[None]:
             writer.close()
 
     _remove(path)
-    server = await asyncio.start_unix_server(talk, path=path, limit=LINE_LIMIT)
+    with _short(path) as address:
+        server = await asyncio.start_unix_server(talk, path=address, limit=LINE_LIMIT)
     _protect(path)
     try:
         yield
     finally:
         server.close()
         _remove(path)
+
+
+@contextmanager
+def _short(path: Path) -> Iterator[str]:
+    """Give an address that fits into a socket's 108 octets, however deep the folder lies."""
+    if len(str(path).encode()) <= LONGEST_ADDRESS:
+        yield str(path)
+        return
+    folder = os.open(path.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        yield f"/proc/self/fd/{folder}/{path.name}"
+    finally:
+        os.close(folder)
 
 
 def _remove(path: Path) -> None:
@@ -76,7 +92,8 @@ def ask(path: Path, request: dict[str, Any], *, seconds: float = 15.0) -> dict[s
     """Ask a running daemon; OSError when none listens there. Blocking: for the command line."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as link:
         link.settimeout(seconds)
-        link.connect(str(path))
+        with _short(path) as address:
+            link.connect(address)
         link.sendall(json.dumps(request).encode() + b"\n")
         with link.makefile("rb") as lines:
             reply: dict[str, Any] = json.loads(lines.readline(LINE_LIMIT))

@@ -96,6 +96,7 @@ def test_broker_killed_and_restarted_every_message_the_daemon_acknowledged_is_co
                     sent += 20
                     sends = [sender.publish("level/state", b"%d" % number) for number in range(sent - 20, sent)]
                     await asyncio.gather(*sends)
+                    await asyncio.sleep(0.03)  # telemetry waits 0.1 s for company: some commits find none of it yet
                     store.commit()
                 await asyncio.to_thread(broker.kill)
                 store.commit()

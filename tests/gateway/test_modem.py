@@ -287,7 +287,7 @@ def test_a_reply_that_was_garbled_on_the_line_is_read_again() -> None:
     async def scene() -> None:
         async with bench() as b:
             await b.up()
-            b.modem.faults.interject.append("0006FF")  # between the head and the message
+            b.modem.faults.garbled_reads = 1
             b.modem.receive(NUMBER, "1")
             await b.until(lambda: b.heard.replies)
             assert b.heard.texts == ["1"]
