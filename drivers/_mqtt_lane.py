@@ -87,15 +87,28 @@ class Lane:
         self._again.clear()
         self._session = None
         session = await connect(self._options, self._clock, self._receive)
-        gathering = asyncio.create_task(self._gather(session), name=f"{self.name} gathering")
+        # No TaskGroup, as in `mqtt.py`. Whichever of the two fails ends the session.
+        tasks = [
+            asyncio.create_task(self._live(session), name=f"{self.name} session"),
+            asyncio.create_task(self._gather(session), name=f"{self.name} gathering"),
+        ]
         try:
-            await self._prepare(session)
-            self._report.alive()
-            await session.run()
+            ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in ended:
+                task.result()
         finally:
-            gathering.cancel()
-            self._flush(session)
-            await session.close(will=self._options.will is not None)
+            for task in tasks:
+                task.cancel()
+            try:
+                await asyncio.gather(*tasks, return_exceptions=True)
+                self._flush(session)
+            finally:
+                await session.close(will=self._options.will is not None)
+
+    async def _live(self, session: MqttSession) -> None:
+        await self._prepare(session)
+        self._report.alive()
+        await session.run()
 
     # after the connection
     async def _prepare(self, session: MqttSession) -> None:

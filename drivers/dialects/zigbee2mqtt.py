@@ -8,7 +8,9 @@ Keys of a `[[device]]`: `topic` (`<base>/<friendly name>`), `base` (if it is not
 (true when the bridge sends one topic per field). `decode` of a point: `field` (default: its name), `words` (the
 sender's words → raw numbers), `scale`, `offset`.
 
-`test: true` is a TEST event and never an alarm: while it stands, states that can alarm are not passed on.
+`test: true` is a TEST event and never an alarm: the states that can alarm beside it, in the same live message, are not
+passed on. No message mutes a later one, and a retained `test` mutes nothing: a detector is never deaf for what it said
+before. With `output: attribute` a self-test therefore alarms.
 """
 
 from __future__ import annotations
@@ -62,7 +64,7 @@ class _Installed:
     point: int  # any, for a sign of life
     events: int
     fields: dict[str, tuple[int, Callable[[object], Reading], bool]] = field(default_factory=dict)
-    testing: bool = False
+    test_told: bool = False  # mutes nothing: only the telling of a test is remembered
 
 
 def create(setup: DialectSetup) -> Zigbee2mqtt:
@@ -184,9 +186,10 @@ def _fields(device: _Installed, message: Mapping[str, object], time: int, *, ret
     The bridge writes null for what it does not know (yet): that is BAD like everywhere, not normal.
     """
     before = len(into.rows)
+    tested = not retained and _on(message.get("test"))
     for name, (point, read, alarming) in device.fields.items():
         raw = message.get(name, MISSING)
-        if raw is MISSING or (alarming and device.testing):
+        if raw is MISSING or (alarming and tested):
             continue
         value, told = read(raw)
         into.rows.append((point, time, value, as_retained(told) if retained else told))
@@ -195,15 +198,19 @@ def _fields(device: _Installed, message: Mapping[str, object], time: int, *, ret
 
 
 def _test(device: _Installed, raw: object, time: int, payload: bytes, *, retained: bool, into: Decoded) -> None:
-    """Keep whether a test is on, and tell its beginning once; the bridge repeats the field in every message."""
-    if raw is None:
+    """Tell the beginning of a test once; the bridge repeats the field in every message."""
+    if raw is None or retained:
         return
-    on = raw is True or raw == 1
-    if on and not retained and not device.testing:
+    on = _on(raw)
+    if on and not device.test_told:
         into.events.append(Event(device.events, "", EventCode.TEST, "self-test", time, payload))
     if on:
         into.problems.append("test_active")
-    device.testing = on
+    device.test_told = on
+
+
+def _on(test: object) -> bool:
+    return test is True or test == 1
 
 
 def _availability(device: _Installed, message: object, *, retained: bool | None, into: Decoded) -> None:

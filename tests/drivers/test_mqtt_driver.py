@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from drivers._mqtt_lane import Lane
 from drivers.simulated.broker import SimulatedBroker
 from gateway.clock import SystemClock
 from gateway.errors import ConfigError, DeliveryError, DriverFatal, LinkDown
@@ -108,6 +109,34 @@ def test_one_read_makes_one_batch_or_in_a_flood_a_few() -> None:
         assert w.store.values == list(numbers)
         assert len(w.store.batches) <= 6
         assert max(map(len, w.store.batches)) <= 500
+
+    play(script)
+
+
+def test_telemetry_that_cannot_be_taken_ends_the_session_and_closes_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not a lane that is up and deaf; also when the last flush fails as well."""
+
+    async def script(w: World) -> None:
+        def broken(*_: object) -> None:
+            raise RuntimeError("planted")
+
+        closed: list[bool] = []
+        close = MqttSession.close
+
+        async def watched(session: MqttSession, *, will: bool = False) -> None:
+            closed.append(True)
+            await close(session, will=will)
+
+        one = driver(w.port, w.notebook)
+        monkeypatch.setattr(MqttSession, "close", watched)
+        running = asyncio.create_task(one.run(w.store.emit))
+        await w.ready()
+        monkeypatch.setattr(Lane, "_batch", broken)
+        await w.send("level/state", b"1")
+        with pytest.raises(RuntimeError, match="planted"):
+            async with asyncio.timeout(3):
+                await running
+        assert len(closed) == 2
 
     play(script)
 
