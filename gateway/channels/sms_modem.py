@@ -8,11 +8,12 @@ a person has read the text.
 
 from __future__ import annotations
 
+import hashlib
+import os
 import unicodedata
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from zlib import crc32
 
 import msgspec
 
@@ -79,7 +80,8 @@ class SmsModem:
             port=options.port, baudrate=options.baudrate, pin=options.pin, service_centre=options.service_centre
         )
         self._session = ModemSession(settings, clock, self)
-        if options.pin and memory.get(self._pin_key()) == _fingerprint(options.pin):
+        self._pin_kept = bool(options.pin) and _refused(memory.get(self._pin_key()), options.pin)
+        if self._pin_kept:
             self._session.refuse_pin()
 
     async def run(self, tell: Callable[[Input], None]) -> None:
@@ -127,8 +129,9 @@ class SmsModem:
 
     def changed(self, status: ModemStatus) -> None:
         """Say whether the channel works; remember a refused PIN over restarts: the third one locks the SIM."""
-        if status.pin_refused and self._options.pin:
-            self._memory.put(self._pin_key(), _fingerprint(self._options.pin))
+        if status.pin_refused and self._options.pin and not self._pin_kept:
+            self._pin_kept = True
+            self._memory.put(self._pin_key(), _fingerprint(self._options.pin, os.urandom(16)))
         if status.up:
             self._report.alive()
         state = (status.up, status.reason)
@@ -174,5 +177,11 @@ def _matches(entry: _Sent, report: StatusReport, now: int) -> bool:
     )
 
 
-def _fingerprint(pin: str) -> str:
-    return f"{crc32(pin.encode()):08x}"
+def _fingerprint(pin: str, salt: bytes) -> str:
+    """Return what is remembered of a PIN: it has ten thousand values, so that each guess must cost time."""
+    return f"{salt.hex()}${hashlib.scrypt(pin.encode(), salt=salt, n=1 << 14, r=8, p=1).hex()}"
+
+
+def _refused(kept: str | None, pin: str) -> bool:
+    salt, found, _ = (kept or "").partition("$")
+    return bool(found) and kept == _fingerprint(pin, bytes.fromhex(salt))

@@ -234,7 +234,10 @@ def test_a_refused_pin_is_remembered_over_a_restart_and_a_new_one_is_tried() -> 
             async with running(notes, told, prepare=locked, pin=pin) as (_, modem):
                 await until(lambda: told)  # noqa: B023 - awaited here
                 assert sum(each.startswith("AT+CPIN=") for each in modem.commands) == tries
-        assert "9999" not in notes.kept.values()
+        (kept,) = notes.kept.values()
+        salt, _, fingerprint = kept.partition("$")
+        assert (len(salt), len(fingerprint)) == (32, 128)  # ten thousand PINs: salted, and slow to try
+        assert "9999" not in kept
 
     asyncio.run(scene())
 
