@@ -70,7 +70,7 @@ def choose(loaded: Loaded, wrong: Sequence[Problem], opened: Opened, copy: Path)
     if loaded.station is not None and not wrong:
         return loaded.station, loaded.digest, []
     remarks = [problem.text(loaded.station.language if loaded.station else "zh") for problem in wrong]
-    kept = opened.store.last_good_configuration()
+    kept = opened.before
     for digest, blob in ([kept] if kept else []) + [("copy", raw) for raw in _raw(copy)]:
         try:
             return undump(blob), digest, ["配置有误，使用上次的配置 running on the last good configuration", *remarks]

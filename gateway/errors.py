@@ -85,12 +85,16 @@ class PartialWrite(StoreError):  # noqa: N818 - as above
 
 
 class DeliveryError(GatewayError):
-    """A notice could not be handed over. The channel says whether another try can help."""
+    """A notice could not be handed over. The channel says whether another try can help.
 
-    def __init__(self, reason: str, *, retryable: bool) -> None:
+    `uncertain`: it may have left all the same, so another try is marked 重发.
+    """
+
+    def __init__(self, reason: str, *, retryable: bool, uncertain: bool = False) -> None:
         super().__init__(reason)
         self.reason = reason
         self.retryable = retryable
+        self.uncertain = uncertain
 
 
 class IllegalTransition(GatewayError):  # noqa: N818 - as above

@@ -154,10 +154,13 @@ class World:
         self.end(at, delta)
         return act is not None
 
-    def receipt(self, notice: int, state: DeliveryState, at: float, failure: str = "") -> None:
+    def receipt(
+        self, notice: int, state: DeliveryState, at: float, failure: str = "", *, uncertain: bool = False
+    ) -> None:
         """Let a channel say what became of a notice."""
         delta = self.turn(at)
-        self.escalation.on_receipt(Receipt(notice=notice, state=state, at=ns(at), failure=failure), delta, self.out)
+        receipt = Receipt(notice=notice, state=state, at=ns(at), failure=failure, uncertain=uncertain)
+        self.escalation.on_receipt(receipt, delta, self.out)
         self.end(at, delta)
 
     def channel(self, channel: str, at: float, *, up: bool) -> None:

@@ -71,6 +71,7 @@ class Relay:
         self._turn = asyncio.Lock()
         newest, _, state = (setup.memory.get(_MEMORY) or "").partition(" ")
         self._newest = int(newest) if newest.isdecimal() else -1
+        self._inherited = True  # `_newest` is of an earlier life, whose ids may have been lost with its store
         self._wanted = state == "on"
         self._actual: bool | None = None  # as read back; None: not known
         self._tell: Callable[[Input], None] | None = None
@@ -92,8 +93,9 @@ class Relay:
 
     async def send(self, notice: Notification) -> Receipt:
         """Switch on or off; DELIVERED when it reads back so. Raises DeliveryError, and goes on trying in `run`."""
-        if notice.reason in _ON | _OFF and notice.id >= self._newest:
-            self._newest, self._wanted = notice.id, notice.reason in _ON
+        on = notice.reason in _ON
+        if (on or notice.reason in _OFF) and (notice.id >= self._newest or (on and self._inherited)):
+            self._newest, self._inherited, self._wanted = notice.id, False, on
             self._memory.put(_MEMORY, f"{notice.id} {'on' if self._wanted else 'off'}")
         await self._set(again=False)
         return Receipt(notice=notice.id, state=DeliveryState.DELIVERED, at=self._clock.mono())

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from gateway.clock import HOUR, Clock
+from gateway.clock import HOUR, SECOND, Clock
 from gateway.errors import ConfigError
 from gateway.model.moment import Input
 from gateway.model.notification import ChannelState, DeliveryState, Notification, NotifyReason, Receipt, Reply
@@ -96,7 +96,7 @@ class SmsModem:
             number,
             notice.text,
             priority=2 * notice.alarm_class + (notice.reason not in _ASKING),  # who must act before who is informed
-            reference=notice.id,
+            reference=notice.id + 128 * notice.repeat,  # a marked text has other parts: a phone must not mix them
             report=self._options.report,
         )
         now = self._clock.mono()
@@ -114,7 +114,14 @@ class SmsModem:
 
     def replied(self, message: Received, token: str) -> None:
         """Hand a reply to the intake."""
-        reply = Reply(channel=self._name, number=message.number, text=message.text, at=self._clock.mono(), token=token)
+        reply = Reply(
+            channel=self._name,
+            number=message.number,
+            text=message.text,
+            at=self._clock.mono(),
+            token=token,
+            sent=0 if message.sent is None else round(message.sent.timestamp()) * SECOND,
+        )
         self._put(reply)
 
     def reported(self, report: StatusReport) -> None:

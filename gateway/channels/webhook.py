@@ -96,7 +96,8 @@ class Webhook:
                 options.url, body, headers, clock=self._clock, deadline=options.timeout, cafile=options.ca_file
             )
         except LinkDown as error:
-            raise DeliveryError(str(error), retryable=True) from error
+            uncertain = isinstance(error, http.NoAnswer)
+            raise DeliveryError(str(error), retryable=True, uncertain=uncertain) from error
         except (ConfigError, http.Untrusted) as error:
             raise DeliveryError(str(error), retryable=False) from error
         _judge(answer.status)

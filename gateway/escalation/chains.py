@@ -164,7 +164,7 @@ class Escalation:
             if key.startswith("c"):
                 self._advance(self.chains[key[1:]], turn)
             else:
-                self._if_failed(self.notices.expire(key[1:], turn).alarm, turn)
+                self._if_failed(self.notices.expire(key[1:], self._teller.once_more, turn).alarm, turn)
 
     def audit(self, alarms: Iterable[Alarm], now: int) -> list[int]:
         """Return ids of alarms that call people and have no next step in the future: must be empty after `fire`."""

@@ -122,7 +122,7 @@ class Notices:
             while (first := queue.first()) is not None and self._free(channel, first[0][0]):
                 notice = self.rows[first[1]]
                 leaving = replace(notice, state=_State.SENDING, sending_at=turn.at, attempts=notice.attempts + 1)
-                self.write(replace(leaving, retry_at=0), turn)
+                self.write(replace(leaving, retry_at=0, uncertain=False), turn)
 
     def _free(self, channel: str, rank: int) -> bool:
         busy = self._sending.get(channel) or ()
@@ -138,19 +138,23 @@ class Notices:
         if receipt.state in SUCCESS:
             return self._succeed(notice, receipt, turn)
         if receipt.state is _State.FAILED_FOR_GOOD and notice.state in (_State.SENDING, _State.SENT):
-            return self._fail(notice, receipt.failure, turn, retry=False)
+            return self._fail(notice, receipt.failure, turn, retry=False, uncertain=receipt.uncertain)
         if receipt.state is _State.FAILED_FOR_NOW and notice.state is _State.SENDING:
-            return self._fail(notice, receipt.failure, turn, retry=True)
+            return self._fail(notice, receipt.failure, turn, retry=True, uncertain=receipt.uncertain)
         return None
 
-    def expire(self, key: str, turn: Turn) -> Notification:
-        """Handle a notice's own timer: the receipt that did not come, or the time to try again."""
+    def expire(self, key: str, again: Again, turn: Turn) -> Notification:
+        """Handle a notice's own timer: the receipt that did not come, or the time to try again.
+
+        `again` makes the marked repeat of a notice that may have arrived.
+        """
         notice = self.rows[key]
         if notice.state is _State.SENDING:
-            return self._fail(notice, NO_RECEIPT, turn, retry=True)
-        again = replace(notice, state=_State.PLANNED, retry_at=0)
-        self.write(again, turn)
-        return again
+            return self._fail(notice, NO_RECEIPT, turn, retry=True, uncertain=True)
+        planned = again(notice) if notice.uncertain else notice
+        planned = replace(planned, state=_State.PLANNED, retry_at=0)
+        self.write(planned, turn)
+        return planned
 
     def _succeed(self, notice: Notification, receipt: Receipt, turn: Turn) -> Notification | None:
         if notice.state in SUCCESS and SUCCESS.index(receipt.state) <= SUCCESS.index(notice.state):
@@ -163,12 +167,13 @@ class Notices:
             done_at=receipt.at if final else 0,
             retry_at=0,
             failure="",
+            uncertain=False,
             reference=receipt.reference or notice.reference,
         )
         self.write(better, turn)
         return better
 
-    def _fail(self, notice: Notification, failure: str, turn: Turn, *, retry: bool) -> Notification:
+    def _fail(self, notice: Notification, failure: str, turn: Turn, *, retry: bool, uncertain: bool) -> Notification:
         """Fail for now while tries are left.
 
         What asks for an answer is not tried again once somebody has answered, or while a newer one waits to go there.
@@ -180,7 +185,7 @@ class Notices:
         elif retry and notice.attempts <= len(retries):
             state, retry_at = _State.FAILED_FOR_NOW, turn.at + seconds(retries[notice.attempts - 1])
         done = 0 if state is _State.FAILED_FOR_NOW else turn.at
-        failed = replace(notice, state=state, failure=failure, retry_at=retry_at, done_at=done)
+        failed = replace(notice, state=state, failure=failure, uncertain=uncertain, retry_at=retry_at, done_at=done)
         self.write(failed, turn)
         return failed
 

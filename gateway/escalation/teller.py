@@ -60,7 +60,7 @@ class Teller:
                 self._plan(alarm, self._place_notice(alarm, channel, NotifyReason.SOUND, turn.at), turn)
 
     def once_more(self, notice: Notification) -> Notification:
-        """Make the repeat of a notice that a crash found in `sending`: planned again, marked 重发."""
+        """Make the repeat of a notice that may have arrived, as one that a crash cut off may: planned, marked 重发."""
         text = marked(notice.text, "repeat", self._planner.language_of(notice.contact))
         return replace(notice, state=DeliveryState.PLANNED, repeat=True, text=text)
 

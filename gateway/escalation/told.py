@@ -98,5 +98,5 @@ class ToldList:
 
 
 def _uncertain(notice: Notification) -> bool:
-    """Say whether a message that left `sending` may have arrived: cut off by a crash, or no receipt came."""
-    return notice.state is DeliveryState.PLANNED or notice.failure == NO_RECEIPT
+    """Say whether a message that left `sending` may have arrived: cut off by a crash, or the channel cannot say."""
+    return notice.state is DeliveryState.PLANNED or notice.uncertain

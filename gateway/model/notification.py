@@ -1,6 +1,7 @@
 """Notices: one message to one contact by one channel, with the reason it exists and how far it got (house section 9).
 
-A notice found in `sending` at start is sent again, marked 重发: the first byte may or may not have left.
+A notice found in `sending` at start is sent again, marked 重发: the first byte may or may not have left. So is one
+whose channel cannot say whether it left.
 """
 
 from __future__ import annotations
@@ -49,7 +50,8 @@ class Notification(msgspec.Struct, frozen=True, kw_only=True):
     """One message to one method. Times are ns on the station axis, 0 = not yet.
 
     `recorded` is False when it left before its transition could be committed (未存档). `repeat` marks a second sending
-    after a crash (重发). `reference` is what the channel gave back (modem message references).
+    of what may have arrived (重发), `uncertain` a try that failed and may have arrived. `reference` is what the channel
+    gave back (modem message references).
     """
 
     id: int
@@ -72,27 +74,36 @@ class Notification(msgspec.Struct, frozen=True, kw_only=True):
     repeat: bool = False
     recorded: bool = True
     failure: str = ""
+    uncertain: bool = False
     reference: tuple[int, ...] = ()
 
 
 class Receipt(msgspec.Struct, frozen=True, kw_only=True):
-    """What a channel says of a notice: put on the intake, journalled like a reading."""
+    """What a channel says of a notice: put on the intake, journalled like a reading.
+
+    `uncertain`: it failed as far as the channel knows, and may have arrived.
+    """
 
     notice: int
     state: DeliveryState
     at: int
     failure: str = ""
     reference: tuple[int, ...] = ()
+    uncertain: bool = False
 
 
 class Reply(msgspec.Struct, frozen=True, kw_only=True):
-    """What a person sent back: number and text as received; `at` is the arrival."""
+    """What a person sent back: number and text as received; `at` is the arrival.
+
+    `sent` is when the network took it over, ns since 1970 by its clock; 0 where it does not say.
+    """
 
     channel: str
     number: str
     text: str
     at: int
     token: str = ""  # what the channel needs to delete it after the commit
+    sent: int = 0
 
 
 class ChannelState(msgspec.Struct, frozen=True, kw_only=True):

@@ -59,18 +59,18 @@ class Dispatcher:
         except KeyError:
             receipt = self._failure(notice, f"no channel {notice.channel}", retryable=False)
         except DeliveryError as error:
-            receipt = self._failure(notice, error.reason, retryable=error.retryable)
+            receipt = self._failure(notice, error.reason, retryable=error.retryable, uncertain=error.uncertain)
         except LinkDown as error:
             receipt = self._failure(notice, str(error), retryable=True)
         except TimeoutError:
-            receipt = self._failure(notice, "no answer from the channel in time", retryable=True)
+            receipt = self._failure(notice, "no answer from the channel in time", retryable=True, uncertain=True)
         except Exception as error:  # noqa: BLE001 - a channel's bug must not cost the notice
-            receipt = self._failure(notice, f"{type(error).__name__}: {error}", retryable=True)
+            receipt = self._failure(notice, f"{type(error).__name__}: {error}", retryable=True, uncertain=True)
         self._put(receipt)
 
-    def _failure(self, notice: Notification, reason: str, *, retryable: bool) -> Receipt:
+    def _failure(self, notice: Notification, reason: str, *, retryable: bool, uncertain: bool = False) -> Receipt:
         state = DeliveryState.FAILED_FOR_NOW if retryable else DeliveryState.FAILED_FOR_GOOD
-        return Receipt(notice=notice.id, state=state, at=self._clock.mono(), failure=reason)
+        return Receipt(notice=notice.id, state=state, at=self._clock.mono(), failure=reason, uncertain=uncertain)
 
     async def close(self) -> None:
         """Cancel what is still on its way: found in `sending` at the next start, it is sent again marked."""

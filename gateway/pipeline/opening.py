@@ -18,7 +18,7 @@ from gateway.clock import Clock
 from gateway.errors import StoreCorrupt, StoreError, StoreLocked
 from gateway.model.station import StoreSpec
 from gateway.pipeline.writer import Writer
-from gateway.store.connection import MEMORY, Lock
+from gateway.store.connection import MEMORY, Lock, keep_private
 from gateway.store.database import Store
 from gateway.store.salvage import Salvaged, adopt, salvage
 
@@ -57,7 +57,12 @@ class Enrolment:
 
 async def open_store(spec: StoreSpec, *, clock: Clock, deadline: float, faults: Faults) -> Opened:
     """Open or make the store within `deadline` seconds. Raises StoreLocked: another daemon has it."""
-    return await _in_time(lambda: _open(spec, faults), spec, clock=clock, deadline=deadline, faults=faults)
+    opened = await _in_time(lambda: _open(spec, faults), spec, clock=clock, deadline=deadline, faults=faults)
+    try:
+        opened.before = opened.store.last_good_configuration()
+    except StoreCorrupt as error:  # `enrol` writes it afresh
+        opened.remarks.append(f"the configuration in the store cannot be read: {error}")
+    return opened
 
 
 async def enrol(
@@ -79,12 +84,11 @@ async def enrol(
             opened.remarks.append(f"no copy of the configuration could be written: {error}")
         return opened
 
-    before = opened.store.last_good_configuration()
     ready = await _in_time(write, spec, clock=clock, deadline=deadline, faults=faults, lock=opened.lock)
     if ready is not opened:
         ready.remarks[:0] = opened.remarks
         ready.store.point_ids(wanted.names, wanted.renames)
-    ready.before = before
+    ready.before = opened.before
     return ready
 
 
@@ -175,6 +179,7 @@ def set_aside(path: Path) -> Path:
         beside = path.with_name(path.name + suffix)
         if beside.exists():
             beside.rename(aside.with_name(aside.name + suffix))
+    keep_private(aside)
     return aside
 
 

@@ -18,6 +18,7 @@ from gateway.alarms.book import AlarmBook, Move, Outcome
 from gateway.clock import SECOND, Clock
 from gateway.escalation.chains import Escalation
 from gateway.escalation.rows import ROW_TYPES as ESCALATION_ROWS
+from gateway.errors import StoreCorrupt
 from gateway.model.alarm import OperatorAct
 from gateway.model.delta import Table
 from gateway.model.moment import Epoch, Start
@@ -88,22 +89,23 @@ class _SilentEscalation(Escalation):
         return None
 
 
-def load_rows(store: Store, types: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """Return the rows of the named tables."""
-    return {table: store.rows(table, kind) for table, kind in types.items()}
+def load_rows(store: Store, types: Mapping[str, Any], lost: list[str]) -> dict[str, dict[str, Any]]:
+    """Return the rows of the named tables; `lost` takes, in words, what could not be read."""
+    return {table: store.rows(table, kind, lost) for table, kind in types.items()}
 
 
 def load(state: State, store: Store, configuration: str) -> list[str]:
     """Fill a fresh state from the store; returns what did not go as it should, in words for the fault alarm."""
-    state.book.load(load_rows(store, ALARM_ROWS))
-    state.escalation.load(load_rows(store, ESCALATION_ROWS))
-    rows = load_rows(store, RULE_ROWS)
+    lost: list[str] = []
+    state.book.load(load_rows(store, ALARM_ROWS, lost))
+    state.escalation.load(load_rows(store, ESCALATION_ROWS, lost))
+    rows = load_rows(store, RULE_ROWS, lost)
     _complete(state, rows["level"])
     last = store.last()
     state.axis, state.logical = axis_of(store, last.boot), last.mono
     remarks = _replay(state, store, configuration, rows)
     state.kind_faults = _own_faults(state)
-    return remarks
+    return lost + remarks
 
 
 def _complete(state: State, levels: dict[str, Level]) -> None:
@@ -121,8 +123,11 @@ def _own_faults(state: State) -> frozenset[str]:
 
 def _replay(state: State, store: Store, configuration: str, rows: Mapping[str, Mapping[str, Any]]) -> list[str]:
     fresh = msgspec.msgpack.encode(state.engine.snapshot())
-    snapshot = store.last_snapshot()
-    remarks = []
+    snapshot, remarks = None, []
+    try:
+        snapshot = store.last_snapshot()
+    except StoreCorrupt as error:
+        remarks = [f"the snapshot could not be read ({error}): windows start afresh"]
     if snapshot is not None and snapshot.code_version == CODE_VERSION and snapshot.config_hash == configuration:
         remarks = _rebuild(state, store, snapshot)
         # Levels are rows, whole: those that the house raised over itself are no input that a replay could meet.

@@ -92,8 +92,10 @@ def decode(point: int, n: int, body: bytes) -> Readings:
 
 def progress(connection: sqlite3.Connection) -> int:
     """Return the seq up to which readings stand in chunks."""
-    (seq,) = connection.execute("SELECT seq FROM progress WHERE name = 'chunks'").fetchone()
-    return int(seq)
+    row = connection.execute("SELECT seq FROM progress WHERE name = 'chunks'").fetchone()
+    if row is None:
+        raise StoreCorrupt("it is not known up to where the journal is in chunks")
+    return int(row[0])
 
 
 def estimate(connection: sqlite3.Connection) -> int:
@@ -145,6 +147,7 @@ def _copy(store: Store) -> Generator[int]:
 def _gather(store: Store) -> Generator[int, None, tuple[int, int, list[Readings]]]:
     """Read the journal's next rows of one boot; returns (last seq, boot, readings)."""
     parts: list[Readings] = []
+    known = frozenset(store.boots.values())
     boot, until, seq, total = -1, 0, progress(store.connection), 0
     sql = "SELECT seq, boot, mono, body FROM journal WHERE seq > ? ORDER BY seq LIMIT 1"
     while (row := store.connection.execute(sql, (seq,)).fetchone()) is not None:
@@ -153,6 +156,8 @@ def _gather(store: Store) -> Generator[int, None, tuple[int, int, list[Readings]
             break
         seq = number
         try:
+            if of_boot not in known:
+                raise StoreCorrupt(f"commit {seq} is of a boot that is not known")
             parts.append(decode_readings(body))
         except StoreCorrupt:  # a damaged row must not stop compaction for ever; its readings are lost, and counted
             store.unreadable += 1

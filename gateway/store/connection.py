@@ -7,6 +7,7 @@ Only the header is checked here: a store opens in milliseconds whatever its size
 from __future__ import annotations
 
 import fcntl
+import logging
 import os
 import sqlite3
 import struct
@@ -15,9 +16,11 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from gateway.errors import StoreCorrupt, StoreError, StoreFull, StoreLocked, StoreReadOnly
-from gateway.store.migrate import migrate
+from gateway.store.migrate import check_version, migrate
 
+log = logging.getLogger(__name__)
 MEMORY = ":memory:"
+_PRIVATE = 0o600
 _MAGIC = b"SQLite format 3\0"
 _HEADER = 100  # bytes; SQLite file format, section 1.3
 _PAGE = 4096
@@ -86,8 +89,13 @@ class Lock:
 def connect(path: str | Path) -> sqlite3.Connection:
     """Return a connection in autocommit mode with the newest schema; any StoreError."""
     with translated(str(path)):
+        with suppress(OSError):  # SQLite says why; a file that is there is not opened here, see `check_header`
+            if str(path) != MEMORY and not Path(path).exists():
+                os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _PRIVATE))
         connection = sqlite3.connect(str(path), timeout=_BUSY_TIMEOUT, isolation_level=None, check_same_thread=False)
         try:
+            check_version(connection)  # first: the next lines change the file
+            keep_private(path)
             for pragma in _PRAGMAS:
                 connection.execute(pragma)
             migrate(connection)
@@ -97,6 +105,18 @@ def connect(path: str | Path) -> sqlite3.Connection:
             connection.close()
             raise
     return connection
+
+
+def keep_private(path: str | Path) -> None:
+    """Let nobody but the owner read a store and what stands beside it: it holds names, phone numbers and messages.
+
+    SQLite gives the files beside it the mode of the store.
+    """
+    for file in (Path(f"{path}{suffix}") for suffix in ("", "-wal", "-shm")):
+        with suppress(OSError):  # not there, or not ours to change
+            if str(path) != MEMORY and file.stat().st_mode & 0o077:
+                file.chmod(_PRIVATE)
+                log.warning("%s could be read by others; now only by its owner", file)
 
 
 def connect_readonly(path: str | Path, *, immutable: bool = False) -> sqlite3.Connection:

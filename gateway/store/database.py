@@ -212,7 +212,7 @@ class Store:
         with self.transaction() as connection:
             connection.execute(
                 "INSERT INTO configuration VALUES (?, (SELECT coalesce(max(used), 0) + 1 FROM configuration), ?)"
-                " ON CONFLICT (hash) DO UPDATE SET used = excluded.used",
+                " ON CONFLICT (hash) DO UPDATE SET used = excluded.used, body = excluded.body",
                 (config_hash, zlib.compress(blob)),
             )
 
@@ -227,14 +227,18 @@ class Store:
         """Return the newest commit."""
         return self._head.last
 
-    def rows(self, table: str, kind: type[T]) -> dict[str, T]:
-        """Return a durable table, by key."""
-        return {key: value for key, (_, value) in self.rows_with_boot(table, kind).items()}
+    def rows(self, table: str, kind: type[T], lost: list[str] | None = None) -> dict[str, T]:
+        """Return a durable table, by key; rows that cannot be read are told in `lost`."""
+        return {key: value for key, (_, value) in self.rows_with_boot(table, kind, lost).items()}
 
-    def rows_with_boot(self, table: str, kind: type[T]) -> dict[str, tuple[str, T]]:
-        """Return a durable table with the boot on whose clock each row was written, by key."""
+    def rows_with_boot(
+        self, table: str, kind: type[T], lost: list[str] | None = None
+    ) -> dict[str, tuple[str, T]]:
+        """Return a durable table with the boot on whose clock each row was written, by key; `lost` takes bad rows."""
+        lost = [] if lost is None else lost
         with translated(self.path):
-            return {key: (boot, value) for key, boot, value in tables.state(self.connection, table, kind)}
+            found = tables.state(self.connection, table, kind, lost)
+            return {key: (boot, value) for key, boot, value in found}
 
     def memory(self, key: str) -> str | None:
         """Return a plug-in's remembered text; it is put as a row of table `memory` of a group."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import sqlite3
 from importlib.resources import files
 
-from gateway.errors import StoreCorrupt, StoreTooNew
+from gateway.errors import StoreError, StoreTooNew
 
 APPLICATION_ID = 0x46475244  # "FGRD": `file` and we know the file as ours
 
@@ -20,7 +20,7 @@ def scripts() -> list[str]:
 
 
 def check_version(connection: sqlite3.Connection) -> int:
-    """Return the schema version of a database, 0 for an empty one; StoreTooNew, StoreCorrupt if it is not ours."""
+    """Return the schema version of a database, 0 for an empty one; StoreTooNew, StoreError if it is not ours."""
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     (owner,) = connection.execute("PRAGMA application_id").fetchone()
     known = len(scripts())
@@ -30,12 +30,12 @@ def check_version(connection: sqlite3.Connection) -> int:
             "install the firegrid that wrote it, or restore a backup made before the upgrade"
         )
     if owner != APPLICATION_ID and (owner or connection.execute("SELECT 1 FROM sqlite_schema").fetchone()):
-        raise StoreCorrupt("this is a database of another program: name another file in [store] path")
+        raise StoreError("this is a database of another program and is left as it is: name another file in [store] path")
     return int(version)
 
 
 def migrate(connection: sqlite3.Connection) -> None:
-    """Bring an open database (autocommit mode) to the newest schema; StoreTooNew, StoreCorrupt if it is not ours."""
+    """Bring an open database (autocommit mode) to the newest schema; StoreTooNew, StoreError if it is not ours."""
     known = scripts()
     version = check_version(connection)
     if version == len(known):

@@ -168,7 +168,7 @@ class Reader:
     def state(self, table: str, kind: type[T]) -> list[Entry[T]]:
         """Return the rows of a durable table (`alarm`, `notice`, `chain` …) as of now."""
         with translated(self._path):
-            rows = list(tables.state(self._connection, table, kind))
+            rows = list(tables.state(self._connection, table, kind, []))
         return [Entry(0, 0, boot, None, table, body) for _, boot, body in rows]
 
     def alarms(self) -> list[Entry[Alarm]]:

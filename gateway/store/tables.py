@@ -8,6 +8,7 @@ from __future__ import annotations
 import sqlite3
 import zlib
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import TypeVar
 
 import msgspec
@@ -48,21 +49,35 @@ def record(connection: sqlite3.Connection, after: int, limit: int) -> list[Recor
     return [RecordRow(*row) for row in connection.execute(sql, (after, limit))]
 
 
-def state(connection: sqlite3.Connection, table: str, kind: type[T]) -> Iterator[tuple[str, str, T]]:
-    """Yield (key, boot on whose clock it was written, value) of a durable table; StoreCorrupt names a bad row."""
+def state(connection: sqlite3.Connection, table: str, kind: type[T], lost: list[str]) -> Iterator[tuple[str, str, T]]:
+    """Yield (key, boot on whose clock it was written, value) of a durable table; a row that is damaged goes to `lost`.
+
+    The others go on: one bad row must cost neither the alarms beside it nor the start.
+    """
     decoder = msgspec.msgpack.Decoder(kind)
-    sql = "SELECT key, boot.name, body FROM state JOIN boot ON boot.id = state.boot WHERE state.name = ?"
+    sql = (
+        "SELECT key, coalesce(boot.name, 'lost-' || state.boot), body"  # as `salvage` names a boot that is not known
+        " FROM state LEFT JOIN boot ON boot.id = state.boot WHERE state.name = ?"
+    )
     for key, boot, body in connection.execute(sql, (table,)).fetchall():
         try:
-            yield key, boot, decoder.decode(body)
+            value = decoder.decode(body)
         except msgspec.MsgspecError as error:
-            raise StoreCorrupt(f"row {key!r} of table {table!r} cannot be read: {error}") from error
+            lost.append(f"row {key!r} of table {table!r} cannot be read: {error}")
+        else:
+            yield key, boot, value
 
 
 def marks(connection: sqlite3.Connection) -> dict[str, dict[int, bytes]]:
-    """Return packet id → digest of what is unacknowledged, by session."""
-    rows = connection.execute("SELECT session, body FROM mark").fetchall()
-    return {session: msgspec.msgpack.decode(body, type=dict[int, bytes]) for session, body in rows}
+    """Return packet id → digest of what is unacknowledged, by session.
+
+    Of a damaged row nothing: what is sent again is then handled twice, which is better than not at all.
+    """
+    found = {}
+    for session, body in connection.execute("SELECT session, body FROM mark").fetchall():
+        with suppress(msgspec.MsgspecError):
+            found[session] = msgspec.msgpack.decode(body, type=dict[int, bytes])
+    return found
 
 
 def tail(connection: sqlite3.Connection, after: int) -> Iterator[JournalRow]:
@@ -94,9 +109,11 @@ def configuration(connection: sqlite3.Connection, config_hash: str | None) -> tu
 
 
 def head(connection: sqlite3.Connection) -> Head:
-    """Read the ends of journal and record; StoreCorrupt when the record's last row does not follow."""
+    """Read the ends of journal and record; StoreCorrupt when one is not what was written."""
     names = {number: name for name, number in boots(connection).items()}
     row = connection.execute("SELECT seq, boot, mono, wall, body FROM journal ORDER BY seq DESC LIMIT 1").fetchone()
+    if row and row[1] not in names:
+        raise StoreCorrupt("the newest commit is of a boot that is not known")
     last = Last(row[0], names[row[1]], row[2], row[3]) if row else _before_any(connection)
     (n,) = connection.execute("SELECT coalesce(max(n), 0) FROM record").fetchone()
     ends = record(connection, max(0, n - 2), 2)

@@ -23,6 +23,10 @@ PROBES = 3
 _ESCAPE, _SUBMIT = b"\x1b", b"\x1a"  # leaves, or ends, a half-open prompt
 
 
+class NoPrompt(TimeoutError):  # noqa: N818 - the name says the state, as in house language
+    """The modem did not ask for the PDU: nothing has left."""
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """What a command brought: its lines and its final result."""
@@ -108,12 +112,15 @@ class AtLink:
             return Answer(Final("no answer"))
 
     async def submit(self, text: str, pdu: str) -> Answer:
-        """Send a command that asks for a PDU, then the PDU (TS 27.005 clause 4.3); TimeoutError, LinkDown."""
+        """Send a command that asks for a PDU, then the PDU (TS 27.005 clause 4.3); NoPrompt, TimeoutError, LinkDown."""
         prompt: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         flight = self._begin(text, prompt=prompt)
         try:
-            async with self._clock.timeout(PROMPT_LIMIT):
-                await asyncio.wait((prompt, flight.final), return_when=asyncio.FIRST_COMPLETED)
+            try:
+                async with self._clock.timeout(PROMPT_LIMIT):
+                    await asyncio.wait((prompt, flight.final), return_when=asyncio.FIRST_COMPLETED)
+            except TimeoutError as error:
+                raise NoPrompt from error
             if not flight.final.done():
                 self._parser.sent(pdu)
                 self._port.write(pdu.encode("ascii") + _SUBMIT)

@@ -24,6 +24,10 @@ ANSWER_LIMIT = 64 * 1024
 _PORTS = {"http": 80, "https": 443}
 
 
+class NoAnswer(LinkDown):
+    """The request was written, at least in part, and its answer never came: it may have been taken."""
+
+
 class Untrusted(DriverError):  # noqa: N818 - the name says the state, as in house language
     """The far end's certificate does not prove that it is the one we mean."""
 
@@ -73,7 +77,8 @@ async def post(
         limit: most bytes of the answer that are read; the rest is not waited for.
 
     Raises:
-        LinkDown: no connection, no answer in time, or one that is not HTTP.
+        LinkDown: no connection.
+        NoAnswer: no answer in time, or one that is not HTTP.
         Untrusted: the certificate was refused; nothing was sent.
         ConfigError: the address or the file of certificates.
     """
@@ -82,7 +87,7 @@ async def post(
         async with clock.timeout(deadline):
             return await offload(call.run, "http")
     except TimeoutError as error:
-        raise LinkDown(f"{call.far_end}: no answer within {deadline:g} s") from error
+        raise call.failure(f"no answer within {deadline:g} s") from error
     finally:
         call.abandon()
 
@@ -111,6 +116,7 @@ class _Call:
         self._lock = threading.Lock()
         self._socket: socket.socket | None = None
         self._abandoned = False
+        self._asked = False
         self.far_end = f"{parts.scheme}://{parts.netloc}"
 
     def run(self) -> Answer:
@@ -119,16 +125,21 @@ class _Call:
         try:
             connection.sock = self._connect()
             path = (self._parts.path or "/") + (f"?{self._parts.query}" if self._parts.query else "")
+            self._asked = True
             connection.request("POST", path, self._body, self._headers)
             response = connection.getresponse()
             return Answer(response.status, response.read(self._limit))
         except ssl.SSLCertVerificationError as error:
             raise Untrusted(f"{self.far_end}: {error.verify_message}") from error
         except (OSError, http.client.HTTPException, UnicodeError) as error:
-            raise LinkDown(f"{self.far_end}: {type(error).__name__}: {error}") from error
+            raise self.failure(f"{type(error).__name__}: {error}") from error
         finally:
             connection.close()
             self._close()
+
+    def failure(self, why: str) -> LinkDown:
+        """Return the error of an exchange that ended early, by how far it got."""
+        return (NoAnswer if self._asked else LinkDown)(f"{self.far_end}: {why}")
 
     def _close(self) -> None:
         """Close the socket also where the connection never got it: its handshake failed."""

@@ -20,7 +20,7 @@ from gateway.errors import DeliveryError, LinkDown
 from gateway.protocols.at import STORAGE_FULL, Unsolicited, fields
 from gateway.protocols.smsparts import submit_parts
 from gateway.protocols.smspdu import encode, tpdu_length
-from gateway.transport.at_link import AtLink
+from gateway.transport.at_link import AtLink, NoPrompt
 from gateway.transport.modem_inbox import Inbox, ModemListener
 from gateway.transport.modem_start import Facts, ModemStatus, Problem, climb, look, registration
 from gateway.transport.serial import SerialPort
@@ -206,8 +206,9 @@ class ModemSession:
         pdu = job.pdus[len(job.references)]
         try:
             answer = await link.submit(f"AT+CMGS={tpdu_length(pdu)}", pdu.hex().upper())
-        except BaseException:  # silence, a lost link, the end: whoever waits is told, then it goes its way
-            _fail(job, Problem("the modem gave no answer to the message", retryable=True))
+        except BaseException as error:  # silence, a lost link, the end: whoever waits is told, then it goes its way
+            uncertain = not isinstance(error, NoPrompt)
+            _fail(job, Problem("the modem gave no answer to the message", retryable=True, uncertain=uncertain))
             self._failures += 1
             raise
         if not answer.ok:
@@ -301,4 +302,5 @@ class ModemSession:
 
 def _fail(job: _Outgoing, problem: Problem) -> None:
     if not job.done.done():
-        job.done.set_exception(DeliveryError(problem.reason, retryable=problem.retryable))
+        error = DeliveryError(problem.reason, retryable=problem.retryable, uncertain=problem.uncertain)
+        job.done.set_exception(error)

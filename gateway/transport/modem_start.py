@@ -24,10 +24,11 @@ _INTERNATIONAL = 145
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Why the modem cannot be used. `retryable`: the same notice may get through later."""
+    """Why the modem cannot be used. `retryable`: the same notice may get through later; `uncertain`: it may have."""
 
     reason: str
     retryable: bool
+    uncertain: bool = False
 
 
 @dataclass(frozen=True, slots=True)

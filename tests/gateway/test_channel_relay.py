@@ -114,6 +114,19 @@ def test_it_is_set_again_after_a_restart() -> None:
     asyncio.run(scene())
 
 
+def test_ids_that_start_anew_do_not_keep_it_silent() -> None:
+    async def scene() -> None:
+        async with House({"sounding": "500 off"}).running() as house:  # the store was lost, this memory was not
+            await house.channel.send(notice(2))
+            assert house.output.value == 1.0
+            await house.channel.send(notice(3, NotifyReason.SILENCE))
+            assert house.output.value == 0.0
+            await house.channel.send(notice(2))  # in one life an older word is a late try
+            assert house.output.value == 0.0
+
+    asyncio.run(scene())
+
+
 def test_it_is_set_again_after_a_bus_failure_and_by_a_module_that_lost_its_power() -> None:
     async def scene() -> None:
         async with House().running() as house:

@@ -184,6 +184,7 @@ def test_one_deadline_over_everything_by_the_clock(secret: Path, how: str) -> No
         with pytest.raises(DeliveryError, match="no answer within 20 s") as caught:
             await sending
         assert caught.value.retryable
+        assert caught.value.uncertain
         await until(lambda: not calls())  # cut off, not left to its own time-out
         await until(end.cut.is_set)
 

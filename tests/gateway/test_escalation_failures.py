@@ -97,6 +97,40 @@ def test_a_receipt_that_never_comes_fails_for_now_and_counts_as_told() -> None:
     assert ("li", "sms") in world.said(R.TAKEN_OVER)
 
 
+def test_what_may_have_arrived_goes_again_marked_and_counts_as_told() -> None:
+    world = World()
+    world.flip(1, 0, up=True)
+    world.receipt(1, D.FAILED_FOR_NOW, 1, "the modem gave no answer to the message", uncertain=True)
+    assert (world.notices()[0].repeat, world.notices()[0].uncertain) == (False, True)
+    world.send_all(2)
+    world.pass_time(12)
+    again = next(n for n in world.sent() if n.id == 1 and n.attempts == 2)
+    assert again.repeat
+    assert again.text.startswith("【重发】")
+    world.receipt(1, D.FAILED_FOR_NOW, 13, "no network")
+    world.pass_time(44)
+    third = next(n for n in world.sent() if n.id == 1 and n.attempts == 3)
+    assert (third.text, third.repeat) == (again.text, True)  # the first one may still have arrived
+    world.ack(1, 45, who="chen")
+    assert ("li", "sms") in world.said(R.TAKEN_OVER)
+
+
+def test_a_receipt_that_never_comes_makes_the_next_try_a_marked_one() -> None:
+    world = World()
+    world.flip(1, 0, up=True)
+    world.pass_time(135)
+    assert [(n.attempts, n.repeat) for n in world.sent() if n.id == 1] == [(1, False), (2, True)]
+
+
+def test_a_message_that_certainly_failed_goes_again_as_it_was() -> None:
+    world = World()
+    world.flip(1, 0, up=True)
+    world.receipt(1, D.FAILED_FOR_NOW, 1, "no network")
+    world.send_all(2)
+    world.pass_time(12)
+    assert [(n.attempts, n.repeat) for n in world.sent() if n.id == 1] == [(1, False), (2, False)]
+
+
 def test_a_message_that_certainly_failed_needs_no_follow_up() -> None:
     world = World()
     world.flip(1, 0, up=True)

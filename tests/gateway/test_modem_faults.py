@@ -279,6 +279,8 @@ def test_a_modem_that_falls_silent_and_comes_back_after_the_reset_goes_on() -> N
 
 @pytest.mark.parametrize(("fault", "within"), [("no_prompt", 11), ("no_result", 121)])
 def test_a_message_without_answer_is_given_up_and_the_next_one_goes(fault: str, within: float) -> None:
+    """Without a prompt nothing has left; without a result nobody knows."""
+
     async def scene() -> None:
         async with bench(FakeClock()) as b:
             await b.up()
@@ -286,6 +288,7 @@ def test_a_message_without_answer_is_given_up_and_the_next_one_goes(fault: str, 
             waiting = asyncio.create_task(refused(b))
             assert await b.drive(waiting.done) <= within
             assert waiting.result().retryable
+            assert waiting.result().uncertain is (fault == "no_result")
             await b.send("next")
             assert b.modem.sent[-1].text == "next"
             assert b.heard.counts["modem_reset"] == 0
@@ -357,8 +360,8 @@ def test_a_pulled_modem_is_said_at_once_and_works_after_it_is_back() -> None:
             b.modem.unplug()
             with pytest.raises(LinkDown):
                 await b.running
-            assert (await sending).retryable
-            assert (await queued).retryable
+            assert ((await sending).retryable, (await sending).uncertain) == (True, True)
+            assert ((await queued).retryable, (await queued).uncertain) == (True, False)
             assert (await refused(b)).retryable
             assert not b.session.status.up
             with pytest.raises(LinkDown):  # nothing there yet
