@@ -70,7 +70,7 @@ def configuration(loaded: Loaded, problems: list[Problem]) -> Iterator[Finding]:
             problem.fix("zh"),
             problem.fix("en"),
         )
-    if loaded.good:
+    if loaded.good and all(problem.note for problem in problems):
         yield Finding("configuration", Level.GOOD, "配置正确", "the configuration is good")
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import io
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -73,6 +74,9 @@ def _command(name: str, arguments: Sequence[str]) -> int:
 
 def guarded(command: Callable[[], int]) -> int:
     """Run a command; what it raises of ours becomes one line and an exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal without Chinese letters shows the rest
     try:
         code = command()
         sys.stdout.flush()
