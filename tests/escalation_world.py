@@ -22,6 +22,7 @@ from gateway.model.verdict import Cause, Change
 
 SECOND = 1_000_000_000
 T0 = 1_000_000 * SECOND
+WALL = 1_790_000_000 * SECOND  # wall time less station axis
 
 STATION = Station(
     id="jc-07",
@@ -145,10 +146,14 @@ class World:
         """Acknowledge one alarm by the command line."""
         self.do(OperatorAct(verb=Verb.ACK, alarms=(number,), who=who, via="cli", at=ns(at), reason=reason), at)
 
-    def reply(self, number: str, text: str, at: float) -> bool:
-        """Let a message come in; say whether it acknowledged."""
+    def reply(
+        self, number: str, text: str, at: float, *, written: float | None = None, place: str = "", trusted: bool = False
+    ) -> bool:
+        """Let a message come in, `written` by the network's clock; say whether it acknowledged."""
         delta = self.turn(at)
-        act = self.escalation.on_reply(Reply(channel="sms", number=number, text=text, at=ns(at)), delta, self.out)
+        sent = 0 if written is None else ns(written) + WALL
+        reply = Reply(channel="sms", number=number, text=text, at=ns(at), sent=sent, token=place)
+        act = self.escalation.on_reply(reply, delta, self.out, WALL if trusted else None)
         if act is not None:
             self._do(act, delta)
         self.end(at, delta)

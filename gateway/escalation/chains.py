@@ -65,7 +65,13 @@ class Escalation:
 
     def tables(self) -> tuple[Table[Any], ...]:
         """Return the tables that the store keeps."""
-        return (self.chains, *self.notices.tables(), self._sounders.table, self._sounders.silenced)
+        return (
+            self.chains,
+            *self.notices.tables(),
+            self._sounders.table,
+            self._sounders.silenced,
+            self._inbox.seen.table,
+        )
 
     def load(self, rows: Mapping[str, Mapping[str, Any]]) -> None:
         """Take rows of the store (table name → key → row) in place of everything here, and rebuild the indexes."""
@@ -73,6 +79,7 @@ class Escalation:
         self._timers.load((f"c{c.alarm}", (c.due, 1, c.alarm)) for c in self.chains.rows.values())
         self.notices.load(rows)
         self._sounders.load(rows.get("sounding", {}), rows.get("silenced", {}))
+        self._inbox.seen.table.rows = dict(rows.get("reply_seen", {}))
 
     def restart(self, shift: int | None, at: int, delta: Delta, out: Out) -> None:
         """Go on after a start: times on the new axis, what was overdue or of unknown time due at once.
@@ -240,9 +247,13 @@ class Escalation:
             self.notices.down.drop(delta, state.channel)
             self._sounders.again(state.channel, turn)
 
-    def on_reply(self, reply: Reply, delta: Delta, out: Out) -> OperatorAct | None:
-        """Take what a person wrote back; returns the acknowledgement it is, to be put through the alarm book."""
-        return self._inbox.take(reply, Turn(reply.at, delta, out))
+    def on_reply(self, reply: Reply, delta: Delta, out: Out, offset: int | None = None) -> OperatorAct | None:
+        """Take what a person wrote back; returns the acknowledgement it is, to be put through the alarm book.
+
+        `offset`: wall time less station axis in ns, None while the clock is not trusted.
+        """
+        written = None if offset is None or not reply.sent else reply.sent - offset
+        return self._inbox.take(reply, written, Turn(reply.at, delta, out))
 
 
 def _follow_up(transition: Transition) -> NotifyReason:

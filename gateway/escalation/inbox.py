@@ -1,19 +1,25 @@
 """Replies: who wrote, which alarm is meant, and whether it counts as an acknowledgement.
 
 Flow: step → chains → here; an `OperatorAct` goes back to the step, which puts it through the alarm book like any act.
-A reply covers exactly the alarms this person had been told of when it was received. Nobody unknown is answered, and a
+A reply covers exactly the alarms this person had been told of when it was received, and, where wall time is trusted,
+when it was written; read a second time it covers none. Nobody unknown is answered, and a
 person with no open alarm neither: two machines must not talk to each other for ever.
 """
 
 from __future__ import annotations
 
+from typing import Final
+
 from gateway.escalation.notices import Notices
 from gateway.escalation.plan import Planner
 from gateway.escalation.reply import parse
-from gateway.escalation.rows import Answered, FindAlarm, Told, Turn, Verdict
+from gateway.escalation.rows import SECOND, Answered, FindAlarm, Told, Turn, Verdict
+from gateway.escalation.seen import Seen
 from gateway.escalation.wording import Wording
 from gateway.model.alarm import Alarm, OperatorAct, Verb
 from gateway.model.notification import Notification, NotifyReason, Reply
+
+CLOCKS_APART: Final = 120 * SECOND  # between the network's clock and ours
 
 
 class Inbox:
@@ -24,15 +30,23 @@ class Inbox:
         self._notices = notices
         self._wording = wording
         self._find = find
+        self.seen = Seen()
 
-    def take(self, reply: Reply, turn: Turn) -> OperatorAct | None:
-        """Judge a reply; a wrong one is answered with the open codes and acknowledges nothing."""
+    def take(self, reply: Reply, written: int | None, turn: Turn) -> OperatorAct | None:
+        """Judge a reply; a wrong one is answered with the open codes and acknowledges nothing.
+
+        `written`: its time of the network on the station axis, None when that or our own clock is not known.
+        """
         contacts = self._planner.grid.by_phone(reply.number)
         told = [(row, alarm) for contact in contacts for row, alarm in self._open_for(contact.id, reply.at)]
-        chosen = self._chosen(reply.text, told)
+        repeated = bool(contacts) and self.seen.repeated(reply, turn.delta)
+        until = reply.at if written is None else written + CLOCKS_APART
+        chosen = None if repeated else self._chosen(reply.text, [each for each in told if each[0].at <= until])
         verdict = Verdict.ACKNOWLEDGES
         if not contacts:
             verdict = Verdict.UNKNOWN_NUMBER
+        elif repeated:
+            verdict = Verdict.READ_AGAIN
         elif not told:
             verdict = Verdict.NOTHING_OPEN
         elif chosen is None:

@@ -79,6 +79,7 @@ class Verdict(StrEnum):
     OPEN_CODES = "open_codes"  # no or a wrong code: answered with the open ones
     NOTHING_OPEN = "nothing_open"  # a contact who has not been told of any open alarm
     UNKNOWN_NUMBER = "unknown_number"  # recorded, never answered
+    READ_AGAIN = "read_again"  # taken before, and still in the modem: counts for nothing
 
 
 class Answered(msgspec.Struct, frozen=True, kw_only=True):
@@ -102,6 +103,7 @@ ROW_TYPES: Final[Mapping[str, Any]] = {
     "channel_down": str,
     "sounding": int,
     "silenced": int,
+    "reply_seen": int,
 }
 
 

@@ -215,7 +215,9 @@ class _Step:
 
     def _reply(self, reply: Reply) -> None:
         self.effects.accepted.append(reply)
-        act = self.state.escalation.on_reply(reply, self.delta, self.effects.records)
+        axis = self.state.axis
+        offset = axis.offset if axis.trusted else None
+        act = self.state.escalation.on_reply(reply, self.delta, self.effects.records, offset)
         if act is not None:
             self._act(act)
         self.effects.urgent = True

@@ -11,7 +11,7 @@ import pytest
 
 from drivers.simulated.modem import SimulatedModem
 from gateway.channels.sms_modem import OPTIONS, SmsModem, create, dialled
-from gateway.clock import HOUR, Clock, SystemClock
+from gateway.clock import HOUR, SECOND, Clock, SystemClock
 from gateway.errors import ConfigError, DeliveryError
 from gateway.model.contact import ChannelSpec
 from gateway.model.moment import Input
@@ -153,6 +153,7 @@ def test_a_reply_reaches_the_intake_and_is_freed_after_its_commit() -> None:
             await until(lambda: any(isinstance(each, Reply) for each in told))
             (reply,) = [each for each in told if isinstance(each, Reply)]
             assert (reply.channel, reply.number, reply.text) == ("sms", NUMBER, "１")
+            assert abs(reply.sent - SystemClock().wall()) < 60 * SECOND  # the network's time, whatever its zone
             await channel.send(notice(1))
             assert modem.network.stored["ME"]
             channel.accepted(reply.token)
