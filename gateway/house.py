@@ -109,7 +109,7 @@ class House:
         )
         self.ledger.wake = self._wake.set
         self.timekeeper = Timekeeper(clock, self.intake.put, trusted_by_configuration=station.clock == "trusted")
-        self._memory = self.runner.memory = dict(self._store.rows("memory", str))
+        self._memory = self.runner.memory = dict(self._store.rows("memory", str, self._remarks))
         self.links: dict[str, Supervisor] = {}
         life = {point.device for point in points_of(station, self.ids) if point.id in engine.life_points}
         self.drivers = {source.id: self._driver(source, frozenset(life)) for source in station.sources}

@@ -16,9 +16,9 @@ import msgspec
 from gateway.alarms.book import ROW_TYPES as ALARM_ROWS
 from gateway.alarms.book import AlarmBook, Move, Outcome
 from gateway.clock import SECOND, Clock
+from gateway.errors import StoreCorrupt
 from gateway.escalation.chains import Escalation
 from gateway.escalation.rows import ROW_TYPES as ESCALATION_ROWS
-from gateway.errors import StoreCorrupt
 from gateway.model.alarm import OperatorAct
 from gateway.model.delta import Table
 from gateway.model.moment import Epoch, Start
@@ -85,7 +85,7 @@ class _SilentEscalation(Escalation):
     def on_channel_state(self, *_: object) -> None:
         return
 
-    def on_reply(self, *_: object) -> OperatorAct | None:
+    def on_reply(self, *_: object, **__: object) -> OperatorAct | None:
         return None
 
 

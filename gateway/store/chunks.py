@@ -155,9 +155,10 @@ def _gather(store: Store) -> Generator[int, None, tuple[int, int, list[Readings]
         if parts and (of_boot != boot or total >= PASS_READINGS or mono >= until):
             break
         seq = number
+        if of_boot not in known:  # nobody could ever date them
+            store.unreadable += 1
+            continue
         try:
-            if of_boot not in known:
-                raise StoreCorrupt(f"commit {seq} is of a boot that is not known")
             parts.append(decode_readings(body))
         except StoreCorrupt:  # a damaged row must not stop compaction for ever; its readings are lost, and counted
             store.unreadable += 1

@@ -231,9 +231,7 @@ class Store:
         """Return a durable table, by key; rows that cannot be read are told in `lost`."""
         return {key: value for key, (_, value) in self.rows_with_boot(table, kind, lost).items()}
 
-    def rows_with_boot(
-        self, table: str, kind: type[T], lost: list[str] | None = None
-    ) -> dict[str, tuple[str, T]]:
+    def rows_with_boot(self, table: str, kind: type[T], lost: list[str] | None = None) -> dict[str, tuple[str, T]]:
         """Return a durable table with the boot on whose clock each row was written, by key; `lost` takes bad rows."""
         lost = [] if lost is None else lost
         with translated(self.path):

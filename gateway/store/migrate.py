@@ -30,7 +30,9 @@ def check_version(connection: sqlite3.Connection) -> int:
             "install the firegrid that wrote it, or restore a backup made before the upgrade"
         )
     if owner != APPLICATION_ID and (owner or connection.execute("SELECT 1 FROM sqlite_schema").fetchone()):
-        raise StoreError("this is a database of another program and is left as it is: name another file in [store] path")
+        raise StoreError(
+            "this is a database of another program and is left as it is: name another file in [store] path"
+        )
     return int(version)
 
 
