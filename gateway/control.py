@@ -14,6 +14,7 @@ import msgspec
 
 from gateway.clock import SECOND, Clock
 from gateway.model.alarm import OperatorAct, Verb
+from gateway.model.verdict import NEVER
 from gateway.pipeline.run import Runner
 from gateway.pipeline.supervisor import Health
 
@@ -50,7 +51,7 @@ class Control:
                 return {"error": f"unknown request {other!r}: act, alarms or status"}
 
     async def _act(self, request: dict[str, Any], user: str) -> dict[str, Any]:
-        who = str(request.get("who") or user)
+        who = _text(request.get("who") or user)
         if request.get("who") and who not in self._people:
             return {"error": f"nobody is called {who!r}: `--as` takes the id of a contact"}
         try:
@@ -69,14 +70,20 @@ class Control:
     def _read(self, request: dict[str, Any], who: str) -> OperatorAct:
         now = self._clock.mono()
         seconds = float(request.get("seconds", 0))
+        until = now + round(seconds * SECOND) if seconds else 0
+        if not 0 <= until < NEVER:
+            raise ValueError(f"no such time: {seconds} s from now")
+        alarms = tuple(int(alarm) for alarm in request["alarms"])
+        if not all(0 <= alarm <= NEVER for alarm in alarms):
+            raise ValueError("an id of an alarm is a number of at most 63 bits")
         return OperatorAct(
             verb=Verb(request["verb"]),
-            alarms=tuple(int(alarm) for alarm in request["alarms"]),
+            alarms=alarms,
             who=who,
             via="cli",
             at=now,
-            until=now + round(seconds * SECOND) if seconds else 0,
-            reason=str(request.get("reason", "")),
+            until=until,
+            reason=_text(request.get("reason", "")),
             request=f"cli-{next(self._requests)}",
         )
 
@@ -102,3 +109,8 @@ class Control:
                 for link in self._links()
             ],
         }
+
+
+def _text(given: object) -> str:
+    """Return it as text that can be recorded: what a terminal in another encoding typed comes as lone surrogates."""
+    return str(given).encode(errors="replace").decode()

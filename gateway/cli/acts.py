@@ -33,11 +33,6 @@ def run(options: argparse.Namespace) -> int:
             f"firegrid {options.command}: --for {options.seconds}: no duration; write e.g. 30m or 2h", file=sys.stderr
         )
         return REFUSED
-    try:
-        seconds = duration(options.seconds)
-    except ValueError as error:
-        print(f"firegrid {options.command}: --for {options.seconds}: {error}", file=sys.stderr)
-        return REFUSED
     station = read(options.config).station
     default = f"{station.store.path if station else DEFAULT_STORE}.sock"
     path = Path((station.socket if station else "") or default)

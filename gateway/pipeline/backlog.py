@@ -1,28 +1,36 @@
 """What the disk has not taken yet: groups in order, packed, with the newest value of every durable row.
 
 Beside the ledger, while the house lives without its disk (house section 7). Readings are bounded in bytes and go first,
-oldest first; records (events, transitions, acts, notices) are always kept. Rows are kept once each with their newest
-value and written with the first group that reaches the disk: a kill between two groups then leaves an alarm book that
-is ahead of its journal, never behind it.
+oldest first; records (events, transitions, acts) are always kept, of a notice at least its newest state. Rows are kept
+once each with their newest value and written with the first group that reaches the disk: a kill between two groups then
+leaves an alarm book that is ahead of its journal, never behind it.
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import msgspec
+
 from gateway.errors import StoreError
 from gateway.model.batch import Batch, Mark
-from gateway.model.moment import Epoch
+from gateway.model.moment import Epoch, Input
+from gateway.model.notification import Notification
 from gateway.store import journal
 from gateway.store.database import Store
 from gateway.store.shapes import Group
 
+log = logging.getLogger(__name__)
 BACKLOG_BYTES = 16 << 20  # packed readings kept in RAM while the disk is dead
 ENTRY_BYTES = 600  # what a group costs beside its body
+NOTICE_BYTES = 8 << 20  # records of notices, packed, at which those that a later state supersedes go
+_pack = msgspec.msgpack.Encoder().encode
 
 Row = tuple[str, str, Any]
+Steps = Sequence[tuple[int, Sequence[Input]]]
 
 
 @dataclass(slots=True)
@@ -47,6 +55,7 @@ class Backlog:
         self._offered = 0  # so many from the first on may stand on the disk already
         self._forget: list[Mark] = []  # marks of before that are to go, with the rows
         self._writing: dict[tuple[str, str], Any] = {}  # rows of the attempt that is under way
+        self._notices = 0  # bytes of records of notices since the last thinning
         self._cut = False  # groups have vanished, their rows have not
         self.size = 0
         self.dropped = 0  # readings that could not be kept
@@ -60,10 +69,11 @@ class Backlog:
     def add(self, group: Group, readings: int, *, offered: bool = False) -> Late:
         """Keep a group. `offered`: a commit of it was begun and may yet succeed."""
         self._forget += group.marks[1]
-        self._rows.update({(table, key): value for table, key, value in group.rows})
-        body = journal.encode(group.steps)
+        self._rows.update({(table, key): value for table, key, value in group.rows if _fits(value)})
+        steps, body = _encode(group.steps)
+        records = [(kind, record) for kind, record in group.records if _fits(record)]
         late = Late(
-            group=replace(group, body=body, steps=_epochs(group.steps), rows=(), marks=((), ()), late=True),
+            group=replace(group, body=body, steps=_epochs(steps), records=records, rows=(), marks=((), ()), late=True),
             readings=readings,
             size=len(body) + ENTRY_BYTES,
             marks=set(group.marks[0]),
@@ -73,7 +83,23 @@ class Backlog:
         self.size += late.size
         if self.size > self._limit:
             self._thin()
+        self._notices += sum(len(_pack(record)) for kind, record in records if kind == "notice")
+        if self._notices > NOTICE_BYTES:
+            self._supersede()
         return late
+
+    def _supersede(self) -> None:
+        """Of every notice keep the newest state: what it went through on its way is the least of what is recorded."""
+        newest: set[int] = set()
+        for late in reversed(self._entries):
+            kept = []
+            for kind, record in reversed(late.group.records):
+                if not isinstance(record, Notification) or record.id not in newest:
+                    kept.append((kind, record))
+                if isinstance(record, Notification):
+                    newest.add(record.id)
+            late.group = replace(late.group, records=kept[::-1])
+        self._notices = 0  # the next look when as much again has come
 
     def _thin(self) -> None:
         """Let readings go, oldest first, until what is kept is half of what is allowed: so this is done rarely."""
@@ -114,7 +140,7 @@ class Backlog:
 
     def begin_anew(self, rows: Iterable[Row]) -> None:
         """Take note that the disk has nothing: every durable row is to be written."""
-        self._rows = {(table, key): value for table, key, value in rows}
+        self._rows = {(table, key): value for table, key, value in rows if _fits(value)}
         self._offered = 0
 
     @property
@@ -140,6 +166,34 @@ class Backlog:
             self._offered = min(len(self._entries), 1)
             self._rows = {**self._writing, **self._rows}
         self._writing = {}
+
+
+def _fits(value: object) -> bool:
+    """Tell whether the store can pack it: one value that it cannot must not keep everything else from the disk."""
+    try:
+        _pack(value)
+    except Exception:
+        log.exception("it cannot be recorded: %.200r", value)
+        return False
+    return True
+
+
+def _encode(steps: Steps) -> tuple[Steps, bytes]:
+    """Return the steps that can be packed, and packed; one that cannot is left out."""
+    try:
+        return steps, journal.encode(steps)
+    except Exception:  # noqa: BLE001 - looked for step by step
+        good = [one for one in steps if _packs(one)]
+        return good, journal.encode(good)
+
+
+def _packs(step: tuple[int, Sequence[Input]]) -> bool:
+    try:
+        journal.encode([step])
+    except Exception:
+        log.exception("a step cannot be journalled and is left out")
+        return False
+    return True
 
 
 def _epochs(steps: Sequence[tuple[int, Sequence[Any]]]) -> list[tuple[int, list[Epoch]]]:

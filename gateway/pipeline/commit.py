@@ -10,8 +10,9 @@ Nothing is ever undone here: a group whose commit failed goes again, whole, on a
 
 from __future__ import annotations
 
+import logging
 from collections import Counter, deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -28,9 +29,13 @@ from gateway.model.verdict import NEVER
 from gateway.pipeline.step import Effects, rows_of
 from gateway.store.shapes import Group
 
+log = logging.getLogger(__name__)
 GROUP_READINGS = 4_096  # readings that start a commit by themselves
 LONGEST_GROUP = 5_000  # readings; telemetry beyond waits in the intake for the next group
 BUCKET = 20  # commits of small changes: burst, and how many a second
+MARKS_KEPT = 2  # commits after its acknowledgement at which a mark is forgotten: by then the bytes have long left
+
+Settling = tuple[Sequence[Mark], Callable[[], bool]]  # marks, and whether nothing comes again for them
 
 
 @dataclass(slots=True)
@@ -125,6 +130,35 @@ def group_of(work: Work, *, boot: str, mono: int, wall: int) -> Group:
     )
 
 
+def guarded(call: Callable[[], object]) -> object:
+    """Call code of a plug-in: what it raises is logged and costs nobody else. Returns its answer, None if it raised."""
+    try:
+        return call()
+    except Exception:
+        log.exception("a plug-in failed after a commit; going on")
+        return None
+
+
+class Settlement:
+    """Marks of acknowledged messages, until their source says that nothing comes again for them."""
+
+    def __init__(self) -> None:
+        self._acknowledged: deque[list[Settling]] = deque([[] for _ in range(MARKS_KEPT)])
+
+    def add(self, batches: Sequence[Batch]) -> None:
+        """Take what has just been acknowledged."""
+        self._acknowledged[-1].extend((batch.marks, batch.settled) for batch in batches if batch.marks)
+
+    def forgettable(self) -> list[Mark]:
+        """Return marks that may go with a commit: acknowledged some commits ago and settled.
+
+        A source that cannot tell any more (it raises) is taken for settled: marks must not pile up.
+        """
+        known = [(entry, guarded(entry[1]) is not False) for entry in self._acknowledged.popleft()]
+        self._acknowledged.append([entry for entry, done in known if not done])
+        return [mark for (marks, _), done in known if done for mark in marks]
+
+
 class _Held(NamedTuple):
     """A batch whose source waits; `kept` are the marks that its group would be written with."""
 
@@ -161,7 +195,7 @@ class Acknowledgements:
         held.kept.difference_update(held.batch.marks)
         if not held.kept:
             held.kept.clear()  # an emptied set keeps its table: a hundred bytes a message
-        held.batch.ack()
+        guarded(held.batch.ack)
 
     def release(self) -> list[Batch]:
         """Acknowledge everything: it is recorded. Returns what was acknowledged."""
@@ -169,5 +203,5 @@ class Acknowledgements:
         self._waiting.clear()
         self._messages.clear()
         for held in released:
-            held.batch.ack()
+            guarded(held.batch.ack)
         return [held.batch for held in released]

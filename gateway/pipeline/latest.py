@@ -19,6 +19,7 @@ from gateway.model.quality import Doubt, Level, quality
 from gateway.model.verdict import ALWAYS_AGO, Change
 
 RING_BATCHES = 128
+RING_BYTES = 4 << 20  # of raw frames: a source may send many long ones
 UNHEARD = quality(Level.BAD, Doubt.NO_COMMS)
 
 
@@ -29,7 +30,8 @@ class Latest:
         self.value = np.zeros(points)
         self.quality = np.full(points, UNHEARD, dtype=np.uint8)
         self.time = np.full(points, ALWAYS_AGO, dtype=np.int64)
-        self._ring: deque[Batch] = deque(maxlen=RING_BATCHES)
+        self._ring: deque[Batch] = deque()
+        self._ring_bytes = 0
 
     def take(self, moment: Moment, delta: Delta) -> None:
         """Write a moment's readings; one older than what stands is passed over."""
@@ -83,8 +85,12 @@ class Latest:
 
     def remember(self, batch: Batch) -> None:
         """Keep a batch in the ring of evidence."""
-        if batch.frame is not None:
-            self._ring.append(batch)
+        if batch.frame is None:
+            return
+        self._ring.append(batch)
+        self._ring_bytes += _frame_bytes(batch)
+        while len(self._ring) > RING_BATCHES or self._ring_bytes > RING_BYTES:
+            self._ring_bytes -= _frame_bytes(self._ring.popleft())
 
     def evidence(self, change: Change, offset: int) -> Evidence:
         """Return the reading with which a delay began, with its raw frame while the ring still holds it.
@@ -97,6 +103,10 @@ class Latest:
             if len(rows):
                 return evidence_of(batch, int(rows[-1]))
         return Evidence(value=change.value, quality=change.quality)
+
+
+def _frame_bytes(batch: Batch) -> int:
+    return sum(map(len, batch.frames))
 
 
 def evidence_of(batch: Batch, row: int) -> Evidence:

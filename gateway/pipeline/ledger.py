@@ -10,7 +10,6 @@ rest is appended in order, and the house is back on its disk (house section 7).
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -19,7 +18,6 @@ from typing import Any, Protocol
 
 from gateway.clock import MILLISECOND, MINUTE, SECOND, Clock
 from gateway.errors import StoreError
-from gateway.model.batch import Mark
 from gateway.model.delta import Delta
 from gateway.model.moment import Input
 from gateway.model.station import Limits
@@ -27,7 +25,7 @@ from gateway.model.verdict import NEVER
 from gateway.pipeline import comeback
 from gateway.pipeline.backlog import Backlog
 from gateway.pipeline.comeback import Comeback, Reopen
-from gateway.pipeline.commit import Acknowledgements, Policy, Work, group_of
+from gateway.pipeline.commit import Acknowledgements, Policy, Settlement, Work, group_of, guarded
 from gateway.pipeline.recovery import CODE_VERSION
 from gateway.pipeline.step import Effects
 from gateway.pipeline.writer import Writer
@@ -36,10 +34,8 @@ from gateway.store.shapes import Group
 
 SNAPSHOT_EVERY = MINUTE
 COMPACT_EVERY = SECOND
+COMPACT_SOON = 100 * MILLISECOND  # while more is to do: it keeps up with a flood
 COMPACT_SLICE = 30  # ms of the writer's thread
-MARKS_KEPT = 2  # commits after its acknowledgement at which a mark is forgotten: by then the bytes have long left
-
-Settling = tuple[Sequence[Mark], Callable[[], bool]]  # marks, and whether nothing comes again for them
 FAIL_POINTS = ("before_hand_over", "before_ack", "after_ack")
 
 
@@ -105,7 +101,7 @@ class Ledger:
             done=self._back_on_disk,
             wake=lambda: self.wake(),  # noqa: PLW0108 - it is plugged in later
         )
-        self._acknowledged: deque[list[Settling]] = deque([[] for _ in range(MARKS_KEPT)])
+        self._settlement = Settlement()
         self._held = Acknowledgements(limits.receive_maximum)
         self._snapshot_at = clock.mono() + SNAPSHOT_EVERY
         self._compact_at = clock.mono() + COMPACT_EVERY
@@ -190,7 +186,12 @@ class Ledger:
         elif self._compact_at <= now:
             self._compact_at = now + COMPACT_EVERY
             if self._writer.pending == 0:
-                self._writer.submit(partial(self._stored().compact, COMPACT_SLICE)).add_done_callback(_heard)
+                self._writer.submit(partial(self._stored().compact, COMPACT_SLICE)).add_done_callback(self._compacted)
+
+    def _compacted(self, future: asyncio.Future[bool]) -> None:
+        if not future.cancelled() and future.exception() is None and future.result():
+            self._compact_at = self._clock.mono() + COMPACT_SOON
+            self.wake()
 
     def _close(self, now: int) -> Work:
         work, self._open = self._open, Work()
@@ -199,15 +200,9 @@ class Ledger:
 
     def _group(self, work: Work) -> Group:
         group = group_of(work, boot=self._boot, mono=self._clock.mono(), wall=self._clock.wall())
-        group.marks = ([mark for batch in work.batches for mark in batch.marks], self._settled(work))
+        stale = [mark for batch in work.batches for mark in batch.stale]
+        group.marks = ([m for batch in work.batches for m in batch.marks], self._settlement.forgettable() + stale)
         return group
-
-    def _settled(self, work: Work) -> list[Mark]:
-        """Return marks that may go: acknowledged some commits ago, and the source says that nothing comes again."""
-        known = [(marks, settled()) for marks, settled in self._acknowledged[0]]
-        waiting = [entry for entry, (_, done) in zip(self._acknowledged.popleft(), known, strict=True) if not done]
-        self._acknowledged.append(waiting)
-        return [mark for marks in [m for m, done in known if done] + [b.stale for b in work.batches] for mark in marks]
 
     def _stored(self) -> Store:
         if self._store is None:
@@ -254,12 +249,11 @@ class Ledger:
     def _committed(self, work: Work, seq: int) -> None:
         self._seq, self._out = seq, None
         self._faults("before_hand_over")
-        self._house.hand_over(work)
+        guarded(partial(self._house.hand_over, work))
         self._faults("before_ack")
         for batch in work.batches:
-            batch.ack()
-            if batch.marks:
-                self._acknowledged[-1].append((batch.marks, batch.settled))
+            guarded(batch.ack)
+        self._settlement.add(work.batches)
         self._faults("after_ack")
         if self._blobs is not None:
             blobs, self._blobs = self._blobs, None
@@ -277,35 +271,43 @@ class Ledger:
         self._writer.abandon(self._stored().close)
         self._store = self._blobs = None
         out, self._out = self._out, None
+        self._comeback.begin(self._seq)
+        self._house.store_fault(reason)
         if out is not None:
             self._keep(out, self._out_group)
         if self._open:
             self._keep(self._close(self._clock.mono()))
-        self._comeback.begin(self._seq)
-        self._house.store_fault(reason)
 
     def _keep(self, work: Work, out: Group | None = None) -> None:
-        """Put a group into the backlog (`out`: as it was given to a commit) and let its notices leave."""
-        self._house.unrecorded(work)
+        """Let a group's notices leave and put it into the backlog (`out`: as it was given to a commit)."""
+        guarded(partial(self._house.unrecorded, work))
+        guarded(partial(self._house.hand_over, work))
         group = self._group(work) if out is None else replace(out, records=work.records)
         late = self._backlog.add(group, work.readings, offered=out is not None)
-        self._house.hand_over(work)
         self._held.hold(work.batches, late.marks)
 
     def _back_on_disk(self, writer: Writer, store: Store) -> None:
         self._writer.abandon()
         self._writer, self._store, self._seq = writer, store, self._comeback.seq
         self._snapshot_at = 0
-        self._acknowledged[-1].extend((batch.marks, batch.settled) for batch in self._held.release())
+        self._settlement.add(self._held.release())
         self._house.store_fault(None)
         self.wake()
 
     # -- the end
 
     async def close(self) -> None:
-        """Write what is open and close the store; gives up at the deadline, as a hanging disk must not stop a stop."""
-        deadline = self._clock.mono() + self._deadline_after
-        while (self._open or self._out) and not self.volatile and self._clock.mono() < deadline:
+        """Write what is open and close the store; gives up at the deadline, as a hanging disk must not stop a stop.
+
+        Without the disk the way back is tried once more: the backlog is lost otherwise.
+        """
+        deadline, tried = self._clock.mono() + self._deadline_after, False
+        while self._clock.mono() < deadline and (self._open or self.busy or self.volatile):
+            if self.volatile and not self._comeback.busy:
+                if tried:
+                    break
+                tried = True
+                self._comeback.hurry()
             self._open.urgent = True
             self.poll(self._clock.mono())
             await self._clock.sleep(5 * MILLISECOND / SECOND)

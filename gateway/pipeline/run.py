@@ -9,7 +9,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Iterator, Mapping
+from functools import partial
 
+import msgspec
 import numpy as np
 
 from gateway.alarms.refusal import Refusal
@@ -20,7 +22,7 @@ from gateway.model.moment import Epoch, Input
 from gateway.model.notification import DeliveryState, Notification
 from gateway.model.verdict import NEVER
 from gateway.pipeline.backlog import Row
-from gateway.pipeline.commit import Work
+from gateway.pipeline.commit import Work, guarded
 from gateway.pipeline.dispatch import Dispatcher
 from gateway.pipeline.intake import Intake, arrival_of
 from gateway.pipeline.ledger import Ledger
@@ -29,6 +31,7 @@ from gateway.pipeline.step import Effects, State, step
 from gateway.pipeline.validate import REFUSED
 
 log = logging.getLogger(__name__)
+_pack = msgspec.msgpack.Encoder().encode
 LONGEST_SLEEP = 10.0  # s: a turn happens at least this often, so that a probe can see one
 
 
@@ -105,12 +108,21 @@ class Runner:
 
     def _step(self, inputs: list[Input], now: int) -> None:
         try:
-            delta, effects = step(self.state, inputs, now)
+            delta, effects = self._decide(inputs, now)
         except Exception:
             log.exception("a step failed; looking for the input that made it fail")
             self._halve(inputs, now)
             return
         self.ledger.add(now, inputs, delta, effects)
+
+    def _decide(self, inputs: list[Input], now: int) -> tuple[Delta, Effects]:
+        """Step, after a look whether the journal can keep the inputs: what it cannot keep makes no step either."""
+        for item in inputs:
+            if not isinstance(item, Batch):
+                _pack(item)
+            elif item.events:
+                _pack(item.events)
+        return step(self.state, inputs, now)
 
     def _halve(self, inputs: list[Input], now: int) -> None:
         """Find what makes the step fail: everything else is handled, the offender is kept raw and acknowledged."""
@@ -137,7 +149,7 @@ class Runner:
 
     def _try(self, inputs: list[Input], now: int) -> None:
         try:
-            delta, effects = step(self.state, inputs, now)
+            delta, effects = self._decide(inputs, now)
         except Exception:  # noqa: BLE001 - halved further until the offender stands alone
             self._halve(inputs, now)
             return
@@ -150,7 +162,7 @@ class Runner:
         for notice in work.sending:
             self.dispatcher.send(notice)
         for reply in work.accepted:
-            self.dispatcher.accepted(reply)
+            guarded(partial(self.dispatcher.accepted, reply))
         for request, refusals in work.answers.items():
             asker = self._askers.pop(request, None)
             if asker is not None and not asker.done():
