@@ -103,7 +103,7 @@ class Ledger:
         )
         self._settlement = Settlement()
         self._held = Acknowledgements(limits.receive_maximum)
-        self._snapshot_at = clock.mono() + SNAPSHOT_EVERY
+        self._snapshot_at = 0  # with the first commit: a tail never reaches back over a start
         self._compact_at = clock.mono() + COMPACT_EVERY
         self._blobs: Mapping[str, bytes] | None = None
         self.wake: Callable[[], None] = lambda: None

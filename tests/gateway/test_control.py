@@ -1,0 +1,116 @@
+"""The control socket's acts, as a hostile or badly set up terminal writes them: answered, never a dead ledger."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from gateway.app import open_house
+from gateway.clock import SystemClock
+from gateway.control import Control
+from gateway.house import House
+from gateway.model.alarm import OperatorAct, Verb
+from gateway.model.batch import Event, EventCode, make_batch
+from tests.real_mosquitto import until
+
+STATION = """
+[station]
+id = "s1"
+[store]
+path = "station.db"
+[[source]]
+id = "broker"
+driver = "mqtt"
+host = "127.0.0.1"
+port = 9
+[[channel]]
+id = "screen"
+kind = "console"
+[[contact]]
+id = "li"
+name = "li"
+phone = "13800138000"
+"""
+SHELVE = {"do": "act", "verb": "shelve", "alarms": [1], "reason": "welding", "seconds": 60}
+
+
+def live(folder: Path, body: Callable[[House, Control], Coroutine[Any, Any, None]]) -> None:
+    """Run a whole house with its control, without sources."""
+
+    async def main() -> None:
+        path = folder / "station.toml"
+        path.write_text(STATION, encoding="utf-8")
+        clock = SystemClock()
+        house = await open_house(path, clock)
+        living = asyncio.create_task(house.run())
+        try:
+            await until(lambda: house.runner.turns > 1)
+            await body(house, Control(house.runner, clock, links=list, people=frozenset()))
+        finally:
+            living.cancel()
+            await asyncio.gather(living, return_exceptions=True)
+
+    asyncio.run(asyncio.wait_for(main(), 30))
+
+
+def test_surrogates_of_another_encoding_are_replaced_and_the_act_is_recorded(tmp_path: Path) -> None:
+    async def body(house: House, control: Control) -> None:
+        for request in ({**SHELVE, "reason": "\udcce\udcf3"}, {**SHELVE, "reason": "\ud800"}):
+            answer = await control.answer(request, "li\udcff")
+            assert answer["recorded"], answer
+            assert [refusal["alarm"] for refusal in answer["refusals"]] == [1]
+        assert not house.ledger.volatile
+
+    live(tmp_path, body)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"alarms": [99999999999999999999999]},
+        {"alarms": [-1]},
+        {"seconds": 9999999999999999 * 3600},
+        {"seconds": -1e30},
+        {"seconds": "inf"},
+        {"seconds": "nan"},
+    ],
+)
+def test_numbers_that_cannot_be_recorded_are_not_understood(tmp_path: Path, wrong: dict[str, Any]) -> None:
+    async def body(house: House, control: Control) -> None:
+        answer = await control.answer({**SHELVE, **wrong}, "li")
+        assert "the act was not understood" in answer["error"]
+        assert (await control.answer(SHELVE, "li"))["recorded"]
+        assert not house.ledger.volatile
+
+    live(tmp_path, body)
+
+
+def test_an_input_that_cannot_be_journalled_is_refused_before_it_is_a_step(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What comes past the control, from a plug-in with a bug, is set aside like any input that makes a step fail."""
+    caplog.set_level(logging.CRITICAL)
+
+    async def body(house: House, control: Control) -> None:
+        now = house.clock.mono()
+        acked: list[str] = []
+        bad_event = Event(house.state.gateway_events, "k", EventCode.INFO, "\ud800")
+        good_event = Event(house.state.gateway_events, "k", EventCode.INFO, "good")
+        house.intake.put(OperatorAct(verb=Verb.ACK, alarms=(), who="\ud800", via="x", at=now))
+        house.intake.put(OperatorAct(verb=Verb.ACK, alarms=(1 << 64,), who="x", via="x", at=now))
+        events = [bad_event, good_event]
+        house.intake.put(make_batch("gateway", now, events=events, ack=lambda: acked.append("batch")))
+        answer = await control.answer(SHELVE, "li")
+        assert answer["recorded"]
+        await until(lambda: acked == ["batch"])
+        assert house.runner.refused == 3
+        assert not house.ledger.volatile
+        msgspec.json.encode([msgspec.to_builtins(alarm) for alarm in house.state.book.open_alarms()])
+
+    live(tmp_path, body)
