@@ -102,12 +102,12 @@ class Engine:
         return frozenset(levels).union(*(kind.active() for kind in self.kinds.values()))
 
     def snapshot(self) -> dict[str, Any]:
-        """Return the whole state as columns and rows that msgspec encodes."""
+        """Return the whole state as columns and rows that msgspec encodes; equal states give equal bytes."""
         return {
             "version": VERSION,
             "kinds": {name: kind.snapshot() for name, kind in self.kinds.items()},
-            "levels": list(self.tables.levels),
-            "faults": list(self.tables.faults),
+            "levels": sorted(self.tables.levels, key=lambda row: (row.rule, row.point, row.key)),
+            "faults": sorted(self.tables.faults, key=lambda row: row.kind),
         }
 
     def restore(self, snapshot: Mapping[str, Any]) -> list[str]:
