@@ -15,6 +15,7 @@ from functools import partial
 from pathlib import Path
 
 from drivers import _profiles as profiles
+from gateway import annex
 from gateway.clock import Clock, SystemClock
 from gateway.config.kept import undump, write_copy
 from gateway.config.load import Loaded, load
@@ -124,6 +125,6 @@ async def serve(
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, task.cancel if task else loop.stop)
     try:
-        await house.run(lambda: ready(house))
+        await house.run(lambda: ready(house), annex.parts(house))
     except asyncio.CancelledError:
         log.info("stopped")

@@ -8,12 +8,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from zoneinfo import ZoneInfo
 
 from gateway import fitting, registry
@@ -224,8 +225,12 @@ class House:
 
     # -- living
 
-    async def run(self, ready: Callable[[], None] = lambda: None) -> None:
-        """Live until cancelled; what is open is written before the last door closes."""
+    async def run(
+        self,
+        ready: Callable[[], None] = lambda: None,
+        beside: Mapping[str, Callable[[], Awaitable[None]]] = MappingProxyType({}),
+    ) -> None:
+        """Live until cancelled, parts `beside` the flow too; what is open is written before the last door closes."""
         control = Control(
             self.runner,
             self.clock,
@@ -248,6 +253,9 @@ class House:
                 for name, channel in self.channels.items():
                     link = self.links[f"channel {name}"]
                     tasks.create_task(link.run(partial(self._keep_channel, name, channel)), name=link.health.name)
+                for name, part in beside.items():
+                    link = self._link(name, self.ids[events_of(OWN)], key=name)
+                    tasks.create_task(link.run(part), name=name)
                 tasks.create_task(self._announce(ready), name="announce")
 
     async def _announce(self, ready: Callable[[], None]) -> None:
