@@ -7,14 +7,38 @@ back-off and is a fault alarm while it stays down (house section 11).
 
 from __future__ import annotations
 
+import os
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 
+from gateway.care.lag import LoopLag
+from gateway.care.watchdog import Watchdog
 from gateway.house import House
+from gateway.transport import notify
 
 Part = Callable[[], Awaitable[None]]
 
 
 def parts(house: House) -> Mapping[str, Part]:
     """Return what this station keeps beside the flow, by name."""
-    del house
-    return {}
+    lag = LoopLag(house.intake.put, clock=house.clock, events=house.state.gateway_events)
+    watchdog = Watchdog(
+        house.intake.put,
+        clock=house.clock,
+        notifier=notify.notifier(os.environ),
+        watched=notify.watchdog(os.environ),
+        interval=house.station.store.commit_interval,
+        status=partial(_status, house),
+    )
+    return {
+        "watchdog": lambda: watchdog.run(house.links["watchdog"].alive),
+        "loop": lambda: lag.run(house.links["loop"].alive),
+    }
+
+
+def _status(house: House) -> str:
+    """Return what `systemctl status` shows in one line."""
+    up = sum(link.health.up for link in house.links.values())
+    store = "without the disk" if house.ledger.volatile else "recording"
+    alarms = sum(1 for _ in house.state.book.open_alarms())
+    return f"{store}, {alarms} alarms open, {up} of {len(house.links)} links up"

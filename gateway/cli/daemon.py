@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import faulthandler
 import logging
 import sys
 
@@ -21,6 +22,7 @@ def arguments(own: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Run until SIGTERM or SIGINT."""
     level = logging.DEBUG if options.verbose else logging.INFO
+    faulthandler.enable(2)  # the watchdog's SIGABRT leaves in the log where it hung
     logging.basicConfig(level=level, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
     asyncio.run(serve(options.config, ready=_ready))
     return GOOD

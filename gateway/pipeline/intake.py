@@ -33,7 +33,7 @@ class Intake:
     def __init__(self, ranks: Bytes, wake: Callable[[], None]) -> None:
         self._ranks = ranks
         self._wake = wake
-        self._first: deque[Input] = deque()  # acts, replies, receipts, clock
+        self._first: deque[Input] = deque()  # acts, replies, receipts, clock, probes
         self._lane1: dict[int, dict[str, deque[Batch]]] = {}
         self._lane2: dict[str, deque[Batch]] = {}
         self._loose = 0
@@ -42,7 +42,7 @@ class Intake:
 
     def put(self, item: Input) -> None:
         """Queue one input; never blocks. Loop thread only."""
-        if isinstance(item, Batch):
+        if isinstance(item, Batch) and not _is_probe(item):
             rank = self._rank(item)
             lane = self._lane2 if rank == NO_CLASS else self._lane1.setdefault(rank, {})
             lane.setdefault(item.source, deque()).append(item)
@@ -129,6 +129,11 @@ class Intake:
         arrivals = [arrival_of(item) for item in self._first]
         arrivals += [arrival_of(queue[0]) for sources in self._lane1.values() for queue in sources.values()]
         return min(arrivals, default=NEVER)
+
+
+def _is_probe(batch: Batch) -> bool:
+    """Whether nothing is in it but an acknowledgement to call: a sign of life must not wait behind a flood."""
+    return not (len(batch) or batch.events or batch.heard or batch.marks or batch.stale)
 
 
 def _weight(batch: Batch) -> int:

@@ -78,6 +78,7 @@ class Ledger:
         self._clock = clock
         self._deadline_after = round(limits.commit_deadline * SECOND)
         self._reopen_after = round(limits.reopen * SECOND)
+        self._patience = round(max(limits.open_deadline, limits.commit_deadline) * SECOND)
         self._house = house
         self._configuration = configuration
         self._faults = faults
@@ -161,8 +162,7 @@ class Ledger:
         if self._out is None:
             return NEVER
         since = min(self._open.safety_since, self._out.safety_since)
-        patient = self._out_since + max(self._reopen_after, self._deadline_after)
-        return patient if since == NEVER else min(patient, since + self._deadline_after)
+        return min(self._out_since + self._patience, NEVER if since == NEVER else since + self._deadline_after)
 
     def poll(self, now: int) -> None:
         """Start what is due: a commit, a fresh connection, a slice of compaction; give a hanging commit up."""

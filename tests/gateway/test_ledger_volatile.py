@@ -18,6 +18,7 @@ from tests.real_mosquitto import until
 Body = Callable[[Bench], Coroutine[Any, Any, None]]
 DEADLINE = 2.0  # Limits.commit_deadline
 AGAIN = 10.0  # Limits.reopen
+PATIENCE = 5.0  # Limits.open_deadline
 
 
 def run(folder: Path, body: Body, **options: Any) -> Bench:  # noqa: ANN401 - passed on to Bench
@@ -109,7 +110,7 @@ def test_hanging_telemetry_alone_is_given_up_later(tmp_path: Path) -> None:
     async def body(bench: Bench) -> None:
         bench.disk.plan["before_commit"] = "hang"
         bench.take(bench.message(1), urgent=True)
-        await bench.wait(AGAIN - 0.1)
+        await bench.wait(PATIENCE - 0.1)
         assert not bench.ledger.volatile
         await bench.wait(0.1)
         assert bench.ledger.volatile
