@@ -33,7 +33,27 @@ def parts(house: House) -> Mapping[str, Part]:
     return {
         "watchdog": lambda: watchdog.run(house.links["watchdog"].alive),
         "loop": lambda: lag.run(house.links["loop"].alive),
+        **_page(house),
     }
+
+
+def _page(house: House) -> dict[str, Part]:
+    """Return the live page, if one is configured; what it needs is imported only then."""
+    if house.station.page is None:
+        return {}
+    from gateway.web.facts import Facts  # noqa: PLC0415 - starlette and uvicorn cost 12 MB
+    from gateway.web.server import LivePage  # noqa: PLC0415 - likewise
+
+    facts = Facts(
+        station=house.station,
+        ids=house.ids,
+        runner=house.runner,
+        clock=house.clock,
+        links=lambda: [link.health for link in house.links.values()],
+        memory=house.remembered("page"),
+    )
+    page = LivePage(facts)
+    return {"page": lambda: page.run(house.links["page"].alive)}
 
 
 def _status(house: House) -> str:

@@ -171,7 +171,7 @@ class House:
                 point_ids=self.ids,
                 life_safety=life,
                 clock=self.clock,
-                memory=Remembered(f"source {source.id} ", self._memory, self.ledger.keep),
+                memory=self.remembered(f"source {source.id}"),
                 report=link,
                 limits=self.station.limits,
                 station=self.station.id,
@@ -185,13 +185,17 @@ class House:
             ChannelSetup(
                 spec=spec,
                 clock=self.clock,
-                memory=Remembered(f"{name} ", self._memory, self.ledger.keep),
+                memory=self.remembered(name),
                 report=self._link(name, self.ids[events_of(OWN)], key=name),
                 write=self.write,
                 limits=self.station.limits,
                 station=self.station.id,
             )
         )
+
+    def remembered(self, owner: str) -> Remembered:
+        """Return the small durable map of a plug-in or part."""
+        return Remembered(f"{owner} ", self._memory, self.ledger.keep)
 
     def _link(self, name: str, events: int, points: Sequence[int] = (), *, key: str = "link") -> Supervisor:
         self.links[name] = Supervisor(

@@ -54,6 +54,10 @@ class Daemon:
         self._process.kill()
         self._reap()
 
+    def signal(self, number: int) -> None:
+        """Send a signal; does not wait for what comes of it."""
+        self._process.send_signal(number)
+
     def stop(self, within: float = PATIENCE) -> int:
         """SIGTERM; returns the exit code."""
         self._process.terminate()

@@ -17,6 +17,7 @@ import msgspec
 
 from gateway import registry
 from gateway.config import people, spreadsheet, text
+from gateway.config.page import read_page
 from gateway.config.people import Book, Grid
 from gateway.config.policies import note_open_classes, read_choice, read_policy
 from gateway.config.problems import Kind, Place, Problem
@@ -38,8 +39,8 @@ from gateway.model.contact import ChannelKind, ChannelSpec
 from gateway.model.point import Device, Profile
 from gateway.model.station import SourceSpec, Station, StoreSpec
 
-_TABLES = ("source", "device", "channel", "policy", "rule")
-_EXAMPLES = {"station": "[station]", "store": "[store]", "people": "[people]", "limits": "[limits]"}
+_TABLES = ("source", "device", "channel", "sink", "policy", "rule")
+_EXAMPLES = {"station": "[station]", "store": "[store]", "people": "[people]", "limits": "[limits]", "page": "[page]"}
 T = TypeVar("T")
 
 
@@ -159,6 +160,7 @@ class _Reading:
         store = read_store(self._section("store"), self._folder)
         limits = read_limits(self._section("limits"))
         book = self._people()
+        page = read_page(self._section("page"), self._folder) if "page" in self._top.table else None
         sources = self._each("source", lambda sheet: read_source(sheet, names))
         usable = {source.id for source in sources}
         found = self._each("device", lambda sheet: read_device(sheet, names))
@@ -194,6 +196,7 @@ class _Reading:
         )
         return self._loaded(station)
 
+            page=page,
     def _section(self, key: str) -> Sheet:
         return self._top.sheet(key, example=_EXAMPLES[key])
 

@@ -65,6 +65,12 @@ class Kind(Enum):
         "与设备“$other”的接入参数相同",
         "请改正地址或主题，或删除其一",
     )
+    PAGE_OPEN = (
+        "others can reach $given, but the page has no certificate",
+        'add cert_file and key_file, or write listen = "127.0.0.1:8080"',
+        "$given 可从外部访问，但页面没有证书",
+        '请添加 cert_file 和 key_file，或写 listen = "127.0.0.1:8080"',
+    )
     SAME_PORT = ("$given is already used by $other", "use another port", "$given 已被 $other 占用", "请使用另一端口")
     PORT_ABSENT = (
         "$given is not there now",

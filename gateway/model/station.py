@@ -80,6 +80,17 @@ class Station(msgspec.Struct, frozen=True, kw_only=True):
     store: StoreSpec
     timezone: str = "Asia/Shanghai"
     language: str = "zh"
+class PageSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the live page is served. `names`: host names by which it is asked; `phones`: roles that see numbers."""
+
+    host: str = "127.0.0.1"
+    port: int = 8080
+    cert_file: str = ""
+    key_file: str = ""
+    names: tuple[str, ...] = ()
+    phones: tuple[str, ...] = ()
+
+
     clock: str = "ntp"  # "trusted": wall time is kept right by something the kernel does not know of
     sources: tuple[SourceSpec, ...] = ()
     devices: tuple[Device, ...] = ()
@@ -91,3 +102,4 @@ class Station(msgspec.Struct, frozen=True, kw_only=True):
     contacts: tuple[Contact, ...] = ()
     limits: Limits = Limits()
     socket: str = ""  # control socket; empty: beside the store
+    page: PageSpec | None = None

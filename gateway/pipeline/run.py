@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 
 import msgspec
@@ -48,6 +48,7 @@ class Runner:
         self._clock = clock
         self._wake = wake
         self._askers: dict[str, asyncio.Future[tuple[Refusal, ...]]] = {}
+        self.listeners: list[Callable[[Work], None]] = []  # hear of every group after its commit; must be quick
         self.turns = 0
         self.refused = 0
         self.dropped = 0  # readings and events that came faster than they could be judged
@@ -167,6 +168,8 @@ class Runner:
             asker = self._askers.pop(request, None)
             if asker is not None and not asker.done():
                 asker.set_result(refusals)
+        for listener in self.listeners:
+            guarded(partial(listener, work))
 
     def unrecorded(self, work: Work) -> None:
         """Mark notices that leave before they are recorded, for people and for the record itself."""
