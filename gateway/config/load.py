@@ -39,7 +39,7 @@ from gateway.model.contact import ChannelKind, ChannelSpec
 from gateway.model.point import Device, Profile
 from gateway.model.station import SourceSpec, Station, StoreSpec
 
-_TABLES = ("source", "device", "channel", "sink", "policy", "rule")
+_TABLES = ("source", "device", "channel", "policy", "rule")
 _EXAMPLES = {"station": "[station]", "store": "[store]", "people": "[people]", "limits": "[limits]", "page": "[page]"}
 T = TypeVar("T")
 
@@ -159,8 +159,8 @@ class _Reading:
         identity = read_station(self._section("station"), self._folder)
         store = read_store(self._section("store"), self._folder)
         limits = read_limits(self._section("limits"))
-        book = self._people()
         page = read_page(self._section("page"), self._folder) if "page" in self._top.table else None
+        book = self._people()
         sources = self._each("source", lambda sheet: read_source(sheet, names))
         usable = {source.id for source in sources}
         found = self._each("device", lambda sheet: read_device(sheet, names))
@@ -193,10 +193,10 @@ class _Reading:
             choices=tuple(choice for choice in choices if choice.policy in kept),
             cells=tuple(names.grid.cells.values()),
             contacts=contacts,
+            page=page,
         )
         return self._loaded(station)
 
-            page=page,
     def _section(self, key: str) -> Sheet:
         return self._top.sheet(key, example=_EXAMPLES[key])
 

@@ -72,14 +72,6 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     retry: tuple[float, ...] = (10.0, 30.0, 90.0)
 
 
-class Station(msgspec.Struct, frozen=True, kw_only=True):
-    """One station, whole."""
-
-    id: str
-    name: str
-    store: StoreSpec
-    timezone: str = "Asia/Shanghai"
-    language: str = "zh"
 class PageSpec(msgspec.Struct, frozen=True, kw_only=True):
     """Where the live page is served. `names`: host names by which it is asked; `phones`: roles that see numbers."""
 
@@ -91,6 +83,14 @@ class PageSpec(msgspec.Struct, frozen=True, kw_only=True):
     phones: tuple[str, ...] = ()
 
 
+class Station(msgspec.Struct, frozen=True, kw_only=True):
+    """One station, whole."""
+
+    id: str
+    name: str
+    store: StoreSpec
+    timezone: str = "Asia/Shanghai"
+    language: str = "zh"
     clock: str = "ntp"  # "trusted": wall time is kept right by something the kernel does not know of
     sources: tuple[SourceSpec, ...] = ()
     devices: tuple[Device, ...] = ()
