@@ -15,6 +15,7 @@ from gateway.care.lag import LoopLag
 from gateway.care.watchdog import Watchdog
 from gateway.house import House
 from gateway.transport import notify
+from gateway.uplink.part import Uplink, forget
 
 Part = Callable[[], Awaitable[None]]
 
@@ -33,8 +34,26 @@ def parts(house: House) -> Mapping[str, Part]:
     return {
         "watchdog": lambda: watchdog.run(house.links["watchdog"].alive),
         "loop": lambda: lag.run(house.links["loop"].alive),
+        **_uplinks(house),
         **_page(house),
     }
+
+
+def _uplinks(house: House) -> dict[str, Part]:
+    """Return a part for each sink; what is remembered of sinks that are no more goes."""
+    forget([spec.id for spec in house.station.sinks], house.ledger, house.runner.memory)
+    return {(name := f"sink {spec.id}"): _uplink(house, spec.id, name).run for spec in house.station.sinks}
+
+
+def _uplink(house: House, sink: str, name: str) -> Uplink:
+    return Uplink(
+        sink,
+        store=house.station.store.path,
+        ledger=house.ledger,
+        memory=house.runner.memory,
+        link=lambda: house.links[name],
+        clock=house.clock,
+    )
 
 
 def _page(house: House) -> dict[str, Part]:

@@ -1,10 +1,10 @@
-"""Plug-ins by file name: a driver, dialect, rule kind or channel is one file, and no list of them is edited anywhere.
+"""Plug-ins by file name: a driver, dialect, rule kind, channel or sink is one file, and no list of them is edited.
 
 `gateway.app` asks here for the module of a configured name; `gateway.config` asks for the keys that it knows. Keeps
 house rule 8 (open by adding). Names are read from the folders, and nothing is imported until it is asked for: an idle
 gateway does not pay for what it does not use. Entry points of other distributions (groups `firegrid.drivers`,
-`firegrid.dialects`, `firegrid.kinds`, `firegrid.channels`, each naming a module) extend the folders, and cannot
-replace a file of ours. Files with a leading underscore are no plug-ins.
+`firegrid.dialects`, `firegrid.kinds`, `firegrid.channels`, `firegrid.sinks`, each naming a module) extend the
+folders, and cannot replace a file of ours. Files with a leading underscore are no plug-ins.
 """
 
 from __future__ import annotations
@@ -43,6 +43,7 @@ class Group(StrEnum):
     DIALECT = "drivers.dialects"
     KIND = "rules.kinds"
     CHANNEL = "gateway.channels"
+    SINK = "gateway.sinks"
 
     @property
     def word(self) -> str:
@@ -53,6 +54,15 @@ class Group(StrEnum):
     def entry_points(self) -> str:
         """The entry point group that extends it."""
         return f"firegrid.{self.value.rpartition('.')[2]}"
+
+
+_OWNERS = {
+    "source": Group.DRIVER,
+    "device": Group.DIALECT,
+    "channel": Group.CHANNEL,
+    "sink": Group.SINK,
+    "rule": Group.KIND,
+}
 
 
 def driver(name: str) -> ModuleType:
@@ -73,6 +83,11 @@ def rule_kind(name: str) -> ModuleType:
 def channel(kind: str) -> ModuleType:
     """Import `gateway/channels/<kind>.py`. Raises ConfigError for an unknown name."""
     return load(Group.CHANNEL, kind)
+
+
+def sink(kind: str) -> ModuleType:
+    """Import `gateway/sinks/<kind>.py`. Raises ConfigError for an unknown name."""
+    return load(Group.SINK, kind)
 
 
 def load(group: Group, name: str) -> ModuleType:
@@ -101,16 +116,16 @@ def options(table: str, name: str) -> type[msgspec.Struct] | None:
     """Return the Struct that says which keys a table of the configuration knows; None when it takes any.
 
     Args:
-        table: `source` (keys of a driver), `device` (keys of a dialect's or driver's device), `channel` or `rule`.
-        name: driver, dialect or driver, kind of channel, kind of rule.
+        table: `source` (keys of a driver), `device` (keys of a dialect's or driver's device), `channel`,
+            `sink` or `rule`.
+        name: driver, dialect or driver, kind of channel, of sink or of rule.
 
     Raises:
         ConfigError: unknown name.
     """
     if table == "device" and name not in names(Group.DIALECT):
         return _struct(load(Group.DRIVER, name), "DEVICE_OPTIONS")
-    group = {"source": Group.DRIVER, "device": Group.DIALECT, "channel": Group.CHANNEL, "rule": Group.KIND}[table]
-    return _struct(load(group, name), "OPTIONS")
+    return _struct(load(_OWNERS[table], name), "OPTIONS")
 
 
 def addressed(kind: str) -> ChannelKind:

@@ -34,9 +34,9 @@ def run(options: argparse.Namespace) -> int:
     loaded = read(options.config)
     language = options.language or (loaded.station.language if loaded.station else "en")
     worst: dict[str, Level] = {}
-    for finding in _findings(options.config, probe=not options.no_probe):
+    for finding in findings(options.config, probe=not options.no_probe):
         if options.json:
-            print(json.dumps(_row(finding, language), ensure_ascii=False), flush=True)
+            print(json.dumps(row(finding, language), ensure_ascii=False), flush=True)
         else:
             _print(finding, language)
         if finding.level is Level.BAD:
@@ -46,7 +46,8 @@ def run(options: argparse.Namespace) -> int:
     return FAILED if worst else GOOD
 
 
-def _findings(config: Path, *, probe: bool) -> Iterator[Finding]:
+def findings(config: Path, *, probe: bool) -> Iterator[Finding]:
+    """Yield everything that is found; `probe`: try the brokers' queues, too."""
     clock = SystemClock()
     loaded = read(config)
     station = loaded.station
@@ -62,7 +63,8 @@ def _findings(config: Path, *, probe: bool) -> Iterator[Finding]:
         yield from brokers.brokers(station, clock, probe=probe)
 
 
-def _row(finding: Finding, language: str) -> dict[str, str]:
+def row(finding: Finding, language: str) -> dict[str, str]:
+    """Return a finding in one language, as it is printed."""
     zh = language == "zh"
     return {
         "area": finding.area,
@@ -73,7 +75,7 @@ def _row(finding: Finding, language: str) -> dict[str, str]:
 
 
 def _print(finding: Finding, language: str) -> None:
-    row = _row(finding, language)
-    print(f"{MARKS[finding.level]} {row['area']}: {row['what']}", flush=True)
-    if row["fix"]:
-        print(f"    → {row['fix']}", flush=True)
+    shown = row(finding, language)
+    print(f"{MARKS[finding.level]} {shown['area']}: {shown['what']}", flush=True)
+    if shown["fix"]:
+        print(f"    → {shown['fix']}", flush=True)

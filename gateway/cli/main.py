@@ -34,6 +34,11 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "shelve": ("acts", "shelve an alarm for a while"),
     "simulate": ("simulate", "play devices, broker or modem"),
     "doctor": ("doctor", "say what is wrong and how to mend it"),
+    "verify": ("verify", "check that the record was not changed"),
+    "backup": ("backup", "copy store and configuration while the station runs"),
+    "restore": ("restore", "put a backup in its place"),
+    "support-bundle": ("support", "pack what helps others help, without personal data"),
+    "upgrade-check": ("upgrade", "try this program on a copy of the store"),
     "bench": ("bench", "measure this machine, print JSON"),
 }
 

@@ -35,11 +35,12 @@ from gateway.config.sections import (
     read_store,
 )
 from gateway.config.sheet import Findings, Sheet
+from gateway.config.sinks import read_sink
 from gateway.model.contact import ChannelKind, ChannelSpec
 from gateway.model.point import Device, Profile
 from gateway.model.station import SourceSpec, Station, StoreSpec
 
-_TABLES = ("source", "device", "channel", "policy", "rule")
+_TABLES = ("source", "device", "channel", "sink", "policy", "rule")
 _EXAMPLES = {"station": "[station]", "store": "[store]", "people": "[people]", "limits": "[limits]", "page": "[page]"}
 T = TypeVar("T")
 
@@ -166,6 +167,7 @@ class _Reading:
         found = self._each("device", lambda sheet: read_device(sheet, names))
         devices = {device.id: device for device in found if device.source in usable}
         channels = self._each("channel", lambda sheet: read_channel(sheet, names, devices))
+        sinks = self._each("sink", lambda sheet: read_sink(sheet, names))
         policies = self._each("policy", lambda sheet: read_policy(sheet, names, book))
         rules = self._each("rule", lambda sheet: read_rule(sheet, names))
         rows = self._top.sheets("default_policy", example='[[default_policy]] class = "fire"')
@@ -188,6 +190,7 @@ class _Reading:
             sources=tuple(sources),
             devices=tuple(devices.values()),
             channels=tuple(channels),
+            sinks=tuple(sinks),
             rules=tuple(rule if rule.policy in kept else msgspec.structs.replace(rule, policy="") for rule in rules),
             policies=tuple(policies),
             choices=tuple(choice for choice in choices if choice.policy in kept),

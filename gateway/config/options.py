@@ -22,7 +22,7 @@ from gateway.config.quantities import DURATION
 from gateway.config.sheet import Sheet, spoken
 from gateway.errors import ConfigError
 from gateway.model.contact import ChannelSpec
-from gateway.model.station import SourceSpec
+from gateway.model.station import SinkSpec, SourceSpec
 
 Options = TypeVar("Options", bound=msgspec.Struct)
 
@@ -36,7 +36,7 @@ _LAST_PORT = 65535
 _SHARED = stat.S_IRWXG | stat.S_IRWXO
 
 
-def read(spec: ChannelSpec | SourceSpec, schema: type[Options]) -> Options:
+def read(spec: ChannelSpec | SinkSpec | SourceSpec, schema: type[Options]) -> Options:
     """Return a plug-in's own options as its struct, for its `create`.
 
     Raises:

@@ -169,6 +169,7 @@ _ZH = {
     "rule": "规则",
     "rule kind": "规则类型",
     "channel": "通知通道",
+    "sink": "数据出口",
     "policy": "处置预案",
     "cell": "网格",
     "contact": "联系人",

@@ -8,6 +8,7 @@ Four methods each at most. A plug-in is one file; its factory is a function of t
 | dialect | `drivers/dialects/<dialect>.py` | `create(setup: DialectSetup) -> Dialect` (pure) |
 | rule kind | `rules/kinds/<kind>.py` | `create(setup: rules.compiled.KindSetup) -> rules.compiled.Kind` (pure) |
 | channel | `gateway/channels/<kind>.py` | `create(setup: ChannelSetup) -> Channel` |
+| sink | `gateway/sinks/<kind>.py` | `create(setup: SinkSetup) -> Sink` |
 
 Each plug-in file also has `OPTIONS`, a msgspec Struct class that says which keys of its TOML table it knows.
 """
@@ -18,13 +19,15 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from gateway.model.alarm import AlarmFacts
 from gateway.model.batch import Batch, Event, Mark
 from gateway.model.contact import ChannelSpec
 from gateway.model.delta import Delta
 from gateway.model.moment import Input, Moment
 from gateway.model.notification import Notification, Receipt
-from gateway.model.point import Device
-from gateway.model.station import Limits, SourceSpec
+from gateway.model.point import Device, Point
+from gateway.model.portion import Aside, Portion
+from gateway.model.station import Limits, SinkSpec, SourceSpec
 from gateway.model.time import Clock
 from gateway.model.verdict import Change
 
@@ -152,3 +155,38 @@ class Channel(Protocol):
 
     def accepted(self, token: str) -> None:
         """A reply of this token is committed: it may be deleted at the far end."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SinkSetup:
+    """What a sink is given.
+
+    Attributes:
+        spec: its table of the configuration.
+        station: id of the station.
+        instance: stays the same for one store: two of them under one station id are two gateways.
+        points: durable id → point, those that left the configuration among them (as far as their name tells).
+        facts: what the configuration says of an alarm's place (rule, point, key).
+        clock: counts time-outs.
+    """
+
+    spec: SinkSpec
+    station: str
+    instance: str
+    points: Mapping[int, Point]
+    facts: Callable[[str, int, str], AlarmFacts]
+    clock: Clock
+
+
+class Sink(Protocol):
+    """One far end. Lives in a process of its own, so it may block its loop for some tenths of a second."""
+
+    async def send(self, portion: Portion) -> Sequence[Aside]:
+        """Return when the far end has everything but what it refuses for good (returned).
+
+        Sending something twice leaves it there once. Raises LinkDown (try again soon) and DeliveryError (a person has
+        to mend something: try again slowly); nothing is passed over then.
+        """
+
+    async def close(self) -> None:
+        """Close the link."""

@@ -30,6 +30,14 @@ class SourceSpec(msgspec.Struct, frozen=True, kw_only=True):
     options: dict[str, Any] = {}
 
 
+class SinkSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """One far end that gets copies. `kind` names the file in gateway/sinks; `options` are its own keys."""
+
+    id: str
+    kind: str
+    options: dict[str, Any] = {}
+
+
 class RuleSpec(msgspec.Struct, frozen=True, kw_only=True):
     """One rule as configured. Delays in seconds.
 
@@ -96,6 +104,7 @@ class Station(msgspec.Struct, frozen=True, kw_only=True):
     devices: tuple[Device, ...] = ()
     rules: tuple[RuleSpec, ...] = ()
     channels: tuple[ChannelSpec, ...] = ()
+    sinks: tuple[SinkSpec, ...] = ()
     policies: tuple[Policy, ...] = ()
     choices: tuple[PolicyChoice, ...] = ()
     cells: tuple[Cell, ...] = ()

@@ -48,6 +48,7 @@ class Work:
     steps: list[tuple[int, list[Input]]] = field(default_factory=list)
     records: list[tuple[str, msgspec.Struct]] = field(default_factory=list)
     rows: dict[tuple[str, str], Any] = field(default_factory=dict)
+    cursors: dict[str, int] = field(default_factory=dict)
     sending: list[Notification] = field(default_factory=list)
     accepted: list[Reply] = field(default_factory=list)
     answers: dict[str, tuple[Refusal, ...]] = field(default_factory=dict)
@@ -127,6 +128,7 @@ def group_of(work: Work, *, boot: str, mono: int, wall: int) -> Group:
         steps=work.steps,
         records=work.records,
         rows=[(table, key, value) for (table, key), value in work.rows.items()],
+        cursors=work.cursors,
     )
 
 

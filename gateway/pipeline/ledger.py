@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
-from typing import Any, Protocol
+from typing import Protocol
 
 from gateway.clock import MILLISECOND, MINUTE, SECOND, Clock
 from gateway.errors import StoreError
@@ -28,7 +28,7 @@ from gateway.pipeline.comeback import Comeback, Reopen
 from gateway.pipeline.commit import Acknowledgements, Policy, Settlement, Work, group_of, guarded
 from gateway.pipeline.recovery import CODE_VERSION
 from gateway.pipeline.step import Effects
-from gateway.pipeline.writer import Writer
+from gateway.pipeline.writer import Writer, heard
 from gateway.store.database import Store
 from gateway.store.shapes import Group
 
@@ -91,7 +91,7 @@ class Ledger:
         self._retried = False
         self._writer = Writer("store")
         self._store = store
-        self._seq = store.last().seq if store else seq
+        self.seq = store.last().seq if store else seq  # of the newest commit that is on the disk
         self._backlog = Backlog()
         self._comeback = Comeback(
             reopen,
@@ -148,6 +148,11 @@ class Ledger:
         self._open.rows[table, key] = value
         self._open.first_at = min(self._open.first_at, self._clock.mono())
         self.wake()
+
+    def ride(self, rows: Mapping[tuple[str, str], str | None], cursors: Mapping[str, int]) -> None:
+        """Write rows (None: gone) and cursors with a commit that happens anyway: a reader's progress makes none."""
+        self._open.rows.update(rows)
+        self._open.cursors.update(cursors)
 
     def due(self) -> int:
         """Return the next moment `poll` has something to do (ns, monotonic; 0 is at once)."""
@@ -221,7 +226,7 @@ class Ledger:
             self._committed(work, future.result())
         elif not self._retried:
             self._retried = True
-            reopen = partial(self._reopen, self._seq, self._seq + 1)
+            reopen = partial(self._reopen, self.seq, self.seq + 1)
             fresh = self._writer.submit(partial(_afresh, self._stored(), reopen))
             fresh.add_done_callback(partial(self._reopened, work))
         else:
@@ -237,9 +242,9 @@ class Ledger:
         else:
             self._store = future.result()
             done = self._store.last().seq
-            if done == self._seq + 1:  # it had stored it after all
+            if done == self.seq + 1:  # it had stored it after all
                 self._committed(work, done)
-            elif done == self._seq:
+            elif done == self.seq:
                 self._commit(work)
             else:
                 self._turn_volatile("the store on the disk had to be begun anew")
@@ -247,7 +252,7 @@ class Ledger:
         self.wake()
 
     def _committed(self, work: Work, seq: int) -> None:
-        self._seq, self._out = seq, None
+        self.seq, self._out = seq, None
         self._faults("before_hand_over")
         guarded(partial(self._house.hand_over, work))
         self._faults("before_ack")
@@ -258,20 +263,20 @@ class Ledger:
         if self._blobs is not None:
             blobs, self._blobs = self._blobs, None
             save = partial(self._stored().save_snapshot, seq, CODE_VERSION, self._configuration, blobs)
-            self._writer.submit(save).add_done_callback(_heard)
+            self._writer.submit(save).add_done_callback(heard)
 
     # -- without the disk
 
     def begin_volatile(self, reason: str) -> None:
         """Start without a disk: the store did not open in time."""
-        self._comeback.begin(self._seq)
+        self._comeback.begin(self.seq)
         self._house.store_fault(reason)
 
     def _turn_volatile(self, reason: str) -> None:
         self._writer.abandon(self._stored().close)
         self._store = self._blobs = None
         out, self._out = self._out, None
-        self._comeback.begin(self._seq)
+        self._comeback.begin(self.seq)
         self._house.store_fault(reason)
         if out is not None:
             self._keep(out, self._out_group)
@@ -288,7 +293,7 @@ class Ledger:
 
     def _back_on_disk(self, writer: Writer, store: Store) -> None:
         self._writer.abandon()
-        self._writer, self._store, self._seq = writer, store, self._comeback.seq
+        self._writer, self._store, self.seq = writer, store, self._comeback.seq
         self._snapshot_at = 0
         self._settlement.add(self._held.release())
         self._house.store_fault(None)
@@ -322,9 +327,3 @@ def _afresh(store: Store, reopen: Callable[[], Store]) -> Store:
     """Return a fresh connection in place of one that failed. Writer's thread."""
     store.close()
     return reopen()
-
-
-def _heard(future: asyncio.Future[Any]) -> None:
-    """Take note of a failure of housekeeping: the next commit meets the same disk and decides."""
-    if not future.cancelled():
-        future.exception()

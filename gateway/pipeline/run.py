@@ -40,7 +40,7 @@ class Runner:
 
     ledger: Ledger
     dispatcher: Dispatcher
-    memory: Mapping[str, str]  # what plug-ins remember
+    memory: dict[str, str]  # what plug-ins remember
 
     def __init__(self, state: State, intake: Intake, clock: Clock, wake: asyncio.Event) -> None:
         self.state = state

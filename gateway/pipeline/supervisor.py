@@ -86,6 +86,14 @@ class Supervisor:
         if not self.health.up:
             self._came_up()
 
+    def failing(self, reason: str) -> None:
+        """Say that the far end is down though the task goes on; said again for as long as that lasts."""
+        if self.health.up or not self.health.tries:
+            self._went_down(reason)
+        self.health.reason = reason
+        if self._clock.mono() - self._down_since >= self._fault_after:
+            self._fault(reason)
+
     async def run(self, work: Callable[[], Awaitable[None]]) -> None:
         """Call `work` again and again until cancelled."""
         self._down_since = self._clock.mono()

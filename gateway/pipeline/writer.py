@@ -72,3 +72,9 @@ class Writer:
             future.set_result(result)
         else:
             future.set_exception(error)
+
+
+def heard(future: asyncio.Future[Any]) -> None:
+    """Take note of a failure of housekeeping: the next commit meets the same disk and decides."""
+    if not future.cancelled():
+        future.exception()

@@ -18,7 +18,7 @@ import numpy as np
 from gateway.clock import MINUTE
 from gateway.errors import StoreCorrupt, StoreError
 from gateway.model.batch import Ints
-from gateway.store import retention, rollup
+from gateway.store import detour, retention, rollup
 from gateway.store.columns import pack_bytes, pack_floats, pack_ints, unpack_bytes, unpack_floats, unpack_ints
 from gateway.store.journal import DAMAGE, Readings, decode_readings
 
@@ -41,6 +41,8 @@ def compact(store: Store, limit_ms: int) -> bool:
         store.copying = _copy(store)
     if store.copying is not None:
         _go_on(store, store.copying, limit_ms * 1_000)
+        return True
+    if _lead_around(store):
         return True
     if _forgettable(store) is not None:
         with store.transaction() as connection:
@@ -209,16 +211,32 @@ def _row(boot: int, part: Readings) -> tuple[int | bytes, ...]:
 
 
 def _forgettable(store: Store) -> int | None:
-    """Return the seq up to which rows are in chunks, in a later snapshot and behind every cursor, or None.
+    """Return the seq up to which rows are in chunks, in a later snapshot and behind every cursor, or None."""
+    connection = store.connection
+    (cursor,) = connection.execute("SELECT coalesce(min(seq), 1 << 62) FROM cursor").fetchone()
+    (first,) = connection.execute("SELECT coalesce(min(seq), 0) FROM journal").fetchone()
+    limit = min(_settled(store), cursor)
+    return min(limit, first + _ROWS_DELETED) if first <= limit else None
+
+
+def _settled(store: Store) -> int:
+    """Return the seq up to which nobody but a cursor needs the journal: in chunks, and in a later snapshot.
 
     The newest row always stays: it carries seq and clock on.
     """
-    connection = store.connection
-    (snapshot,) = connection.execute("SELECT coalesce(min(seq), 0) FROM snapshot").fetchone()
-    (cursor,) = connection.execute("SELECT coalesce(min(seq), 1 << 62) FROM cursor").fetchone()
-    (first,) = connection.execute("SELECT coalesce(min(seq), 0) FROM journal").fetchone()
-    limit = min(progress(connection), snapshot, cursor, store.last().seq - 1)
-    return min(limit, first + _ROWS_DELETED) if first <= limit else None
+    (snapshot,) = store.connection.execute("SELECT coalesce(min(seq), 0) FROM snapshot").fetchone()
+    return min(progress(store.connection), int(snapshot), store.last().seq - 1)
+
+
+def _lead_around(store: Store) -> bool:
+    """Lead cursors that hold more of the journal than its byte budget through chunks; return whether any was."""
+    limit = _settled(store)
+    held = detour.needed(store.connection, limit, store.spec.journal_budget)
+    if held:
+        with store.transaction() as connection:
+            for name, seq in held:
+                detour.make(connection, name, seq, limit)
+    return bool(held)
 
 
 def _forget_journal(store: Store, connection: sqlite3.Connection) -> None:

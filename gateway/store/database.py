@@ -168,7 +168,14 @@ class Store:
         gone = [(name, key) for name, key, value in _durable(group.rows) if value is None]
         self.connection.executemany("INSERT OR REPLACE INTO state VALUES (?, ?, ?, ?)", kept)
         self.connection.executemany("DELETE FROM state WHERE name = ? AND key = ?", gone)
-        self.connection.executemany("INSERT OR REPLACE INTO cursor VALUES (?, ?)", list(group.cursors.items()))
+        self.connection.executemany(
+            # Never back: retention may have led it on, and the rows before it are gone.
+            "INSERT INTO cursor VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET seq = max(seq, excluded.seq)",
+            [(name, seq) for name, seq in group.cursors.items() if seq >= 0],
+        )
+        self.connection.executemany(
+            "DELETE FROM cursor WHERE name = ?", [(name,) for name, seq in group.cursors.items() if seq < 0]
+        )
 
     def _write_epochs(self, boots: dict[str, int], epochs: Sequence[Epoch]) -> None:
         self.connection.executemany(

@@ -20,7 +20,8 @@ class Group:
     """What one commit holds; built by the pipeline.
 
     `steps`: (now, inputs in order); `records`: (kind, body); `rows`: (table, key, value or None = gone), names that
-    begin with "_" are skipped; `marks`: to keep, to forget; `cursors`: how far readers of the journal have come;
+    begin with "_" are skipped; `marks`: to keep, to forget; `cursors`: how far readers of the journal have come,
+    negative for one that is no more;
     `late`: appended after the disk came back; `body`: the steps already packed, of which `steps` then has the epochs
     alone. Times: ns.
     """

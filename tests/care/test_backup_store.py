@@ -165,7 +165,7 @@ def test_a_chain_is_checked_with_progress_and_a_changed_row_is_named(tmp_path: P
         store.commit(group(number))
     seen: list[tuple[int, int]] = []
     good = chain.check(tmp_path / "station.db", lambda rows, most: seen.append((rows, most)))
-    assert good == (60, good.head, None)
+    assert (good.rows, good.broken) == (60, None)
     assert seen[-1] == (60, 60)
     store.connection.execute("UPDATE record SET body = x'00' WHERE n = 17")
     assert chain.check(tmp_path / "station.db").broken == 17

@@ -1,0 +1,99 @@
+"""One write to a server that speaks InfluxDB's HTTP API, through influxdb-client; and its answer, whatever it is.
+
+Of `gateway.transport`, the only package that opens connections (house section 5). Imported only by the process of an
+`influx` sink: the library weighs more than the rest of it. The library's retries, batching and redirects are not used:
+whether something is sent again is decided by who knows the cursor.
+"""
+
+from __future__ import annotations
+
+import gzip
+import http.client
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import urllib3
+from influxdb_client.client.influxdb_client import InfluxDBClient
+from influxdb_client.rest import ApiException
+
+from gateway.clock import Clock
+from gateway.errors import LinkDown
+from gateway.transport.offload import offload
+
+_WORDS = 500  # characters of an answer's body that are kept
+_FAST = 1  # gzip level: the wire is the narrow place, but so is the processor
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Status, body (shortened) and header fields (names in lower case)."""
+
+    status: int
+    words: str
+    fields: Mapping[str, str]
+
+
+class InfluxServer:
+    """One server. `token`: as it stands behind `Authorization: Token`; `deadline` in seconds over a whole exchange."""
+
+    def __init__(
+        self, url: str, *, token: str, deadline: float, zipped: bool, cafile: str | None, clock: Clock
+    ) -> None:
+        self.url = url
+        self._zipped = zipped
+        self._deadline = deadline
+        self._clock = clock
+        self._client = InfluxDBClient(
+            url=url, token=token, timeout=round(deadline * 1000), ssl_ca_cert=cafile, retries=False
+        )
+
+    async def post(self, path: str, query: Mapping[str, str], body: bytes) -> Answer:
+        """Send lines and return the answer of any status. Raises LinkDown: none came whole in time."""
+        try:
+            async with self._clock.timeout(self._deadline):
+                return await offload(lambda: self._post(path, query, body), "influx")
+        except TimeoutError as error:
+            self._client.api_client.rest_client.pool_manager.clear()
+            raise LinkDown(f"{self.url}: no answer within {self._deadline:g} s") from error
+
+    def close(self) -> None:
+        """Close what is open."""
+        self._client.close()  # type: ignore[no-untyped-call]
+
+    def _post(self, path: str, query: Mapping[str, str], body: bytes) -> Answer:
+        fields = {"Content-Type": "text/plain; charset=utf-8", "Accept": "application/json"}
+        if self._zipped:
+            body, fields["Content-Encoding"] = gzip.compress(body, _FAST), "gzip"
+        try:
+            _, status, answered = self._client.api_client.call_api(  # type: ignore[no-untyped-call]
+                path,
+                "POST",
+                query_params=list(query.items()),
+                header_params=fields,
+                body=body,
+                _return_http_data_only=False,
+            )
+        except ApiException as error:
+            if not error.status:
+                raise LinkDown(f"{self.url}: {error.reason}") from error
+            return Answer(int(error.status), _shortened(error.body), _lower(error.headers))
+        except UnicodeDecodeError as error:
+            raise LinkDown(f"{self.url}: an answer that is no text: is this the right address?") from error
+        except (urllib3.exceptions.HTTPError, http.client.HTTPException, OSError) as error:
+            raise LinkDown(f"{self.url}: {_reason(error)}") from error
+        return Answer(int(status), "", _lower(answered))
+
+
+def _lower(fields: Any) -> dict[str, str]:  # noqa: ANN401 - whatever mapping the library gives
+    return {str(key).lower(): str(value) for key, value in dict(fields or {}).items()}
+
+
+def _shortened(body: object) -> str:
+    return " ".join(str(body or "").split())[:_WORDS]
+
+
+def _reason(error: Exception) -> str:
+    """Return the innermost words of urllib3's nested errors."""
+    inner = getattr(error, "reason", None) or error
+    return " ".join(f"{type(inner).__name__}: {inner}".split())[:_WORDS]

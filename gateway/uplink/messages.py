@@ -1,0 +1,30 @@
+"""What the daemon and the process of a sink say to each other, one JSON object a line."""
+
+from __future__ import annotations
+
+import msgspec
+
+from gateway.uplink.position import Position
+
+HEARTBEAT = 10.0  # s: a process that says nothing for much longer hangs
+
+
+class Order(msgspec.Struct, frozen=True):
+    """What the process is started with. `cursor`: its name in the store."""
+
+    store: str
+    sink: str
+    cursor: str
+    position: Position
+
+
+class Report(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What it says: where it stands, whether the far end takes anything, and how old the oldest unsent reading is.
+
+    `error` is empty when all is well; `oldest` ns since 1970, 0 when nothing waits or nothing can be dated.
+    """
+
+    position: Position
+    error: str = ""
+    waits: bool = False
+    oldest: int = 0

@@ -1,0 +1,163 @@
+"""The daemon's side of a sink: keeps its process alive, wakes it after commits, and remembers how far it has come.
+
+A part of the annex (`gateway.annex`), supervised like everybody else. The process can hang, leak and die as it likes:
+nothing here waits for it, its place is written with commits that happen anyway, and what is not written yet is sent
+once more after a restart (house section 4: cursors).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import sys
+from collections.abc import Callable, MutableMapping, Sequence
+from contextlib import suppress
+from typing import NoReturn
+
+import msgspec
+
+from gateway.clock import SECOND, Clock
+from gateway.errors import LinkDown
+from gateway.pipeline.ledger import Ledger
+from gateway.pipeline.supervisor import Supervisor
+from gateway.store.shapes import MEMORY
+from gateway.uplink.messages import HEARTBEAT, Order, Report
+from gateway.uplink.position import Position
+
+WAKE_EVERY = 0.25  # s
+HUNG_AFTER = 6 * HEARTBEAT
+WRITE_EVERY = 60 * SECOND  # a place on the disk is this old at most, unless no commit happens
+_LINE = 1 << 20  # bytes of a report
+_COMMAND = (sys.executable, "-m", "gateway.uplink")
+_PREFIX, _SUFFIX = "sink ", " position"
+
+
+class Uplink:
+    """One sink. `memory`: what plug-ins remember, with rows of earlier lives. `command` is another one in tests."""
+
+    def __init__(
+        self,
+        sink: str,
+        *,
+        store: str,
+        ledger: Ledger,
+        memory: MutableMapping[str, str],
+        link: Callable[[], Supervisor],
+        clock: Clock,
+        command: Sequence[str] = _COMMAND,
+    ) -> None:
+        self._sink = sink
+        self._store = store
+        self._ledger = ledger
+        self._memory = memory
+        self._link = link
+        self._clock = clock
+        self._command = command
+        self._written_at = clock.mono()
+        self.position = self._kept()
+
+    async def run(self) -> NoReturn:
+        """Run one process until it ends. Raises LinkDown with its last words; it is never left behind."""
+        process = await asyncio.create_subprocess_exec(
+            *self._command, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, limit=_LINE
+        )
+        try:
+            order = Order(self._store, self._sink, cursor_of(self._sink), self.position)
+            await self._attend(process, order)
+        finally:
+            self._write()
+            with suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
+
+    async def _attend(self, process: asyncio.subprocess.Process, order: Order) -> NoReturn:
+        orders, reports = process.stdin, process.stdout
+        if orders is None or reports is None:
+            raise AssertionError("it was started with pipes")
+        orders.write(msgspec.json.encode(order) + b"\n")
+        waking = asyncio.create_task(self._wake(orders))
+        error = ""
+        try:
+            while True:
+                try:
+                    async with self._clock.timeout(HUNG_AFTER):
+                        line = await reports.readline()
+                except TimeoutError:
+                    raise LinkDown(f"the process says nothing for {HUNG_AFTER:g} s and was ended") from None
+                if not line:
+                    raise LinkDown(error or "the process has ended")
+                report = msgspec.json.decode(line, type=Report)
+                error = report.error
+                self._take(report)
+        finally:
+            waking.cancel()
+            orders.close()
+
+    async def _wake(self, orders: asyncio.StreamWriter) -> None:
+        """Tell of commits; the bytes are so few that a process which does not read them is ended long before."""
+        told = -1
+        while True:
+            if self._ledger.seq != told:
+                told = self._ledger.seq
+                orders.write(b"\n")
+            await self._clock.sleep(WAKE_EVERY)
+
+    def _take(self, report: Report) -> None:
+        """Keep where it stands and show it."""
+        self.position = report.position
+        link = self._link()
+        if report.error:
+            link.failing(report.error)
+        else:
+            link.alive()
+        self._show(link, report)
+        if self._clock.mono() - self._written_at >= WRITE_EVERY:
+            self._write()
+
+    def _show(self, link: Supervisor, report: Report) -> None:
+        position, counters = report.position, link.health.counters
+        for name in ("sent", "set_aside", "undated", "expired", "unreadable", "detour"):
+            if number := getattr(position, name):
+                counters[name] = number
+        waits = "没有积压 nothing waits"
+        if report.waits:
+            age = max(0, self._clock.wall() - report.oldest) / SECOND if report.oldest else 0.0
+            waits = f"最早的积压 oldest waiting: {age:.0f} s" if age else "有积压 something waits"
+        link.finding("position", f"已送至 sent up to commit {position.cursor()}, {waits}")
+        if position.asides:
+            last = position.asides[-1]
+            link.finding("aside", f"被拒绝 refused by the far end: {position.set_aside}, e.g. {last.what}: {last.why}")
+
+    def _write(self) -> None:
+        """Let the place ride along with the next commit."""
+        key, text = row_of(self._sink), msgspec.json.encode(self.position).decode()
+        self._written_at = self._clock.mono()
+        if self._memory.get(key) != text:
+            self._memory[key] = text
+            self._ledger.ride({(MEMORY, key): text}, {cursor_of(self._sink): self.position.cursor()})
+
+    def _kept(self) -> Position:
+        """Return the place of before; one that cannot be read is begun anew: sent twice is better than not at all."""
+        try:
+            return msgspec.json.decode(self._memory.get(row_of(self._sink), ""), type=Position)
+        except msgspec.MsgspecError:
+            return Position(instance=secrets.token_hex(4))
+
+
+def forget(known: Sequence[str], ledger: Ledger, memory: MutableMapping[str, str]) -> None:
+    """Let go of sinks that left the configuration: their cursors would hold the journal back."""
+    for key in [key for key in memory if key.startswith(_PREFIX) and key.endswith(_SUFFIX)]:
+        sink = key.removeprefix(_PREFIX).removesuffix(_SUFFIX)
+        if sink not in known:
+            del memory[key]
+            ledger.ride({(MEMORY, key): None}, {cursor_of(sink): -1})
+
+
+def cursor_of(sink: str) -> str:
+    """Return the name of a sink's cursor in the store."""
+    return f"sink {sink}"
+
+
+def row_of(sink: str) -> str:
+    """Return the key of a sink's place among what plug-ins remember."""
+    return f"{_PREFIX}{sink}{_SUFFIX}"
