@@ -1,0 +1,89 @@
+"""What led to an alarm: the raw frame of the reading with which its delay began, kept while the delay runs.
+
+Part of the step. A frame is taken when its delay begins, not looked for when it ends, so no chatty device can push out
+what another device's alarm will need (house section 4, ADR 13). Bounded in bytes; what is past the bound is lost to the
+alarm, never the alarm.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from gateway.model.alarm import Evidence
+from gateway.model.batch import Batch
+from gateway.model.verdict import Change, Delay
+from rules.compiled import name_of
+
+FRAME_BYTES = 4 << 20  # of all frames kept
+
+
+class Begun:
+    """Evidence of every running delay, by the key of its durable row. A cache: no delta, nothing is undone.
+
+    An entry counts only for a delay that began at the same moment, so one that a failed step left is never used.
+    """
+
+    def __init__(self, limit: int = FRAME_BYTES) -> None:
+        self._limit = limit
+        self._kept: dict[str, dict[int, Evidence]] = {}  # key → begin of the delay, ns → evidence
+        self.size = 0  # bytes of frames
+
+    def keep(self, rows: Iterable[tuple[str, Delay | None]], batch: Batch, offset: int) -> None:
+        """Take from a batch the evidence of the delays that it began; `rows` are those it touched.
+
+        `offset`: wall time minus station axis, ns, by which a source's own time is known again.
+        """
+        for key, row in rows:
+            if row is not None and row.since not in self._kept.get(key, ()):
+                found = _found(batch, row, offset)
+                if found is not None:
+                    self._kept.setdefault(key, {})[row.since] = found
+                    self.size += len(found.frame)
+        while self.size > self._limit:  # the longest goes first: short frames say as much
+            self._forget(max(self._kept, key=self._bytes), None)
+
+    def settle(self, rows: Iterable[tuple[str, Delay | None]]) -> None:
+        """Forget what led to delays that have ended or begun anew; `rows` are those a step touched."""
+        for key, row in rows:
+            self._forget(key, row)
+
+    def _bytes(self, key: str) -> int:
+        return sum(len(evidence.frame) for evidence in self._kept[key].values())
+
+    def _forget(self, key: str, running: Delay | None) -> None:
+        if key in self._kept:
+            before = self._bytes(key)
+            kept = {since: one for since, one in self._kept.pop(key).items() if running and since == running.since}
+            if kept:
+                self._kept[key] = kept
+            self.size -= before - sum(len(one.frame) for one in kept.values())
+
+    def of(self, change: Change, batch: Batch | None, offset: int) -> Evidence:
+        """Return the reading with which a delay began, with its raw frame; without it once that is lost.
+
+        `batch`: the one that is being judged, in which the delay may have begun and ended.
+        """
+        kept = self._kept.get(name_of(change.rule, change.point, change.key), {}).get(change.since)
+        if kept is None and batch is not None:
+            kept = _found(batch, change, offset)
+        return kept or Evidence(value=change.value, quality=change.quality)
+
+
+def _found(batch: Batch, begun: Change | Delay, offset: int) -> Evidence | None:
+    at = (batch.arrival == begun.since) | (batch.time == begun.since + offset)
+    rows = np.flatnonzero(at & (batch.point == begun.point))
+    same = rows[batch.value[rows] == begun.value]  # of several at one moment; a rate is not the value of a reading
+    rows = same if len(same) else rows
+    return evidence_of(batch, int(rows[-1])) if len(rows) else None
+
+
+def evidence_of(batch: Batch, row: int) -> Evidence:
+    """Return the evidence of one row of a batch."""
+    return Evidence(
+        frame=batch.frame_of(row),
+        value=float(batch.value[row]),
+        quality=int(batch.quality[row]),
+        time=int(batch.time[row]),
+    )
