@@ -32,7 +32,7 @@ def arguments(own: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Print every finding as it is found."""
     loaded = read(options.config)
-    language = options.language or (loaded.station.language if loaded.station else "en")
+    language = options.language or loaded.language
     worst: dict[str, Level] = {}
     for finding in _findings(options.config, probe=not options.no_probe):
         if options.json:

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from gateway.clock import SECOND, Clock
-from gateway.config.load import Loaded
+from gateway.config.loaded import Loaded
 from gateway.config.problems import Problem
 from gateway.errors import GatewayError
 from gateway.model.station import Station, StoreSpec
