@@ -135,6 +135,7 @@ def test_a_damaged_store_is_set_aside_and_what_can_be_read_of_it_goes_on(tmp_pat
         ({"before_open": "hang"}, "none"),
         ({"before_open": "hang", "before_salvage": "hang"}, "unread"),
         ({"before_enrol": "hang"}, "read"),
+        ({"before_restore": "hang"}, "read"),
         ({"before_open": "read-only"}, "read"),
         ({"before_enrol": "full", "after_journal": "full"}, "read"),
     ],
