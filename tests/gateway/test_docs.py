@@ -192,7 +192,7 @@ def test_a_first_own_station_in_the_clone_is_not_taken_into_the_repository() -> 
     if git is None or not (ROOT / ".git").exists():
         pytest.skip("no git work tree")
     own = ["station.toml", *(f"station.db{end}" for end in ("", "-wal", "-shm", ".sock", ".lock", ".configuration"))]
-    found = subprocess.run([git, "check-ignore", *own], cwd=ROOT, capture_output=True, text=True, check=False)  # noqa: S603 - fixed words
+    found = subprocess.run([git, "check-ignore", *own], cwd=ROOT, capture_output=True, text=True, check=False)
     assert found.stdout.split() == own
-    kept = subprocess.run([git, "check-ignore", "deploy/station.toml"], cwd=ROOT, capture_output=True, check=False)  # noqa: S603 - fixed words
+    kept = subprocess.run([git, "check-ignore", "deploy/station.toml"], cwd=ROOT, capture_output=True, check=False)
     assert kept.returncode == 1
