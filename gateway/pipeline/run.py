@@ -14,12 +14,13 @@ from functools import partial
 import msgspec
 import numpy as np
 
-from gateway.alarms.refusal import Refusal
+from gateway.alarms.refusal import Refusal, unrecordable
 from gateway.clock import SECOND, Clock
+from gateway.model.alarm import OperatorAct
 from gateway.model.batch import Batch, Event, EventCode, make_batch
 from gateway.model.delta import Delta
 from gateway.model.moment import Epoch, Input
-from gateway.model.notification import DeliveryState, Notification
+from gateway.model.notification import DeliveryState, Notification, Reply
 from gateway.model.verdict import NEVER
 from gateway.pipeline.backlog import Row
 from gateway.pipeline.commit import Work, guarded
@@ -29,6 +30,7 @@ from gateway.pipeline.ledger import Ledger
 from gateway.pipeline.recovery import blobs_of, tables_of
 from gateway.pipeline.step import Effects, State, step
 from gateway.pipeline.validate import REFUSED
+from rules.compiled import name_of
 
 log = logging.getLogger(__name__)
 _pack = msgspec.msgpack.Encoder().encode
@@ -145,6 +147,11 @@ class Runner:
             item.events = ()  # the fault's text has it; a replay must not meet it
             self.ledger.add(now, [item], Delta(), Effects())
         delta, effects = step(self.state, kept, now)
+        if isinstance(item, Reply):
+            effects.accepted.append(item)  # the fault's text has it: its channel may forget it, or it comes for ever
+        elif isinstance(item, OperatorAct) and item.request:
+            effects.answers[item.request] = tuple(unrecordable(item))
+        effects.urgent = True
         self.ledger.add(now, kept, delta, effects)
 
     def _try(self, inputs: list[Input], now: int) -> None:
@@ -197,6 +204,14 @@ class Runner:
         code = EventCode.RESTORE if reason is None else EventCode.FAULT
         text = f"存储故障 store fault: {reason}" if reason else "存储恢复 store is back"
         self._own("store", code, text)
+
+    def record_broken(self, row: int | None) -> None:
+        """Raise the fault that the record cannot prove what it says, or let it return to normal."""
+        if row is not None:
+            text = f"记录链在第 {row} 条断裂 the record's chain is broken at row {row}: what follows proves nothing"
+            self._own("record", EventCode.FAULT, text)
+        elif name_of("event:fault", self.state.gateway_events, "record") in self.state.engine.tables.levels:
+            self._own("record", EventCode.RESTORE, "记录链完整 the record's chain holds")
 
     def snapshot(self) -> Mapping[str, bytes]:
         """Return the blobs of everything that can be rebuilt but is dear."""
