@@ -17,8 +17,8 @@ from gateway.model.notification import Notification, NotifyReason
 from gateway.model.point import AlarmClass
 from gateway.pipeline import backlog
 from gateway.pipeline.backlog import Backlog
-from gateway.pipeline.ledger import COMPACT_EVERY, COMPACT_SOON
 from gateway.pipeline.step import Effects
+from gateway.pipeline.upkeep import COMPACT_EVERY, COMPACT_SOON
 from gateway.store.shapes import Group
 from tests.gateway.ledger_bench import Bench
 from tests.real_mosquitto import until
