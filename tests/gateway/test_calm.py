@@ -84,7 +84,7 @@ def test_a_slave_on_a_bus_shows_it(tmp_path: Path) -> None:
 
     async def main() -> None:
         field = SimulatedField(station, SystemClock(), calm={"c.temperature": 25.0})
-        register = field.slaves["c"].[1]
+        register = field.slaves["c"].registers[1]
         assert (register(0.0) if callable(register) else register) == 250
 
     asyncio.run(main())
