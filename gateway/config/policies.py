@@ -29,6 +29,8 @@ def read_policy(sheet: Sheet, names: Names, book: Book) -> Policy | None:
     """Read a `[[policy]]`."""
     policy_id = sheet.name()
     repeat = sheet.duration("repeat", 0.0, example='"120s"')
+    if "repeat" in sheet.table and not repeat and not sheet.broken:
+        sheet.remark(Kind.NO_REPEAT, "repeat")
     rows = sheet.sheets("steps", example='[ { after = "0s", notify = ["role:squad@cell"], by = ["sms"] } ]')
     steps: list[Step] = []
     for row in rows:

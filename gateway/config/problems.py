@@ -105,6 +105,12 @@ class Kind(Enum):
         "早于上一步骤",
         "请按 after 由小到大排列",
     )
+    NO_REPEAT = (
+        "would leave an alarm that nobody answers without a next step",
+        'write repeat = "120s", or leave the key out',
+        "会使无人确认的报警不再有下一步",
+        '请写 repeat = "120s"，或删去此键',
+    )
     NO_PHONE = (
         'has no phone, but policy "$policy" calls this contact',
         "add the phone",
