@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from gateway.app import problems_of, read
-from gateway.cli import brokers, examined
+from gateway.cli import brokers, examined, links
 from gateway.cli.examined import Finding, Level
 from gateway.cli.main import BAD_CONFIGURATION, FAILED, GOOD, add_config
 from gateway.clock import SystemClock
@@ -58,7 +58,7 @@ def _findings(config: Path, *, probe: bool) -> Iterator[Finding]:
         yield from examined.store(spec)
     if station is not None:
         yield from examined.ports(station)
-        yield from examined.daemon(station)
+        yield from links.daemon(station)
         yield from brokers.brokers(station, clock, probe=probe)
 
 
