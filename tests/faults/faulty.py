@@ -1,8 +1,9 @@
 """A daemon whose disk fails as a plan file says, while it runs: `python -m tests.faults.faulty station.toml plan.json`.
 
 The plan maps fail points to "full", "read-only", "hang", "<n> s" or "unsteady <seed>"; a hang ends when the plan no
-longer says so. An unsteady disk takes 50 ms each time, stalls for 3 s now and then and fails now and then; each stall
-and each failure is a line of the file `unsteady` beside the plan, written as it begins.
+longer says so. An unsteady disk takes 50 ms each time, stalls for 3 s now and then and fails now and then; "unsteady
+<seed> stall" has it stall at the next passing. Each stall and failure is a line of the file `unsteady` beside the plan,
+written as it begins.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from gateway.errors import StoreError, StoreFull, StoreReadOnly
 from gateway.house import House
 
 SLOW, STALL = 0.05, 3.0  # s
-STALLS, FAILS = 0.04, 0.08  # of all passings
+STALLS, FAILS = 0.01, 0.08  # of all passings
 ERRORS: dict[str, type[StoreError]] = {"full": StoreFull, "read-only": StoreReadOnly}
 
 
@@ -44,17 +45,17 @@ class Plan:
         if what.endswith(" s"):
             time.sleep(float(what.removesuffix(" s")))
         if what.startswith("unsteady "):
-            self._unsteady(point, int(what.removeprefix("unsteady ")))
+            self._unsteady(point, *what.split()[1:])
         while what == "hang":
             time.sleep(0.02)
             what = self._what(point)
 
-    def _unsteady(self, point: str, seed: int) -> None:
+    def _unsteady(self, point: str, seed: str, *now: str) -> None:
         if self._random is None:
             self._random = random.Random(seed)  # noqa: S311 - when a disk stalls
         time.sleep(SLOW)
         chance = self._random.random()
-        if chance < STALLS:
+        if chance < STALLS or now:
             self._tell("stall")
             time.sleep(STALL)
         elif chance < STALLS + FAILS:

@@ -27,7 +27,8 @@ from tests import station_toml as toml
 from tests.faults.failing_station import TOLD_WITHIN, Site, site, wait
 from tests.field import CODE
 
-UNSTEADY = {"before_commit": "unsteady 3"}
+UNSTEADY = {"before_commit": "unsteady 5"}
+STALLING = {"before_commit": "unsteady 5 stall"}
 ZHAO = "13700137000"
 ON_DELAY = 1.5  # s
 TELEMETRY = 0.02  # s between two readings
@@ -114,9 +115,11 @@ class Story:
         return path.read_text(encoding="ascii").split().count(what) if path.exists() else 0
 
     def stalls(self) -> None:
-        """Wait until the disk begins to stall."""
+        """Wait until the disk has begun to stall."""
         before = self.unsteady("stall")
+        self._place.plan(STALLING)
         wait(lambda: self.unsteady("stall") > before)
+        self._place.plan(UNSTEADY)
 
     def answer(self, device: str) -> None:
         """Let the squad leader answer; both are told of it."""
