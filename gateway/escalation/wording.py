@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from gateway.escalation.phrases import spoken
 from gateway.escalation.rows import SECOND, WallText
 from gateway.escalation.targets import Grid
 from gateway.model.alarm import Alarm
@@ -95,7 +96,9 @@ class Wording:
         return "Nothing acknowledged. Reply with a code: " + "; ".join(listed) + (f"; {more} more" if more else "")
 
     def _asking_zh(self, alarm: Alarm, reason: NotifyReason) -> str:
-        parts = [alarm.text, _value(alarm), self._wall(alarm.raised) or "时间未校准"]
+        parts = [spoken(alarm.text, chinese=True), _value(alarm), self._wall(alarm.raised) or "时间未校准"]
+        if alarm.cause in _CAUSES:
+            parts.insert(0, _CAUSES[alarm.cause][0])
         if alarm.from_before_start:
             parts.append("启动前状态")
         if alarm.cause is Cause.CONFIGURATION:
@@ -109,7 +112,9 @@ class Wording:
         return "，" + "，".join(filter(None, parts)) + f"。{self._station}。回复{alarm.code}确认"
 
     def _asking_en(self, alarm: Alarm, reason: NotifyReason) -> str:
-        parts = [alarm.text, _value(alarm), self._wall(alarm.raised) or "clock not set"]
+        parts = [spoken(alarm.text, chinese=False), _value(alarm), self._wall(alarm.raised) or "clock not set"]
+        if alarm.cause in _CAUSES:
+            parts.insert(0, _CAUSES[alarm.cause][1])
         if alarm.from_before_start:
             parts.append("state from before start")
         if alarm.cause is Cause.CONFIGURATION:
@@ -132,6 +137,13 @@ _FOLLOW: Final = {
     NotifyReason.CONFIRMED: ("已确认，由您接管", "acknowledged, it is yours"),
     NotifyReason.SOUND: ("声光报警", "sound"),
     NotifyReason.SILENCE: ("消音", "silence"),
+}
+
+_CAUSES: Final = {  # why it was raised, where what the device says or the rule's title does not tell
+    Cause.SILENCE: ("设备失联", "not heard from"),
+    Cause.LOST_WHILE_PENDING: ("延时期间失联", "lost while its delay ran"),
+    Cause.LATE_READING: ("迟到的数据", "a late reading"),
+    Cause.UNREGISTERED: ("未登记的地址", "not registered"),
 }
 
 _LIFTED: Final = {
