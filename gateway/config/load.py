@@ -139,6 +139,8 @@ class _Reading:
         sources = self._each("source", lambda sheet: read_source(sheet, names))
         usable = {source.id for source in sources}
         found = self._each("device", lambda sheet: read_device(sheet, names))
+        if identity.language == "en":
+            found = [_in_english(device) for device in found]
         devices = {device.id: device for device in found if device.source in usable}
         channels = self._each("channel", lambda sheet: read_channel(sheet, names, devices))
         policies = self._each("policy", lambda sheet: read_policy(sheet, names, book))
@@ -285,6 +287,14 @@ class _Reading:
             digest=self._files.hash.hexdigest(),
             files=tuple(self._files.paths),
         )
+
+
+def _in_english(device: Device) -> Device:
+    """Return a device whose profile speaks English wherever the profile can."""
+    replace = msgspec.structs.replace
+    points = tuple(replace(spec, title=spec.title_en or spec.title) for spec in device.profile.points)
+    title = device.profile.title_en or device.profile.title
+    return replace(device, profile=replace(device.profile, title=title, points=points))
 
 
 def _lacks(station: Station, names: Names) -> dict[str, tuple[str, ...]]:

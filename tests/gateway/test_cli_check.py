@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from gateway.app import read
 from gateway.cli.main import BAD_CONFIGURATION, GOOD, run
 
 EXAMPLE = Path(__file__).parents[2] / "deploy" / "station.toml"
@@ -276,3 +277,17 @@ def test_what_a_chinese_station_is_told_is_chinese(tmp_path: Path, capsys: pytes
     for line in told:
         bare = re.sub(r"“[^”]*”|\"[^\"]*\"|`[^`]*`|（[^）]*）", "", line)
         assert not ENGLISH.search(bare), line
+
+
+def test_an_english_station_has_english_titles_and_a_chinese_one_chinese(tmp_path: Path) -> None:
+    path = tmp_path / "station.toml"
+    titles = {}
+    for language in ("en", "zh"):
+        text = SMALL.replace('"en"', f'"{language}"').replace('"json-generic"', '"zigbee2mqtt-gas"')
+        path.write_text(text.replace('topic = "gas"', 'topic = "zigbee2mqtt/gas"'), encoding="utf-8")
+        judged = read(path).judged
+        assert judged is not None
+        (device,) = judged.devices
+        titles[language] = {spec.name: spec.title for spec in device.profile.points}
+    assert titles["en"]["tamper"] == "tamper"
+    assert titles["zh"]["tamper"] == "防拆"
