@@ -27,6 +27,10 @@ class Latest:
         index = moment.point.astype(np.intp)
         for array in (self.value, self.quality, self.time):
             delta.save(array, index)
+        if len(index) == 1:
+            if moment.time[0] >= self.time[index[0]]:
+                self.value[index], self.quality[index], self.time[index] = moment.value, moment.quality, moment.time
+            return
         newer = np.flatnonzero(moment.time >= self.time[index])
         self._write(index, newer, moment)
         if (self.time[index] < moment.time).any():  # a point came twice, the older reading last

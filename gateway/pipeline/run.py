@@ -21,7 +21,6 @@ from gateway.model.batch import Batch, Event, EventCode, make_batch
 from gateway.model.delta import Delta
 from gateway.model.moment import Epoch, Input
 from gateway.model.notification import DeliveryState, Notification, Reply
-from gateway.model.verdict import NEVER
 from gateway.pipeline.backlog import Row
 from gateway.pipeline.commit import Work, guarded
 from gateway.pipeline.dispatch import Dispatcher
@@ -54,15 +53,21 @@ class Runner:
         self.refused = 0
         self.dropped = 0  # readings and events that came faster than they could be judged
         self._overflowing = False
+        self._alarm: asyncio.Task[None] | None = None  # wakes us at `_rings_at` (ns, monotonic; 0: it has rung)
+        self._rings_at = 0
 
     async def run(self) -> None:
         """Turn until cancelled."""
-        while True:
-            self.turn()
-            if not self.intake or (self.ledger.full and not self.intake.urgent()):
-                await self._sleep()
-            else:
-                await asyncio.sleep(0)  # let sockets be read between two turns
+        try:
+            while True:
+                self.turn()
+                if not self.intake or (self.ledger.full and not self.intake.urgent()):
+                    await self._sleep()
+                else:
+                    await asyncio.sleep(0)  # let sockets be read between two turns
+        finally:
+            if self._alarm is not None:
+                self._alarm.cancel()
 
     def turn(self) -> None:
         """Take, step, add, poll: one turn."""
@@ -96,17 +101,26 @@ class Runner:
         return min(state.engine.due(), state.book.due(), state.escalation.due())
 
     async def _sleep(self) -> None:
-        due = min(self._timer(), self.ledger.due())
-        seconds = LONGEST_SLEEP if due == NEVER else min(LONGEST_SLEEP, (due - self._clock.mono()) / SECOND)
-        if seconds > 0:
-            try:
-                async with self._clock.timeout(seconds):
-                    await self._wake.wait()
-            except TimeoutError:
-                pass
+        now = self._clock.mono()
+        due = min(self._timer(), self.ledger.due(), now + round(LONGEST_SLEEP * SECOND))
+        if due > now:
+            if not now < self._rings_at <= due:  # else it wakes us early enough: most messages need no timer of theirs
+                self._set_alarm(due, now)
+            await self._wake.wait()
         else:
             await asyncio.sleep(0)
         self._wake.clear()
+
+    def _set_alarm(self, due: int, now: int) -> None:
+        if self._alarm is not None:
+            self._alarm.cancel()
+        self._rings_at = due
+        self._alarm = asyncio.create_task(self._ring((due - now) / SECOND), name="alarm")
+
+    async def _ring(self, seconds: float) -> None:
+        await self._clock.sleep(seconds)
+        self._rings_at = 0
+        self._wake.set()
 
     def _step(self, inputs: list[Input], now: int) -> None:
         try:
