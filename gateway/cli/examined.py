@@ -60,12 +60,12 @@ def configuration(loaded: Loaded, problems: list[Problem]) -> Iterator[Finding]:
     for problem in problems:
         level = Level.REMARK if problem.note else Level.BAD
         line = f":{problem.line}" if problem.line else ""
-        place = f"{problem.file}{line} {problem.key}".rstrip()
+        place = f"{problem.file}{line}{f': {problem.key}' if problem.key else ''}"
         yield Finding(
             "configuration",
             level,
-            f"{place} {problem.reason('zh')}",
-            f"{place} {problem.reason('en')}",
+            f"{place}：{problem.reason('zh')}",
+            f"{place}: {problem.reason('en')}",
             problem.fix("zh"),
             problem.fix("en"),
         )
