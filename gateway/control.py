@@ -15,7 +15,6 @@ from msgspec.structs import replace
 
 from gateway.alarms.refusal import place_of
 from gateway.clock import SECOND, Clock
-from gateway.escalation.rows import ASKING
 from gateway.model.alarm import Alarm, AlarmState, OperatorAct, Suppression, Verb
 from gateway.model.verdict import NEVER
 from gateway.model.words import nearest
@@ -109,14 +108,8 @@ class Control:
                 "until": end + state.axis.offset if end and state.axis.trusted else 0,
                 "who": act.who,
                 "name": self._people.get(act.who) or act.who,
-                "told": self._told(number, act.at),
+                "told": state.escalation.notices.informed(number, act.at),
             }
-
-    def _told(self, alarm: int, at: int) -> int:
-        """Count the persons to whom the act sends a message."""
-        notices = self._runner.state.escalation.notices.rows
-        informed = (n for n in notices if n.alarm == alarm and n.planned_at == at and n.reason not in ASKING)
-        return len({notice.contact for notice in informed if notice.contact})
 
     def _read(self, request: dict[str, Any], who: str, peer: str) -> OperatorAct:
         now = self._clock.mono()

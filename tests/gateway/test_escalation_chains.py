@@ -216,6 +216,8 @@ def test_a_shelf_is_called_a_shelf_and_its_end_is_told(wall: str, zh: str, en: s
     shelve(world, 70, 70 + 1790)
     texts = {n.contact: n.text for n in world.notices() if n.reason is R.SHELVED}
     assert set(texts) == {"li", "wang", "chen"}
+    assert world.escalation.notices.informed(1, ns(70)) == 3
+    assert world.escalation.notices.informed(1, ns(60)) == 0  # asked, not informed
     assert texts["wang"].endswith(zh)
     assert texts["chen"].endswith(en)
     assert world.said(R.TAKEN_OVER) == []
