@@ -43,7 +43,10 @@ BENCHES: dict[str, tuple[str, Calls]] = {
     ),
     "footprint": (
         "memory, processor and start time at 50 points, 1 Hz",
-        {"": ("footprint", "measure", lambda seconds: {"seconds": seconds})},
+        {
+            "telemetry": ("footprint", "measure", lambda seconds: {"seconds": seconds}),
+            "life_safety": ("footprint", "measure", lambda seconds: {"seconds": seconds, "life_safety": True}),
+        },
     ),
 }
 SECONDS = 20.0
