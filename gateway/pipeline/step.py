@@ -26,7 +26,7 @@ from gateway.model.moment import Epoch, Input, Start
 from gateway.model.notification import ChannelState, DeliveryState, Notification, Receipt, Reply
 from gateway.model.time import SECOND
 from gateway.model.verdict import Change, Delay
-from gateway.pipeline.evidence import Begun, evidence_of
+from gateway.pipeline.evidence import Begun, Heard, evidence_of
 from gateway.pipeline.latest import Latest
 from gateway.pipeline.validate import Axis, moments
 from rules.compiled import name_of
@@ -134,7 +134,7 @@ class _Step:
         changes = state.engine.fire(until, self.delta) if state.engine.due() <= until else []
         for change in changes:
             self._timers(change.at)
-            self._change(change, self._begun(change))
+            self._change(change, self.state.begun.of(change))
         self._timers(until)
 
     def _timers(self, until: int) -> None:
@@ -163,12 +163,13 @@ class _Step:
             state.latest.take(moment, self.delta)
             before = len(self.delta.touched)
             changes = state.engine.judge(moment, self.delta)
-            if len(self.delta.touched) > before:
-                state.begun.keep(self._delays(before), batch, state.axis.offset)
-            for change in changes:
-                own = change.position >= 0 and not change.timed
-                led = evidence_of(batch, offset + change.position) if own else self._begun(change, batch)
-                self._change(change, led)
+            if changes or len(self.delta.touched) > before:
+                heard = Heard(batch, offset, moment)
+                state.begun.keep(self._delays(before), heard)
+                for change in changes:
+                    own = change.position >= 0 and not change.timed
+                    led = evidence_of(batch, offset + change.position) if own else state.begun.of(change, heard)
+                    self._change(change, led)
         if batch.events:
             self._events(batch)
         self.effects.urgent |= batch.waiting
@@ -196,9 +197,6 @@ class _Step:
         """Yield the rows of delays written since so many writes of this step."""
         rows = self.state.engine.tables.delays.rows
         return ((key, rows.get(key)) for table, key in self.delta.touched[since:] if table == "delay")
-
-    def _begun(self, change: Change, batch: Batch | None = None) -> Evidence:
-        return self.state.begun.of(change, batch, self.state.axis.offset)
 
     def _change(self, change: Change, evidence: Evidence) -> None:
         facts = self.state.engine.facts(change.rule, change.point, change.key)
@@ -255,7 +253,7 @@ class _Step:
         adoption = successor.adopt(state.engine, state.latest.moment(at), self.delta)
         state.engine, state.successor = successor, None
         for change in adoption.changes:
-            self._change(change, self._begun(change))
+            self._change(change, self.state.begun.of(change))
         for rule, point, key in adoption.removed:
             move = state.book.remove(rule, point, key, at, self.delta)
             if move is not None:
