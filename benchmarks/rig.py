@@ -98,7 +98,7 @@ id = "level-{name}"
 points = "load*.{name}"
 when = "value > {high}"
 on_delay = "{on_delay}"
-class = "supervisory"
+class = "{alarm_class}"
 policy = "p"
 """
 RATE_RULE = """
@@ -129,11 +129,17 @@ def head(folder: Path, port: int, *, name: str = "bench", interval: str = "1s", 
     return HEAD.format(folder=folder, port=port, name=name, interval=interval, channel=channel, channel_options=options)
 
 
-def load(topics: int, points: Mapping[str, float] = LOAD_POINTS, *, rates: bool = True) -> str:
+def load(
+    topics: int,
+    points: Mapping[str, float] = LOAD_POINTS,
+    *,
+    rates: bool = True,
+    alarm_class: str = "supervisory",
+) -> str:
     """Return the lines of the devices that `benchmarks.publisher` plays, with rules. `points`: name → threshold."""
     rules = LEVEL_RULE + (RATE_RULE if rates else "")
     return "".join(device(f"load{n}", f"load/{n}", points) for n in range(topics)) + "".join(
-        rules.format(name=name, high=high, on_delay=ON_DELAY) for name, high in points.items()
+        rules.format(name=name, high=high, on_delay=ON_DELAY, alarm_class=alarm_class) for name, high in points.items()
     )
 
 

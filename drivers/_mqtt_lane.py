@@ -15,6 +15,7 @@ import msgspec
 
 from drivers._mqtt_redelivery import Handed, Known, digest
 from drivers._mqtt_routes import ALARM, TELEMETRY, Route, Routes
+from drivers._mqtt_unread import Unread
 from gateway.clock import Clock
 from gateway.model.batch import Event, EventCode, Mark, make_batch
 from gateway.model.ports import Decoded, Dialect, Emit, LinkReport, Memory
@@ -76,6 +77,7 @@ class Lane:
         self._handed = Handed(self._inherited)
         self._again: set[int] = set()  # packet ids sent again on the live link, handed over on an earlier one
         self._remarked: set[str] = set()
+        self._unread = Unread(routes, clock, report)
         self._session: MqttSession | None = None
         self._emit: Emit | None = None
         self._gathered: list[Message] = []
@@ -196,7 +198,7 @@ class Lane:
                 ack=functools.partial(self._committed, session, turn.marks),
                 settled=functools.partial(self._settled, session, turn.marks),
                 stale=self._stale(session),
-                waiting=2 * session.unacknowledged >= self._options.receive_maximum,
+                waiting=session.pressed,
             )
             self._emit(batch)
 
@@ -218,11 +220,7 @@ class Lane:
             elif not retained:
                 self._remark(topic)
             before, others = len(rows), len(events) + len(heard)
-            for dialect in route.dialects:
-                try:
-                    dialect.decode(topic, payload, retained=retained, into=decoded)
-                except Exception as error:  # noqa: BLE001 - a bug in a dialect must not make one message come for ever
-                    self._failed(dialect, topic, error)
+            self._decode(route, topic, payload, retained=retained, into=decoded)
             told = len(rows) - before
             if not told and len(events) + len(heard) == others:
                 turn.idle.append(packet_id)
@@ -232,6 +230,16 @@ class Lane:
             if packet_id:
                 turn.marks.append(Mark(self.name, packet_id, value))
                 self._handed.over(packet_id, value)
+
+    def _decode(self, route: Route, topic: str, payload: bytes, *, retained: bool, into: Decoded) -> None:
+        well = len(into.problems)
+        for dialect in route.dialects:
+            try:
+                dialect.decode(topic, payload, retained=retained, into=into)
+            except Exception as error:  # noqa: BLE001 - a bug in a dialect must not make one message come for ever
+                self._failed(dialect, topic, error)
+        if len(into.problems) > well:
+            self._unread.note(topic, payload, into.problems[well:])
 
     def _pass_over(self, route: Route) -> None:
         """Count what is nobody's or too large; what the other session has is its to count."""

@@ -39,9 +39,11 @@ class Routes:
     ) -> None:
         self._held = {lane: frozenset((held or {}).get(lane, ())) for lane in LANES}
         self._held_wild = {lane: _wild(self._held[lane]) for lane in LANES}
+        self._owners: list[tuple[str, str]] = []  # filter, device
         self._filters: dict[int, dict[str, list[Dialect]]] = {lane: {} for lane in LANES}
         for device, lane, dialect in devices:
             for pattern in dialect.filters(device):
+                self._owners.append((pattern, device.id))
                 dialects = self._filters[lane].setdefault(pattern, [])
                 if dialect not in dialects:
                     dialects.append(dialect)
@@ -51,6 +53,10 @@ class Routes:
     def filters(self, lane: int) -> tuple[str, ...]:
         """Return what a lane's session subscribes to, sorted."""
         return tuple(sorted(self._filters[lane]))
+
+    def owner(self, topic: str) -> str:
+        """Return the device that a topic is of, the first of several; the topic itself when it is nobody's."""
+        return next((device for pattern, device in self._owners if covers(pattern, topic)), topic)
 
     def of(self, topic: str) -> Route:
         """Return where a topic goes."""

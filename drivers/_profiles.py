@@ -7,6 +7,7 @@ house rule 8 (a new device type is one new file in `drivers/profiles/`) and sect
 A profile file (`<id>.toml`; units in UCUM):
 
     title = "温湿度变送器 XY-MD02"
+    title_en = "…"               # for stations in English; so has every point
     driver = "modbus_rtu"        # the driver or the MQTT dialect that speaks it
     class = "fault"              # class of its events
     silence = "100s"             # so long without a word is a fault: mains and polled <= 100s, battery as it speaks
@@ -114,6 +115,7 @@ class _Point(msgspec.Struct, forbid_unknown_fields=True):
     kind: Kind = Kind.MEASURE
     unit: str = ""
     title: str = ""
+    title_en: str = ""
     valid_range: tuple[float, float] | None = None
     over_range: tuple[float, float] | None = None
     fault_values: tuple[float, ...] = ()
@@ -135,6 +137,7 @@ class _Profile(msgspec.Struct, forbid_unknown_fields=True, rename={"alarm_class"
     title: str
     driver: str
     source: str
+    title_en: str = ""
     points: tuple[_Point, ...] = ()
     alarm_class: Literal["fire", "gas", "flood", "supervisory", "fault", "maintenance"] = "fault"
     silence: str = f"{MAINS_SILENCE:g}s"
@@ -146,6 +149,7 @@ class _Profile(msgspec.Struct, forbid_unknown_fields=True, rename={"alarm_class"
         return Profile(
             id=name,
             title=self.title,
+            title_en=self.title_en,
             points=tuple(point.spec() for point in self.points),
             driver=self.driver,
             alarm_class=AlarmClass[self.alarm_class.upper()],
@@ -209,6 +213,8 @@ def _changed(old: PointSpec | None, name: str, keys: Mapping[str, Any]) -> Point
     fresh = msgspec.convert({**keys, "name": name, "decode": {**old.decode, **written.decode}}, _Point, strict=False)
     new = fresh.spec()
     given = {key: getattr(new, key) for key in keys} | {"decode": new.decode}
+    if "title" in keys:  # the device's own word stands in any language
+        given["title_en"] = new.title_en
     return msgspec.structs.replace(old, **given)
 
 

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import signal
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from fnmatch import fnmatchcase
 from functools import partial
 from pathlib import Path
 
@@ -18,7 +20,8 @@ from drivers import _profiles as profiles
 from gateway import annex
 from gateway.clock import Clock, SystemClock
 from gateway.config.kept import undump, write_copy
-from gateway.config.load import Loaded, load
+from gateway.config.load import load
+from gateway.config.loaded import Loaded
 from gateway.config.problems import Problem
 from gateway.errors import ConfigError
 from gateway.fitting import misfits
@@ -26,17 +29,21 @@ from gateway.house import House, enrolment
 from gateway.model.inventory import numbered, points_of
 from gateway.model.station import Station, StoreSpec
 from gateway.pipeline.opening import Faults, Opened, enrol, open_store
+from rules.compile import Problem as RuleProblem
 from rules.compile import compile_rules
 
 log = logging.getLogger(__name__)
+_MISSED = re.compile('"(.+)" matches no point$')
+_LAST_GOOD = ("the configuration is wrong: running on the last good one", "配置有误，使用上次的配置")
+_GOOD_PART = ("the configuration is wrong: running on its good part", "配置有误，只用正确的部分")
 DEFAULT_STORE = "/var/lib/firegrid/station.db"
 
 
 class BadConfigurationError(ConfigError):
     """A configuration that does not start: carries every problem."""
 
-    def __init__(self, problems: list[Problem]) -> None:
-        super().__init__("\n".join(problem.text() for problem in problems))
+    def __init__(self, problems: list[Problem], language: str) -> None:
+        super().__init__("\n".join(problem.text(language) for problem in problems))
         self.problems = problems
 
 
@@ -49,18 +56,30 @@ def read(path: Path) -> Loaded:
 def problems_of(loaded: Loaded) -> list[Problem]:
     """Return every problem and note, those that only the rules, drivers and channels find among them."""
     found = list(loaded.problems)
-    if loaded.station is not None:
-        ids = numbered(loaded.station)
-        _, wrong = compile_rules(loaded.station, points_of(loaded.station, ids))
-        # What a rule lacks because a device or source is broken is no problem of its own (house section 11).
-        lame = any(not one.note and one.key.startswith(("source[", "device[")) for one in loaded.problems)
+    if (judged := loaded.judged) is not None:
+        ids = numbered(judged)
+        _, wrong = compile_rules(judged, points_of(judged, ids))
         found += [
             loaded.report(f"rule[{problem.rule}].{problem.key}", problem.reason, problem.fix)
             for problem in wrong
-            if not problem.note and not (lame and problem.key == "points")
+            if not problem.note and not _follows(problem, loaded)
         ]
-        found += [loaded.report(key, reason, "correct or remove it") for key, reason in misfits(loaded.station, ids)]
-    return found
+        found += [loaded.report(key, reason, "correct or remove it") for key, reason in misfits(judged, ids)]
+    files = list(dict.fromkeys(problem.file for problem in found))
+    return sorted(found, key=lambda one: (one.note, not one.warning, files.index(one.file), one.line))
+
+
+def _follows(problem: RuleProblem, loaded: Loaded) -> bool:
+    """Whether it is only what another problem, told already, leads to (house section 11: no cascades)."""
+    missed = _MISSED.match(problem.reason)
+    if missed is not None and problem.key == "points":  # because the device itself is wrong
+        device = missed[1].partition(".")[0]
+        return "" in loaded.lost or ":" in device or any(fnmatchcase(lost, device) for lost in loaded.lost)
+    if problem.rule not in loaded.half:
+        return False
+    at = f"rule[{problem.rule}]"
+    by_class = problem.key == "on_delay" and loaded.told(f"{at}.class")  # which delay is allowed depends on it
+    return problem.key in ("options", "reason") or by_class or loaded.told(f"{at}.{problem.key}")
 
 
 def choose(loaded: Loaded, wrong: Sequence[Problem], opened: Opened, copy: Path) -> tuple[Station, str, list[str]]:
@@ -70,16 +89,17 @@ def choose(loaded: Loaded, wrong: Sequence[Problem], opened: Opened, copy: Path)
     """
     if loaded.station is not None and not wrong:
         return loaded.station, loaded.digest, []
-    remarks = [problem.text(loaded.station.language if loaded.station else "zh") for problem in wrong]
+    zh = loaded.language == "zh"
+    remarks = [problem.text(loaded.language) for problem in wrong]
     kept = opened.before
     for digest, blob in ([kept] if kept else []) + [("copy", raw) for raw in _raw(copy)]:
         try:
-            return undump(blob), digest, ["配置有误，使用上次的配置 running on the last good configuration", *remarks]
+            return undump(blob), digest, [_LAST_GOOD[zh], *remarks]
         except ConfigError as error:
             remarks.append(str(error))
     if loaded.station is None:
-        raise BadConfigurationError(list(wrong))
-    return loaded.station, loaded.digest, ["配置有误，只用正确的部分 running on the good part", *remarks]
+        raise BadConfigurationError(list(wrong), loaded.language)
+    return loaded.station, loaded.digest, [_GOOD_PART[zh], *remarks]
 
 
 def _has_run(store: Path, copy: Path) -> bool:
@@ -100,7 +120,7 @@ async def open_house(path: Path, clock: Clock, faults: Faults = lambda _: None) 
     copy = Path(f"{spec.path}.configuration")
     wrong = [problem for problem in problems_of(loaded) if not problem.note]
     if wrong and not _has_run(Path(spec.path), copy):
-        raise BadConfigurationError(wrong)
+        raise BadConfigurationError(wrong, loaded.language)
     deadline = loaded.station.limits.open_deadline if loaded.station else 5.0
     opened = await open_store(spec, clock=clock, deadline=deadline, faults=faults)
     station, digest, remarks = choose(loaded, wrong, opened, copy)

@@ -7,14 +7,17 @@ answered from the state in RAM, so that they work while the disk does not.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
+from gateway.alarms.refusal import place_of
 from gateway.clock import SECOND, Clock
-from gateway.model.alarm import OperatorAct, Verb
+from gateway.model.alarm import Alarm, AlarmState, OperatorAct, Suppression, Verb
 from gateway.model.verdict import NEVER
+from gateway.model.words import nearest
 from gateway.pipeline.run import Runner
 from gateway.pipeline.supervisor import Health
 
@@ -22,7 +25,7 @@ ANSWER_WITHIN = 10.0  # s
 
 
 class Control:
-    """Answers requests."""
+    """Answers requests. `people`: contacts of the station, id → name."""
 
     def __init__(
         self,
@@ -30,7 +33,7 @@ class Control:
         clock: Clock,
         *,
         links: Callable[[], list[Health]],
-        people: frozenset[str],
+        people: Mapping[str, str],
     ) -> None:
         self._runner = runner
         self._clock = clock
@@ -51,13 +54,14 @@ class Control:
                 return {"error": f"unknown request {other!r}: act, alarms or status"}
 
     async def _act(self, request: dict[str, Any], user: str) -> dict[str, Any]:
-        who = _text(request.get("who") or user)
+        who, peer = _text(request.get("who") or user), _text(user)
         if request.get("who") and who not in self._people:
-            return {"error": f"nobody is called {who!r}: `--as` takes the id of a contact"}
+            return {"error": self._nobody(who)}
         try:
-            act = self._read(request, who)
+            act = self._read(request, who, peer)
         except (LookupError, ArithmeticError, ValueError, TypeError, msgspec.ValidationError) as error:
             return {"error": f"the act was not understood: {error}"}
+        before = {alarm.id: alarm for alarm in self._runner.state.book.open_alarms()}
         answer = self._runner.ask(act.request)
         self._runner.intake.put(act)
         try:
@@ -65,9 +69,49 @@ class Control:
                 refusals = await answer
         except TimeoutError:
             return {"error": "no answer from the step in time"}
-        return {"refusals": msgspec.to_builtins(refusals), "recorded": not self._runner.ledger.volatile}
+        refused = {refusal.alarm for refusal in refusals}
+        return {
+            "done": list(self._done(act, before, refused)),
+            "refusals": msgspec.to_builtins(refusals),
+            "recorded": not self._runner.ledger.volatile,
+        }
 
-    def _read(self, request: dict[str, Any], who: str) -> OperatorAct:
+    def _nobody(self, who: str) -> str:
+        """Say that a name is nobody's, with the contact whose id or name is most like it."""
+        ids = {name: contact for contact, name in self._people.items()} | {contact: contact for contact in self._people}
+        meant = ids.get(nearest(who, ids))
+        hint = f"; did you mean {meant!r} ({self._people[meant]})?" if meant else ""
+        return f"nobody is called {who!r}: `--as` takes the id of a contact{hint}"
+
+    def _done(
+        self, act: OperatorAct, before: Mapping[int, Alarm], refused: Collection[int]
+    ) -> Iterator[dict[str, Any]]:
+        """Yield how each alarm stands that the act reached: what is so now, also when somebody else acted since."""
+        state = self._runner.state
+        now = {alarm.id: alarm for alarm in state.book.open_alarms()}
+        answered = (alarm.id for alarm in before.values() if alarm.state.unacknowledged)
+        for number in dict.fromkeys(act.alarms or (*answered, *now)):
+            alarm = now.get(number)
+            if number in refused or not (alarm or number in before):
+                continue
+            if not act.alarms and alarm is not None and alarm.acknowledged_at != act.at:
+                continue
+            seen = alarm or replace(before[number], state=AlarmState.NORMAL, suppression=Suppression.NONE)
+            end = seen.shelved_until if seen.suppression is Suppression.SHELVED else 0
+            yield {
+                "alarm": number,
+                "place": place_of(seen),
+                "code": seen.code,
+                "verb": act.verb.value,
+                "state": seen.state.value,
+                "suppression": seen.suppression.value,
+                "until": end + state.axis.offset if end and state.axis.trusted else 0,
+                "who": act.who,
+                "name": self._people.get(act.who) or act.who,
+                "told": state.escalation.notices.informed(number, act.at),
+            }
+
+    def _read(self, request: dict[str, Any], who: str, peer: str) -> OperatorAct:
         now = self._clock.mono()
         seconds = float(request.get("seconds", 0))
         until = now + round(seconds * SECOND) if seconds else 0
@@ -85,6 +129,7 @@ class Control:
             until=until,
             reason=_text(request.get("reason", "")),
             request=f"cli-{next(self._requests)}",
+            peer=peer,
         )
 
     def _status(self) -> dict[str, Any]:
@@ -95,6 +140,7 @@ class Control:
             "volatile": runner.ledger.volatile,
             "unrecorded": runner.ledger.unrecorded,
             "dropped": runner.ledger.dropped,
+            "wal_bytes": runner.ledger.wal_bytes,
             "refused": runner.refused,
             "overflowed": runner.dropped,
             "trusted_time": runner.state.axis.trusted,

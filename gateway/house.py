@@ -11,19 +11,15 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
-from zoneinfo import ZoneInfo
 
-from gateway import fitting, registry
-from gateway.alarms.book import AlarmBook
-from gateway.clock import SECOND, Clock
-from gateway.config.kept import dump, undump
+from gateway import fitting
+from gateway.clock import Clock
+from gateway.config.kept import dump
 from gateway.control import Control
-from gateway.errors import ConfigError, DeliveryError
-from gateway.escalation.chains import Escalation
+from gateway.errors import DeliveryError
 from gateway.model.batch import Event, EventCode, make_batch
 from gateway.model.contact import ChannelSpec
 from gateway.model.inventory import OWN, events_of, names_of, points_of, renames_of
@@ -32,18 +28,15 @@ from gateway.model.ports import Channel, ChannelSetup, Driver, DriverSetup
 from gateway.model.station import SourceSpec, Station
 from gateway.pipeline.dispatch import Dispatcher
 from gateway.pipeline.intake import Intake, rank_points
-from gateway.pipeline.latest import Latest
 from gateway.pipeline.ledger import Ledger
 from gateway.pipeline.opening import Enrolment, Faults, Opened, Reopener
-from gateway.pipeline.recovery import load as load_state
 from gateway.pipeline.recovery import shift_of, start_of
+from gateway.pipeline.restart import restore
 from gateway.pipeline.run import Runner
-from gateway.pipeline.step import State
 from gateway.pipeline.supervisor import Supervisor
 from gateway.pipeline.timekeeper import Timekeeper
+from gateway.pipeline.validate import Axis
 from gateway.transport import unix
-from rules.compile import compile_rules
-from rules.engine import Engine
 
 log = logging.getLogger(__name__)
 ARMED_ANYHOW = 3.0  # s after which a source that neither comes up nor fails is no longer waited for
@@ -70,7 +63,9 @@ class Remembered:
 
 def enrolment(station: Station, digest: str) -> Enrolment:
     """Return what a configuration wants to find in its store."""
-    return Enrolment(names_of(station), renames_of(station), digest, dump(station))
+    return Enrolment(
+        names_of(station), renames_of(station), digest, dump(station), restore=partial(restore, station, digest)
+    )
 
 
 class House:
@@ -89,11 +84,13 @@ class House:
         self.station = station
         self.clock = clock
         self._digest = digest
-        self._store, self._kept, self._volatile = opened.store, opened.before, opened.volatile
-        self._remarks = [*opened.remarks, *remarks]
-        self.ids = self._store.point_ids(names_of(station), renames_of(station))
+        self._store, self._volatile = opened.store, opened.volatile
+        restored = opened.restored
+        if restored is None:
+            raise AssertionError("the store is opened, then enrolled, then lived in")
+        self._remarks = [*opened.remarks, *remarks, *restored.remarks]
+        self.ids, self.state = restored.ids, restored.state
         self._wake = asyncio.Event()
-        self.state = self._state()
         engine = self.state.successor or self.state.engine
         self.intake = Intake(rank_points(engine.life_points, len(self.state.latest.value)), self._wake.set)
         self.runner = Runner(self.state, self.intake, clock, self._wake)
@@ -110,7 +107,7 @@ class House:
         )
         self.ledger.wake = self._wake.set
         self.timekeeper = Timekeeper(clock, self.intake.put, trusted_by_configuration=station.clock == "trusted")
-        self._memory = self.runner.memory = dict(self._store.rows("memory", str, self._remarks))
+        self._memory = self.runner.memory = restored.memory
         self.links: dict[str, Supervisor] = {}
         life = {point.device for point in points_of(station, self.ids) if point.id in engine.life_points}
         self.drivers = {source.id: self._driver(source, frozenset(life)) for source in station.sources}
@@ -122,43 +119,9 @@ class House:
             send_timeout=station.limits.send_timeout,
             faults=faults,
         )
-        self._begin()
+        self._begin(restored.axis)
 
     # -- putting together
-
-    def _state(self) -> State:
-        """Return the state as the store has it, under the configuration it was stored with."""
-        engine, _ = compile_rules(self.station, points_of(self.station, self.ids))
-        before, old_digest = self._before()
-        book = AlarmBook()
-        state = State(
-            engine=before or engine,
-            book=book,
-            escalation=Escalation(
-                self.station,
-                alarm=book.by_id,
-                wall=self.wall_text,
-                kinds={channel.kind: registry.addressed(channel.kind) for channel in self.station.channels},
-            ),
-            latest=Latest(1 + max(engine.points | (before.points if before else frozenset()))),
-            gateway_events=self.ids[events_of(OWN)],
-            successor=engine if before else None,
-        )
-        self._remarks += load_state(state, self._store, old_digest)
-        return state
-
-    def _before(self) -> tuple[Engine | None, str]:
-        """Return the rules of the configuration before this one, if it was another, and its digest."""
-        kept = self._kept
-        if kept is None or kept[0] == self._digest:
-            return None, self._digest
-        try:
-            station = undump(kept[1])
-        except ConfigError as error:
-            self._remarks.append(f"the configuration before this one cannot be read, windows start afresh: {error}")
-            return None, self._digest
-        engine, _ = compile_rules(station, points_of(station, self._store.point_ids(names_of(station))))
-        return engine, kept[0]
 
     def _driver(self, source: SourceSpec, life: frozenset[str]) -> Driver:
         devices = [device for device in self.station.devices if device.source == source.id]
@@ -209,10 +172,10 @@ class House:
         )
         return self.links[name]
 
-    def _begin(self) -> None:
-        """Put the first inputs: the start, wall time, and what went wrong before."""
+    def _begin(self, before: Axis) -> None:
+        """Put the first inputs: the start, wall time (`before`: in the last life), and what went wrong before."""
         epoch = self.timekeeper.epoch
-        shift = shift_of(self._store, self.clock, epoch)
+        shift = shift_of(self._store.last(), before, self.clock, epoch)
         self.intake.put(epoch)  # first: what the start tells again speaks of wall time
         self.intake.put(start_of(self.clock, self._digest, shift))
         if self._volatile:
@@ -239,7 +202,7 @@ class House:
             self.runner,
             self.clock,
             links=lambda: [link.health for link in self.links.values()],
-            people=frozenset(contact.id for contact in self.station.contacts),
+            people={contact.id: contact.name for contact in self.station.contacts},
         )
         async with AsyncExitStack() as doors:
             doors.push_async_callback(self.ledger.close)
@@ -290,11 +253,3 @@ class House:
         if driver is None:
             raise DeliveryError(f"no device {device}", retryable=False)
         await driver.write(device, point, value)
-
-    def wall_text(self, mono: int) -> str:
-        """Return a moment as people read it; empty while wall time is not trusted."""
-        axis = self.state.axis
-        if not axis.trusted:
-            return ""
-        moment = datetime.fromtimestamp((mono + axis.offset) / SECOND, tz=UTC)
-        return moment.astimezone(ZoneInfo(self.station.timezone)).strftime("%m-%d %H:%M:%S")

@@ -229,7 +229,8 @@ class Scenario:
         self.now = at
         self.remarks += recovery.load(self.state, self.store, self._configuration)
         epoch, clock = self._epoch(at), self.clock(at)
-        shift = recovery.shift_of(self.store, clock, epoch)
+        last = self.store.last()
+        shift = recovery.shift_of(last, recovery.axis_of(self.store, last.boot), clock, epoch)
         self._step([epoch, recovery.start_of(clock, self._configuration, shift)], self.ns(at))
         return self
 

@@ -161,14 +161,15 @@ class _Work:
 
     def _definition(self, spec: RuleSpec, point: Point, options: Any) -> Place | None:  # noqa: ANN401 - as above
         """Return a place of the rule at points such as this one; None when something is wrong."""
+        findings = [*check.delays(spec.alarm_class, point.spec.unit, spec.on_delay, spec.off_delay)]
         pair = self._conditions(spec, point)
+        if pair is not None:
+            findings += check.conditions(*pair, point.spec)
+        for finding in findings:
+            self.problem(spec.id, finding)
         if pair is None:
             return None
         when, clear = pair
-        findings = [*check.delays(spec.alarm_class, point.spec.unit, spec.on_delay, spec.off_delay)]
-        findings += check.conditions(when, clear, point.spec)
-        for finding in findings:
-            self.problem(spec.id, finding)
         life = spec.alarm_class.life_safety
         definition = (spec.kind, when, clear, spec.on_delay, spec.off_delay, life, options)
         place = Place(
@@ -187,17 +188,19 @@ class _Work:
 
     def _conditions(self, spec: RuleSpec, point: Point) -> tuple[Condition, Condition] | None:
         scope = Scope(self.modules[spec.kind].names(point.spec.unit), point.spec.labels)
-        read: list[Condition] = []
-        for key, text in (("when", spec.when), ("clear", spec.clear)):
-            if text is None:
-                read.append(negated(read[0]))
-                continue
-            try:
-                read.append(parse(text, scope))
-            except ExpressionError as error:
-                self.problem(spec.id, (key, f"{error.reason} (character {error.position})", error.fix))
-                return None
-        return read[0], read[1]
+        when, clear = self._condition(spec, "when", spec.when, scope), None
+        if spec.clear is not None:
+            clear = self._condition(spec, "clear", spec.clear, scope)
+        elif when is not None:
+            clear = negated(when)
+        return None if when is None or clear is None else (when, clear)
+
+    def _condition(self, spec: RuleSpec, key: str, text: str, scope: Scope) -> Condition | None:
+        try:
+            return parse(text, scope)
+        except ExpressionError as error:
+            self.problem(spec.id, (key, f"{error.reason} (character {error.position})", error.fix))
+            return None
 
     def profile_alarms(self) -> None:
         """Compile the alarms that profiles bring along, where no rule of the same class refines them."""

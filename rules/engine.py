@@ -66,8 +66,9 @@ class Engine:
                 changes += kind.judge(moment, delta)
             except Exception as error:  # noqa: BLE001 - whatever it is, it costs this kind alone (house section 3)
                 self._fault(name, error, moment.at, delta)
-        self._forgive(moment.at, delta)
-        return sorted(changes, key=_by_position)
+        if self.tables.faults.rows:
+            self._forgive(moment.at, delta)
+        return sorted(changes, key=_by_position) if len(changes) > 1 else changes
 
     def events(self, events: Sequence[Event], at: int, delta: Delta) -> list[Change]:
         """Apply what devices said; `position` is the index of the event.
@@ -90,7 +91,7 @@ class Engine:
 
     def due(self) -> int:
         """Return a lower bound of the earliest due moment, NEVER if none."""
-        return min(kind.due() for kind in self.kinds.values())
+        return min([kind.due() for kind in self.kinds.values()])  # a list: asked several times a reading
 
     def facts(self, rule: str, point: int, key: str) -> AlarmFacts:
         """Return what the configuration says of a place; something true also of places no configuration knows."""

@@ -1,10 +1,15 @@
-"""Which points a rule means: globs over `device.point`, or the selectors `unit:`, `cell:` and `kind:`."""
+"""Which points a rule means: globs over `device.point`, or the selectors `unit:`, `cell:` and `kind:`.
+
+The gateway's own device is meant only where its name is written out: `unit:Cel` of a heat rule must not call the
+squad because a processor is warm.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from fnmatch import fnmatchcase
 
+from gateway.model.inventory import BOX
 from gateway.model.point import Point
 from gateway.model.words import nearest
 from rules.check import Finding
@@ -41,11 +46,13 @@ class Matcher:
     def _one(self, pattern: str) -> list[Point]:
         word, colon, wanted = pattern.partition(":")
         if colon and word in SELECTORS:
-            return [point for point in self._points if SELECTORS[word](point, wanted)]
+            return [point for point in self._points if point.device != BOX and SELECTORS[word](point, wanted)]
         if not _WILD & set(pattern):
             exact = self._by_name.get(pattern)
             return [] if exact is None else [exact]
-        return [point for name, point in self._by_name.items() if fnmatchcase(name, pattern)]
+        own = pattern.startswith(f"{BOX}.")
+        named = [point for name, point in self._by_name.items() if fnmatchcase(name, pattern)]
+        return [point for point in named if own or point.device != BOX]
 
     def _advice(self, pattern: str) -> str:
         word, colon, wanted = pattern.partition(":")

@@ -102,10 +102,26 @@ class Warm:
         self._process.stdout.close()
         self._log.close()
 
-    def fork(self, config: Path, *, point: str = "", hit: int = 0, planted: str = "", version: str = "") -> Life:
-        """Begin a life that kills itself at the `hit`-th passing of a fail point, if one is named."""
-        self._tell({"config": str(config), "point": point, "hit": hit, "planted": planted, "version": version})
-        return Life(self, int(self._hear()["pid"]))
+    def fork(
+        self,
+        config: Path,
+        *,
+        point: str = "",
+        hit: int = 0,
+        planted: str = "",
+        version: str = "",
+        disk: int = 0,
+        stall: int = 0,
+    ) -> Life:
+        """Begin a life that kills itself at the `hit`-th passing of a fail point, if one is named.
+
+        `disk`: seed of a bad disk, 0 for a good one; `stall`: number of the commit that it lets wait for seconds.
+        """
+        armed = config.parent / "armed"
+        armed.unlink(missing_ok=True)
+        order = {"config": str(config), "point": point, "hit": hit, "planted": planted, "version": version}
+        self._tell(order | {"disk": disk, "stall": stall, "armed": str(armed)})
+        return Life(self, int(self._hear()["pid"]), armed)
 
     def _tell(self, order: dict[str, Any]) -> None:
         assert self._process.stdin is not None
@@ -128,10 +144,16 @@ class Warm:
 class Life:
     """One forked life."""
 
-    def __init__(self, warm: Warm, pid: int) -> None:
+    def __init__(self, warm: Warm, pid: int, armed: Path) -> None:
         self._warm = warm
+        self._armed = armed
         self._ended = False  # then its number may be another's
         self.pid = pid
+
+    def armed_at(self) -> int | None:
+        """Return when it was armed (boot-time ns); None when it is not, or was not when it ended."""
+        text = self._armed.read_text(encoding="ascii") if self._armed.exists() else ""
+        return int(text) if text else None
 
     def wait_end(self, within: float) -> bool:
         """Whether it ended by itself."""

@@ -86,7 +86,7 @@ def _profiles() -> Iterator[str]:
             names = [point.name for point in found.points]
             points = f"{names[0]} … {names[-1]} ({len(names)} points)"
         sure = "" if found.confirmed else " **template, to be checked**"
-        title = found.title + sure
+        title = (found.title_en or found.title) + sure
         silence = f"{found.silence:g} s" if found.silence < 3600 else f"{found.silence / 3600:g} h"
         rows.append((f"`{found.id}`", title, f"`{found.driver}`", found.alarm_class.word, silence, points or "–"))
     return _rows(("profile", "device", "driver or dialect", "class", "silent after", "points"), rows)

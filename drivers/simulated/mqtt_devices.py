@@ -84,7 +84,7 @@ class MqttDevice:
 
     Attributes:
         topic: of its state.
-        quantities: field → number; those named in `hidden` are physics that the device does not tell.
+        quantities: field, `a.b` for b inside a → number; those named in `hidden` are physics it does not tell.
         flags: field → yes or no made of a quantity.
         availability: topic for online and offline, if it has one.
         fault: change it at any time.
@@ -113,7 +113,7 @@ class MqttDevice:
         self._next = t + self.period
         if not (self.fault.stuck and self._last):
             shown = {name: value for name, value in values.items() if name not in self.hidden}
-            self._last = json.dumps({**self._state, **shown}).encode()
+            self._last = json.dumps(_nested({**self._state, **shown})).encode()
         return [*found, Message(self.topic, self._spoilt(self._last) if self.fault.garbage else self._last)]
 
     def _presence(self) -> list[Message]:
@@ -140,6 +140,19 @@ class MqttDevice:
             return payload.replace(b":", b":NaN", 1)
         place = self.random.randrange(len(payload))
         return payload[:place] + bytes((payload[place] ^ 1 << self.random.randrange(8),)) + payload[place + 1 :]
+
+
+def _nested(fields: Mapping[str, object]) -> dict[str, object]:
+    """Return `a.b` as b inside a."""
+    message: dict[str, object] = {}
+    for name, value in fields.items():
+        *above, last = name.split(".")
+        inner: dict[str, object] = message
+        for key in above:
+            found = inner.setdefault(key, {})
+            inner = found if isinstance(found, dict) else {}
+        inner[last] = value
+    return message
 
 
 @dataclass(slots=True)

@@ -7,12 +7,12 @@ an unchanged daemon finds it. Keeps house rule 9: fakes ship.
 from __future__ import annotations
 
 import asyncio
-import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from random import Random
 from typing import Any, NoReturn
 
+from drivers._json_path import steps
 from drivers._modbus_master import Port
 from drivers.simulated import mqtt_devices
 from drivers.simulated.behaviour import constant
@@ -22,7 +22,7 @@ from drivers.simulated.mqtt_devices import Message, MqttDevice, Panel, Quantity,
 from drivers.simulated.profile_slave import ProfileSlave
 from gateway.clock import Clock
 from gateway.errors import ConfigError, LinkDown
-from gateway.model.point import Device, PointSpec
+from gateway.model.point import Device, Kind
 from gateway.model.station import SourceSpec, Station
 from gateway.transport.mqtt import connect
 from gateway.transport.mqtt_options import MqttOptions, read_password
@@ -37,7 +37,6 @@ _KNOWN: Mapping[str, Callable[[str, int], mqtt_devices.Device]] = {
 }
 _CALM = {"%": 60.0, "Cel": 20.0}  # by unit; others stay at 0
 _RECONNECT = 1.0  # s
-_PATH = re.compile(r"\$\.(\w+)")
 
 # (source, where on it, bytes): `>` and `<` are master and slaves of a bus, else it is a topic.
 Seen = Callable[[str, str, bytes], None]
@@ -92,6 +91,10 @@ class _TappedPort:
 class SimulatedField:
     """Buses, devices and modems of a station. Raises ConfigError for what cannot be played where it should be.
 
+    Args:
+        players: of MQTT devices by device id, instead of those made here.
+        calm: `device.point` → what it shows at rest, in its unit.
+
     Attributes:
         slaves: by device id; `set_point` changes what they measure.
         devices: players of MQTT devices by device id.
@@ -105,6 +108,7 @@ class SimulatedField:
         clock: Clock,
         *,
         players: Mapping[str, mqtt_devices.Device] | None = None,
+        calm: Mapping[str, float] | None = None,
         seen: Seen = lambda *_: None,
         on_sms: OnSms = lambda *_: None,
         seconds_per_sms: float = 0.5,
@@ -116,6 +120,7 @@ class SimulatedField:
         self._station = station
         self._clock = clock
         self._players = players or {}
+        self._calm = calm or {}
         self._seen = seen
         self._on_sms = on_sms
         self._seconds_per_sms = seconds_per_sms
@@ -123,7 +128,10 @@ class SimulatedField:
         for device in station.devices:
             if device.source in buses:
                 address = {**device.profile.options, **device.options}.get("address", 1)
-                self.slaves[device.id] = ProfileSlave(device, int(address))
+                slave = self.slaves[device.id] = ProfileSlave(device, int(address))
+                for spec in device.profile.points:
+                    if (value := self._calm.get(f"{device.id}.{spec.name}")) is not None:
+                        slave.set_point(spec.name, value)
 
     async def run_bus(self, source: SourceSpec) -> None:
         """Play the slaves of a Modbus source until cancelled."""
@@ -139,7 +147,7 @@ class SimulatedField:
     async def run_devices(self, source: SourceSpec) -> NoReturn:
         """Publish for the MQTT devices of a source until cancelled; connects again whenever the broker is back."""
         for seed, device in enumerate(device for device in self._station.devices if device.source == source.id):
-            player = self._players.get(device.id) or mqtt_player(device, seed)
+            player = self._players.get(device.id) or mqtt_player(device, seed, self._calm)
             if player is None:
                 self.unplayed.append(device.id)
             else:
@@ -191,25 +199,31 @@ def free_place(owner: str, options: Mapping[str, Any]) -> Path:
     return path
 
 
-def mqtt_player(device: Device, seed: int) -> mqtt_devices.Device | None:
+def mqtt_player(device: Device, seed: int, calm: Mapping[str, float] | None = None) -> mqtt_devices.Device | None:
     """Return a player of an MQTT device: physical where its profile is known, else calm values; None: no field known.
 
     Args:
         device: of a dialect's profile.
         seed: of its noise.
+        calm: `device.point` → what it shows at rest, in its unit; others as is usual for their unit.
     """
     topic = str(device.options.get("topic", ""))
     if device.profile.id in _KNOWN:
         return _KNOWN[device.profile.id](topic, seed)
-    quantities = {name: Quantity(constant(value), low=value) for name, value in _calm(device.profile.points)}
+    quantities = {
+        name: Quantity(constant(value), digits=6, low=value) for name, value in _quantities(device, calm or {})
+    }
     return MqttDevice(topic, quantities, Random(seed)) if quantities else None
 
 
-def _calm(points: Iterable[PointSpec]) -> Iterator[tuple[str, float]]:
-    for spec in points:
-        path = _PATH.fullmatch(str(spec.decode.get("path", f"$.{spec.decode.get('field', spec.name)}")))
-        if path is not None and spec.kind.value != "text":
-            yield path[1], spec.labels.get("normal", _CALM.get(spec.unit, 0.0))
+def _quantities(device: Device, calm: Mapping[str, float]) -> Iterator[tuple[str, float]]:
+    """Yield field (dots between its levels) and raw value of every point that is a field of the message."""
+    for spec in device.profile.points:
+        way = steps(str(spec.decode.get("path") or spec.decode.get("field", spec.name)))
+        if spec.kind is Kind.TEXT or not way or not all(isinstance(step, str) for step in way):
+            continue
+        value = calm.get(f"{device.id}.{spec.name}", spec.labels.get("normal", _CALM.get(spec.unit, 0.0)))
+        yield ".".join(map(str, way)), (value - spec.decode.get("offset", 0.0)) / spec.decode.get("scale", 1.0)
 
 
 def _login(source: SourceSpec) -> MqttOptions:

@@ -16,6 +16,7 @@ from msgspec.structs import replace
 from gateway.alarms.codes import Codes
 from gateway.alarms.machine import Standing, move, over
 from gateway.alarms.refusal import Refusal, refuse, unknown
+from gateway.alarms.states import LIFTING
 from gateway.model.alarm import (
     Alarm,
     AlarmEvent,
@@ -145,6 +146,7 @@ class AlarmBook:
             acknowledged_by="",
             acknowledged_at=0,
             returned_at=0,
+            lifted=None,
             evidence=evidence,
         )
         return self._move(key, raised, AlarmEvent.RAISE, delta, cause=cause, at=change.at, evidence=evidence)
@@ -169,16 +171,20 @@ class AlarmBook:
         """Do what a person asks, alarm by alarm; what cannot be done is refused with its reason and changes nothing."""
         moves: list[Move] = []
         refusals: list[Refusal] = []
+        missing: list[int] = []
         wanted: Iterable[int] = dict.fromkeys(act.alarms)
         if act.verb is Verb.ACK and not act.alarms:
             wanted = [alarm.id for alarm in self.open_alarms() if alarm.state.unacknowledged]
         for number in wanted:
             alarm = self.by_id(number)
-            refusal = unknown(number) if alarm is None else refuse(alarm, act)
-            if alarm is None or refusal is not None:
-                refusals.append(refusal or unknown(number))
+            if alarm is None:
+                missing.append(number)
+            elif (refusal := refuse(alarm, act)) is not None:
+                refusals.append(refusal)
             else:
                 moves.append(self._act(alarm, act, delta))
+        if missing:
+            refusals += unknown(missing, self.open_alarms())
         return Outcome(tuple(moves), tuple(refusals))
 
     def due(self) -> int:
@@ -258,6 +264,8 @@ class AlarmBook:
         changes: dict[str, Any] = {"state": standing.state, "suppression": standing.suppression}
         if standing.suppression is not Suppression.SHELVED:
             changes |= {"shelved_until": 0, "shelved_by": ""}
+        if event in LIFTING:
+            changes["lifted"] = cause
         if before is AlarmState.ACKED and standing.state is AlarmState.UNACK:
             changes |= {"acknowledged_by": "", "acknowledged_at": 0}
         alarm = replace(alarm, **changes)

@@ -5,28 +5,62 @@ Checked before the machine is asked, so that an illegal move in the machine is a
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Final
+
 import msgspec
 
 from gateway.model.alarm import Alarm, AlarmState, OperatorAct, Suppression, Verb
 
+_LISTED: Final = 8  # open alarms named to somebody whose number is none
+
 
 class Refusal(msgspec.Struct, frozen=True, kw_only=True):
-    """An act that was not done: the alarm (0 if there is none) and the reason in Chinese and English."""
+    """An act that was not done: the alarm (0 if there is none), the reason in Chinese and English, and its place."""
 
     alarm: int
     zh: str
     en: str
+    place: str = ""
 
 
-def unknown(alarm: int) -> Refusal:
-    """Refuse an id that names no open alarm."""
-    return Refusal(alarm=alarm, zh=f"没有编号为 {alarm} 的未结束报警", en=f"no open alarm {alarm}")
+def unknown(numbers: Sequence[int], standing: Sequence[Alarm]) -> list[Refusal]:
+    """Refuse ids that name no open alarm: a reply code taken for one is said, else which alarms are open (`standing`).
+
+    The list comes once, with the last: nobody reads it after each of a hundred numbers.
+    """
+    by_code = {alarm.code: alarm for alarm in standing}
+    listed = [f"{alarm.id} ({alarm.code}) {place_of(alarm)}" for alarm in standing[:_LISTED]]
+    more = [f"… +{len(standing) - _LISTED}"] if len(standing) > _LISTED else []
+    zh = "；未结束的（括号内为回复码）：" + "；".join([*listed, *more]) if listed else "；现在没有未结束的报警"
+    en = "; open (reply code in brackets): " + "; ".join([*listed, *more]) if listed else "; no alarm is open now"
+    refusals = []
+    for place, number in enumerate(numbers, start=1):
+        meant = by_code.get(str(number))
+        last = place == len(numbers)
+        own_zh = f"；{number} 是报警 {meant.id} 的回复码" if meant else zh if last else ""
+        own_en = f"; {number} is the reply code of alarm {meant.id}" if meant else en if last else ""
+        refusals.append(
+            Refusal(alarm=number, zh=f"没有此编号的未结束报警{own_zh}", en=f"no open alarm has this id{own_en}")
+        )
+    return refusals
+
+
+def unrecordable(act: OperatorAct) -> list[Refusal]:
+    """Refuse an act that cannot be decided or written down, alarm by alarm; one without alarms once (alarm 0)."""
+    zh, en = "操作无法执行，已作为故障记录", "the act could not be carried out; it is recorded as a fault"
+    return [Refusal(alarm=number, zh=zh, en=en) for number in act.alarms or (0,)]
+
+
+def place_of(alarm: Alarm) -> str:
+    """Return `device.point`, and the key of a panel's address after it."""
+    return " ".join(filter(None, (f"{alarm.device}.{alarm.point_name}", alarm.key)))
 
 
 def refuse(alarm: Alarm, act: OperatorAct) -> Refusal | None:
     """Return why `act` cannot be done to `alarm`, or None when it can."""
     words = _CHECKS[act.verb](alarm, act)
-    return None if words is None else Refusal(alarm=alarm.id, zh=words[0], en=words[1])
+    return None if words is None else Refusal(alarm=alarm.id, zh=words[0], en=words[1], place=place_of(alarm))
 
 
 _Words = tuple[str, str] | None

@@ -23,7 +23,16 @@ from gateway.model.ports import ChannelSetup
 
 ADDRESSED = ChannelKind.PLACE
 _ON = frozenset({NotifyReason.SOUND, NotifyReason.RAISED, NotifyReason.ESCALATED, NotifyReason.REPEATED})
-_OFF = frozenset({NotifyReason.SILENCE, NotifyReason.TAKEN_OVER, NotifyReason.ALL_CLEAR, NotifyReason.FALSE_ALARM})
+_OFF = frozenset(
+    {
+        NotifyReason.SILENCE,
+        NotifyReason.TAKEN_OVER,
+        NotifyReason.SHELVED,
+        NotifyReason.OUT_OF_SERVICE,
+        NotifyReason.ALL_CLEAR,
+        NotifyReason.FALSE_ALARM,
+    }
+)
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -30,13 +30,17 @@ def run(options: argparse.Namespace) -> int:
             show(_transitions(reader, station), as_json=options.json, columns=columns)
         else:
             rows = (_alarm(entry, reader, station) for entry in reader.alarms())
-            columns = ("id", "code", "class", "severity", "state", "device", "point", "key", "since", "value")
+            columns = (
+                *("id", "code", "class", "severity", "state", "suppression", "until"),
+                *("device", "point", "key", "since", "value"),
+            )
             show(rows, as_json=options.json, columns=columns)
     return GOOD
 
 
 def _alarm(entry: Entry[Alarm], reader: Reader, station: Station | None) -> Row:
-    alarm = entry.body
+    alarm, zone = entry.body, zone_of(station)
+    until = reader.wall(entry.boot, alarm.shelved_until) if alarm.shelved_until else None
     return {
         "id": alarm.id,
         "rule": alarm.rule,
@@ -48,7 +52,8 @@ def _alarm(entry: Entry[Alarm], reader: Reader, station: Station | None) -> Row:
         "severity": alarm.severity.word,
         "state": alarm.state.value,
         "suppression": alarm.suppression.value,
-        "since": rfc3339(reader.wall(entry.boot, alarm.since), zone_of(station)),
+        "until": rfc3339(until, zone),
+        "since": rfc3339(reader.wall(entry.boot, alarm.since), zone),
         "cause": alarm.cause.value,
         "value": number(alarm.value),
         "unit": alarm.unit,

@@ -37,9 +37,16 @@ BENCHES: dict[str, tuple[str, Calls]] = {
         "rule × reading evaluations/s of the step, and what unrelated rules cost",
         {"": ("step_rate", "measure", lambda seconds: {"seconds": seconds, "unrelated": _unrelated(seconds)})},
     ),
+    "modbus": (
+        "polls that a saturated bus of 8 devices at 9 600 baud carries, of those the wire allows",
+        {"": ("modbus_bus", "measure", lambda seconds: {"seconds": seconds})},
+    ),
     "footprint": (
         "memory, processor and start time at 50 points, 1 Hz",
-        {"": ("footprint", "measure", lambda seconds: {"seconds": seconds})},
+        {
+            "telemetry": ("footprint", "measure", lambda seconds: {"seconds": seconds}),
+            "life_safety": ("footprint", "measure", lambda seconds: {"seconds": seconds, "life_safety": True}),
+        },
     ),
 }
 SECONDS = 20.0

@@ -16,6 +16,7 @@ import msgspec
 
 from drivers.mqtt import Options, connection_of
 from gateway.cli.examined import Finding, Level
+from gateway.cli.links import unreachable
 from gateway.clock import Clock
 from gateway.errors import ConfigError, LinkDown
 from gateway.model.station import SourceSpec, Station
@@ -51,20 +52,10 @@ def _broker(source: SourceSpec, station: Station, clock: Clock, *, probe: bool) 
         own = replace(options, client_id=f"{options.client_id}-doctor", session_expiry=60, will=None)
         kept = asyncio.run(_try(own, clock, probe=probe))
     except (ConfigError, LinkDown, msgspec.ValidationError) as error:
-        return [_unreachable(source, str(error))]
+        return [unreachable(source.id, str(error))]
     name = f"{source.id} ({own.host}:{own.port}{f', {kept.version}' if kept.version else ''})"
     found = [Finding("broker", Level.GOOD, f"{name} 可以登录", f"{name} lets us in")]
     return [*found, *_queues(name, kept)] if probe else found
-
-
-def _unreachable(source: SourceSpec, error: str) -> Finding:
-    refused = "refused the connection" in error
-    mend = (
-        ("检查 username 与 password_file", "check username and password_file")
-        if refused
-        else ("检查代理是否运行：systemctl status mosquitto", "is it running? systemctl status mosquitto")
-    )
-    return Finding("broker", Level.BAD, f"{source.id}：{error}", f"{source.id}: {error}", *mend)
 
 
 def _queues(name: str, kept: Kept) -> Iterator[Finding]:

@@ -20,11 +20,13 @@ from gateway.cli import demo_broker, demo_station
 from gateway.cli.demo_screen import Screen
 from gateway.cli.demo_story import ESCALATE, FIRE, STORY, Demo
 from gateway.cli.main import FAILED
-from gateway.clock import SystemClock
+from gateway.clock import SECOND, SystemClock
 from gateway.config.quantities import duration
 from gateway.errors import ConfigError, GatewayError
 
-SHORTEST = 12.0  # s; the daemon's own delays cannot be squeezed
+SHORTEST = 16.0  # s; the daemon's own delays cannot be squeezed
+STARTING, CLOSING = 3.0, 1.5  # s of the time given, before the station is armed and after the story
+_LONG = 10 * 365 * 86400.0  # s: at a keyboard the end is when somebody says so
 
 
 def arguments(own: argparse.ArgumentParser) -> None:
@@ -49,13 +51,14 @@ def run(options: argparse.Namespace) -> int:
 
 
 async def play(seconds: float, language: str, *, keyboard: bool) -> int:
-    """Set the station up, tell the story, clear away; returns the exit code."""
+    """Set the station up, tell the story, clear away, all in so many seconds; returns the exit code."""
     clock = SystemClock()
+    end = clock.mono() + round((min(seconds, _LONG) - CLOSING) * SECOND)
     screen = Screen(language, clock.mono)
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    pace = min(1.0, seconds / STORY)
+    pace = min(1.0, (seconds - STARTING - CLOSING) / STORY)
     with tempfile.TemporaryDirectory(prefix="firegrid-demo-") as name:
         async with demo_broker.broker(Path(name), clock) as (broker, port):
             config = demo_station.write(Path(name), port=port, language=language, escalate=ESCALATE * pace)
@@ -64,14 +67,14 @@ async def play(seconds: float, language: str, *, keyboard: bool) -> int:
                 raise GatewayError("the embedded station is not good")
             show = Demo(station, screen, clock, stop, pace=pace, keyboard=keyboard)
             screen.say("note", "intro", broker=broker, fire=FIRE * pace)
-            code, died = await _tell(show, config, clock, stop, seconds)
+            code, died = await _tell(show, config, clock, stop, end)
     screen.close()
     if died:
         screen.say("note", "died")
     return FAILED if died else code
 
 
-async def _tell(show: Demo, config: Path, clock: SystemClock, stop: asyncio.Event, seconds: float) -> tuple[int, bool]:
+async def _tell(show: Demo, config: Path, clock: SystemClock, stop: asyncio.Event, end: int) -> tuple[int, bool]:
     """Run field, daemon and story; returns the story's exit code and whether the daemon ended before it."""
     async with asyncio.TaskGroup() as tasks:
         field = [tasks.create_task(part) for part in show.field_parts()]
@@ -79,7 +82,7 @@ async def _tell(show: Demo, config: Path, clock: SystemClock, stop: asyncio.Even
             async with demo_broker.daemon(config, clock) as process:
                 ended = tasks.create_task(process.wait())
                 ended.add_done_callback(lambda _: stop.set())
-                code = await show.run(seconds)
+                code = await show.run(end)
                 died = process.returncode is not None
         finally:
             for task in field:

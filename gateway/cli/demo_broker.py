@@ -1,12 +1,15 @@
 """The processes of `firegrid demo`: a broker (Mosquitto if installed, else the simulated one) and the daemon itself.
 
-Both live in the demo's own folder and end with it: context managers that leave nothing behind.
+Both live in the demo's own folder and end with it, also when it is killed: context managers that leave nothing behind.
 """
 
 from __future__ import annotations
 
 import asyncio
+import ctypes
+import os
 import shutil
+import signal
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import AsyncIterator, Sequence
@@ -23,6 +26,7 @@ from gateway.transport.mqtt_options import MqttOptions
 START_WITHIN = 20.0  # s for the daemon to arm, on a slow board with a cold disk
 BROKER_WITHIN = 5.0
 _END_WITHIN = 5.0
+_PR_SET_PDEATHSIG = 1  # linux/prctl.h
 _LOG_TAIL = 20  # lines that are shown of a daemon that did not start
 
 _MOSQUITTO = """\
@@ -75,8 +79,23 @@ async def daemon(config: Path, clock: Clock) -> AsyncIterator[Process]:
 @asynccontextmanager
 async def _process(command: Sequence[str], log: Path, clock: Clock, stdout: int = DEVNULL) -> AsyncIterator[Process]:
     """Run a child in a session of its own, so that Ctrl-C in the terminal reaches only the demo; end it afterwards."""
+    libc = ctypes.CDLL(None) if sys.platform == "linux" else None
+    parent = os.getpid()
+
+    def die_with_parent() -> None:  # in the child, before its program: a demo that is killed cannot end it
+        if libc is not None:
+            libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+            if os.getppid() != parent:
+                os._exit(1)
+
     with log.open("ab") as file:
-        process = await asyncio.create_subprocess_exec(*command, stdout=stdout, stderr=file, start_new_session=True)
+        process = await asyncio.create_subprocess_exec(
+            *command,
+            stdout=stdout,
+            stderr=file,
+            start_new_session=True,
+            preexec_fn=die_with_parent,
+        )
     try:
         yield process
     finally:

@@ -19,7 +19,7 @@ WORDS = {
         "intro": "一个完整的模拟消防站：真实的 Modbus RTU 字节（伪终端）、{broker}（MQTT）、模拟短信模块；"
         "网关就是 firegrid run。{fire:.0f} 秒后起火。",
         "keys": "按 a 或回车确认报警，按 q 结束。",
-        "armed": "网关已布防，{seconds:.1f} 秒",
+        "armed": "网关已布防（启动用时 {seconds:.1f} 秒）",
         "fire": "★ 地下配电间起火：先有烟，随后升温",
         "out": "★ 火已扑灭：烟散了，温度回落",
         "reset": "王芳复位锁存的报警",
@@ -36,6 +36,7 @@ WORDS = {
         "mqtt": "MQTT {topic} {payload}",
         "waiting": "等待您确认：按 a 或回车（{seconds:.0f} 秒后王芳将代为回复）",
         "refused": "拒绝：{reason}",
+        "over": "故事到此结束，消防站继续运行；按 q 结束。",
         "end": "结束：{alarms} 个报警，{sms} 条短信，{moves} 次状态变化。"
         "真实的站上用 firegrid alarms --history 和 notifications 查看。",
         "missing": "演示不完整：{what}",
@@ -46,8 +47,8 @@ WORDS = {
         "intro": "A whole simulated fire station: real Modbus RTU bytes over a pseudo-terminal, MQTT over {broker}, a "
         "simulated SMS modem; the gateway is `firegrid run`. A fire breaks out after {fire:.0f} s.",
         "keys": "Press a or Enter to acknowledge an alarm, q to end.",
-        "armed": "the gateway is armed after {seconds:.1f} s",
-        "fire": "* fire in the meter room: smoke first, then heat",
+        "armed": "the gateway is armed (starting took {seconds:.1f} s)",
+        "fire": "* fire in the cellar: smoke first, then heat",
         "out": "* the fire is out: the smoke clears, the temperature falls",
         "reset": "Wang Fang resets the latched alarms",
         "acted": "Li Wei acknowledges at the keyboard",
@@ -63,6 +64,7 @@ WORDS = {
         "mqtt": "MQTT {topic} {payload}",
         "waiting": "waiting for you: press a or Enter (in {seconds:.0f} s Wang Fang answers instead)",
         "refused": "refused: {reason}",
+        "over": "The story is over, the station goes on; press q to end.",
         "end": "End: {alarms} alarms, {sms} SMS, {moves} moves; "
         "on a real station `firegrid alarms --history` and `notifications` show them.",
         "missing": "the demonstration is not complete: {what}",
@@ -85,7 +87,7 @@ _CLEAR = "\r\x1b[K"
 
 
 class Screen:
-    """Prints lines with the seconds since `zero`; `status` stays at the bottom of a terminal.
+    """Prints lines with the seconds since `zero`, before it without; `status` stays at the bottom of a terminal.
 
     Args:
         language: `zh` or `en`.
@@ -100,7 +102,7 @@ class Screen:
         self._mono = mono
         self._out = out or sys.stdout
         self.terminal = self._out.isatty()
-        self._zero = mono()
+        self._zero: int | None = None
         self._status = ""
         shown = self.words["kinds"].split()
         width = max(_width(word) for word in shown)
@@ -112,8 +114,8 @@ class Screen:
 
     @property
     def seconds(self) -> float:
-        """Seconds since zero."""
-        return (self._mono() - self._zero) / SECOND
+        """Seconds since zero; 0 before."""
+        return 0.0 if self._zero is None else (self._mono() - self._zero) / SECOND
 
     def say(self, kind: str, word: str, **values: object) -> None:
         """Print a line of `WORDS`."""
@@ -122,7 +124,8 @@ class Screen:
     def line(self, kind: str, text: str) -> None:
         """Print a line."""
         text = "".join(char if char.isprintable() else " " for char in text)
-        head = f"{self.seconds:6.1f}s  {self._kinds[kind]}  "
+        when = " " * 7 if self._zero is None else f"{self.seconds:6.1f}s"
+        head = f"{when}  {self._kinds[kind]}  "
         if self.terminal:
             head = f"{_CLEAR}\x1b[{_COLOURS[kind]}m{head}\x1b[0m"
         self._write(f"{head}{text}\n{self._bottom()}")

@@ -54,6 +54,8 @@ class Demo:
         self._keyboard = keyboard
         self._people = {contact.phone: contact for contact in station.contacts}
         self._sms = 0
+        self._told_all = False
+        self._begun = clock.mono()
         self._asked = b""
         self._exchanges: dict[int, tuple[bytes, bytes]] = {}  # by address: the newest; shown in turn
         self._published: tuple[str, bytes] = ("", b"")
@@ -79,31 +81,35 @@ class Demo:
         yield self._field.run_devices(broker)
         yield self._field.run_modem("sms", self._station.channels[0].options)
 
-    async def run(self, seconds: float) -> int:
-        """Tell the story beside an armed daemon for so long; FAILED when it did not come to its end by then."""
+    async def run(self, end: int) -> int:
+        """Tell the story beside an armed daemon until `end` (monotonic ns); FAILED when something of it was missing."""
         screen = self._screen
-        screen.say("note", "armed", seconds=screen.seconds)
         screen.zero()
+        screen.say("note", "armed", seconds=(self._clock.mono() - self._begun) / SECOND)
         self._watch = Watch(self._station, screen)
         looking = asyncio.create_task(self._look())
         try:
             with _keys(self._key) if self._keyboard else _nothing():
                 if self._keyboard:
                     screen.say("note", "keys")
-                missing = await self._story()
-                if not missing and not self._stop.is_set():
-                    await self._until(seconds)
+                await self._story()
+                left = (end - self._clock.mono()) / SECOND
+                if left > STORY and not self._stop.is_set():
+                    screen.say("note", "over")
+                await self._until(screen.seconds + left)
         finally:
             for task in (looking, *self._errands):
                 task.cancel()
             await asyncio.gather(looking, *self._errands, return_exceptions=True)
+            self._watch.look()
             self._watch.close()
+        missing = self._missing()
         if missing:
             screen.say("note", "missing", what=missing)
         return FAILED if missing else GOOD
 
-    async def _story(self) -> str:
-        """Play fire and people; return what was not seen, empty when all was or the one who watches ended it."""
+    async def _story(self) -> None:
+        """Play fire and people, until the end or until the one who watches ends it."""
         await self._until(FIRE * self._pace)
         if not self._stop.is_set():
             self._screen.say("field", "fire")
@@ -119,11 +125,16 @@ class Demo:
             self._screen.say("field", "reset")
             await self._reset(self._pace * (END - 1))
         await self._until(END * self._pace)
-        if self._stop.is_set():
-            return ""
+        self._told_all = not self._stop.is_set()
+
+    def _missing(self) -> str:
+        """Say what there was in all; return what was not seen, nothing of a story that was ended early."""
         moves = self._watch.moves
-        alarms = {move.alarm for move in moves}
-        self._screen.say("note", "end", alarms=len(alarms), sms=self._sms, moves=len(moves))
+        if moves:
+            alarms = {move.alarm for move in moves}
+            self._screen.say("note", "end", alarms=len(alarms), sms=self._sms, moves=len(moves))
+        if not self._told_all:
+            return ""
         seen = {move.event for move in moves}
         wanted = {"alarm": AlarmEvent.RAISE, "ack": AlarmEvent.ACK, "reset": AlarmEvent.RESET}
         missing = [word for word, event in wanted.items() if event not in seen]
@@ -203,11 +214,14 @@ class Demo:
         asked = _ASKING.search(text)
         if asked is None or person is None:
             return
-        if self._keyboard and person.id == SQUAD:
+        if person.id == SQUAD:
+            self._do(self._invite(asked[1]) if self._keyboard else self._reply(SQUAD, asked[1], ANSWER * self._pace))
+
+    async def _invite(self, code: str) -> None:
+        """Ask the one who watches; the captain steps in when nobody touches the keyboard."""
+        if code in await self._watch.waiting():  # else acknowledged before the text arrived
             self._screen.say("note", "waiting", seconds=STEP_IN * self._pace)
-        if self._keyboard == (person.id == CAPTAIN):
-            delay = STEP_IN if self._keyboard else ANSWER
-            self._do(self._reply(person.id, asked[1], delay * self._pace))
+            await self._reply(CAPTAIN, code, STEP_IN * self._pace)
 
     async def _reply(self, person: str, code: str, delay: float) -> None:
         await self._clock.sleep(delay)

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from gateway.app import problems_of, read
-from gateway.cli import brokers, examined
+from gateway.cli import brokers, examined, links
 from gateway.cli.examined import Finding, Level
 from gateway.cli.main import BAD_CONFIGURATION, FAILED, GOOD, add_config
 from gateway.clock import SystemClock
@@ -32,7 +32,7 @@ def arguments(own: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Print every finding as it is found."""
     loaded = read(options.config)
-    language = options.language or (loaded.station.language if loaded.station else "en")
+    language = options.language or loaded.language
     worst: dict[str, Level] = {}
     for finding in findings(options.config, probe=not options.no_probe):
         if options.json:
@@ -59,7 +59,7 @@ def findings(config: Path, *, probe: bool) -> Iterator[Finding]:
         yield from examined.store(spec)
     if station is not None:
         yield from examined.ports(station)
-        yield from examined.daemon(station)
+        yield from links.daemon(station)
         yield from brokers.brokers(station, clock, probe=probe)
 
 

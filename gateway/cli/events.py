@@ -6,6 +6,7 @@ import argparse
 
 from gateway.cli.main import GOOD, add_config
 from gateway.cli.printing import open_reader, rfc3339, show, zone_of
+from gateway.escalation.phrases import spoken
 from gateway.model.batch import EventSeen
 
 
@@ -21,6 +22,7 @@ def run(options: argparse.Namespace) -> int:
     reader, station = open_reader(options.config)
     with reader:
         zone, clock = zone_of(station), reader.clock()
+        chinese = station is None or station.language == "zh"
         names = {point: name.rpartition(".") for name, point in reader.points().items()}
         rows = (
             {
@@ -29,7 +31,7 @@ def run(options: argparse.Namespace) -> int:
                 "point": names[entry.body.point][2],
                 "key": entry.body.key,
                 "code": entry.body.code.name.lower(),
-                "text": entry.body.text,
+                "text": entry.body.text if options.json else spoken(entry.body.text, chinese=chinese),
                 "time": rfc3339(entry.body.time or clock.wall(entry.boot, entry.body.at), zone),
                 "raw": entry.body.raw.hex(),
             }

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from gateway.clock import SECOND, Clock
-from gateway.config.load import Loaded
+from gateway.config.loaded import Loaded
 from gateway.config.problems import Problem
 from gateway.errors import GatewayError
 from gateway.model.station import Station, StoreSpec
@@ -28,7 +28,6 @@ from gateway.store import tables
 from gateway.store.connection import check_header, connect_readonly, translated
 from gateway.store.migrate import check_version
 from gateway.store.record import GENESIS, broken
-from gateway.transport import unix
 
 MIB = 1 << 20
 LEAST_FREE = 200 * MIB  # below it a store of a day's readings no longer fits
@@ -61,12 +60,12 @@ def configuration(loaded: Loaded, problems: list[Problem]) -> Iterator[Finding]:
     for problem in problems:
         level = Level.REMARK if problem.note else Level.BAD
         line = f":{problem.line}" if problem.line else ""
-        place = f"{problem.file}{line} {problem.key}".rstrip()
+        place = f"{problem.file}{line}{f': {problem.key}' if problem.key else ''}"
         yield Finding(
             "configuration",
             level,
-            f"{place} {problem.reason('zh')}",
-            f"{place} {problem.reason('en')}",
+            f"{place}：{problem.reason('zh')}",
+            f"{place}: {problem.reason('en')}",
             problem.fix("zh"),
             problem.fix("en"),
         )
@@ -198,36 +197,3 @@ def _group(gid: int) -> str:
         return grp.getgrgid(gid).gr_name
     except KeyError:
         return "dialout"
-
-
-def daemon(station: Station) -> Iterator[Finding]:
-    """Yield what the running daemon says of itself: its links, their findings, its store."""
-    path = Path(station.socket or f"{station.store.path}.sock")
-    try:
-        status = unix.ask(path, {"do": "status"})
-    except (OSError, ValueError):
-        text = "守护进程没有运行", "the daemon is not running"
-        yield Finding("daemon", Level.REMARK, *text, "运行：firegrid run", "run: firegrid run")
-        return
-    yield Finding("daemon", Level.GOOD, "守护进程正在运行", "the daemon is running")
-    if status.get("volatile"):
-        text = (
-            "存储故障：正在内存中运行，通知注明未存档",
-            "store fault: running in RAM, notices say they are not recorded",
-        )
-        yield Finding("daemon", Level.BAD, *text, "检查磁盘空间和介质（dmesg）", "check space and medium (dmesg)")
-    for key, zh, en in (
-        ("refused", "被拒绝的输入", "inputs were refused"),
-        ("dropped", "磁盘故障期间丢弃的读数", "readings were dropped while the disk was dead"),
-        ("overflowed", "来不及判断而丢弃的读数", "readings came faster than they could be judged and were dropped"),
-        ("unrecorded", "已应答但未存档的消息", "messages were accepted and not recorded"),
-    ):
-        if number := status.get(key):
-            mend = "查看 firegrid events 和日志", "see firegrid events and the journal"
-            yield Finding("daemon", Level.REMARK, f"{number} 条{zh}", f"{number} {en}", *mend)
-    for link in status.get("links", ()):
-        if not link["up"]:
-            text = f"{link['name']} 中断：{link['reason']}", f"{link['name']} is down: {link['reason']}"
-            yield Finding("daemon", Level.BAD, *text, "检查接线、电源与配置", "check wiring, power and configuration")
-        for finding in link["findings"].values():
-            yield Finding("daemon", Level.REMARK, f"{link['name']}：{finding}", f"{link['name']}: {finding}")

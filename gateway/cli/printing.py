@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import math
+import unicodedata
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -16,6 +18,7 @@ from gateway.model.station import Station
 from gateway.store.read import Reader
 
 Row = Mapping[str, Any]
+PAGE = 200  # rows that are aligned together: a store has millions, and the first are to be seen at once
 
 
 def open_reader(config: Path) -> tuple[Reader, Station | None]:
@@ -36,6 +39,11 @@ def rfc3339(wall: int | None, zone: ZoneInfo) -> str | None:
     return datetime.fromtimestamp(wall / SECOND, tz=UTC).astimezone(zone).isoformat(timespec="milliseconds")
 
 
+def clock_time(wall: int | None, zone: ZoneInfo) -> str:
+    """Return ns since 1970 as month, day and time for people; empty when nobody knew the time."""
+    return datetime.fromtimestamp(wall / SECOND, tz=UTC).astimezone(zone).strftime("%m-%d %H:%M:%S") if wall else ""
+
+
 def number(value: float) -> float | None:
     """Return a value as JSON can say it."""
     return value if math.isfinite(value) else None
@@ -43,13 +51,26 @@ def number(value: float) -> float | None:
 
 def show(rows: Iterable[Row], *, as_json: bool, columns: tuple[str, ...]) -> None:
     """Print rows as JSON lines, or the named columns under a line of their names for people."""
-    for place, row in enumerate(rows):
-        if as_json:
+    if as_json:
+        for row in rows:
             print(json.dumps(row, ensure_ascii=False))
-            continue
-        if not place:
-            print("  ".join(columns))
-        print("  ".join(_plain(row[column]) for column in columns))
+        return
+    lines = ([_plain(row[column]) for column in columns] for row in rows)
+    heading, widths = [list(columns)], [0] * len(columns)
+    while page := list(islice(lines, PAGE)):
+        page, heading = [*heading, *page], []
+        widths = [max(width, *map(wide, cells)) for width, cells in zip(widths, zip(*page, strict=True), strict=True)]
+        for cells in page:
+            print("  ".join([*map(_padded, cells[:-1], widths), cells[-1]]))
+
+
+def wide(text: str) -> int:
+    """Return how many columns of a terminal a text takes: two for a Chinese character, none for a combining mark."""
+    return sum(0 if unicodedata.combining(char) else 1 + (unicodedata.east_asian_width(char) in "WF") for char in text)
+
+
+def _padded(text: str, width: int) -> str:
+    return text + " " * (width - wide(text))
 
 
 def _plain(value: object) -> str:

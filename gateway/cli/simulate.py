@@ -16,6 +16,7 @@ from typing import Any
 from drivers.simulated.broker import SimulatedBroker
 from drivers.simulated.station import MQTT_PORT, SimulatedField
 from gateway.app import problems_of, read
+from gateway.cli.calm import calm
 from gateway.cli.main import BAD_CONFIGURATION, GOOD, add_config
 from gateway.clock import Clock, SystemClock
 from gateway.config.quantities import duration
@@ -41,7 +42,7 @@ def run(options: argparse.Namespace) -> int:
     loaded = read(options.config)
     wrong = [problem for problem in problems_of(loaded) if not problem.note]
     if loaded.station is None or wrong:
-        print("\n".join(problem.text() for problem in wrong))
+        print("\n".join(problem.text(loaded.language) for problem in wrong))
         return BAD_CONFIGURATION
     try:
         fire, answer = (duration(text) if text else None for text in (options.fire, options.answer))
@@ -64,7 +65,7 @@ async def _play(station: Station, wanted: tuple[str, ...], *, fire: float | None
             errands.add(task)
             task.add_done_callback(errands.discard)
 
-    field = SimulatedField(station, clock, on_sms=told)
+    field = SimulatedField(station, clock, calm=calm(station), on_sms=told)
     parts = list(_parts(station, field, clock, wanted))
     if not parts:
         raise ConfigError(f"the configuration has no {' or '.join(wanted)} that can be played here")

@@ -30,7 +30,7 @@ from gateway.cli import doctor
 from gateway.cli.main import GOOD, add_config
 from gateway.cli.printing import rfc3339, zone_of
 from gateway.clock import SECOND, SystemClock
-from gateway.config.load import Loaded
+from gateway.config.loaded import Loaded
 from gateway.errors import GatewayError
 from gateway.model.inventory import OWN, events_of
 from gateway.store.connection import connect_readonly

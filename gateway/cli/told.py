@@ -13,11 +13,13 @@ from gateway import registry
 from gateway.clock import SECOND
 from gateway.escalation.plan import Method, Planner
 from gateway.model.alarm import AlarmFacts
+from gateway.model.contact import ChannelKind
 from gateway.model.inventory import OWN, events_of, numbered, points_of
 from gateway.model.point import Kind, Point
 from gateway.model.station import Station
 from rules.compile import compile_rules
 
+LONG = 2.0  # h: from here on hours are easier to read than seconds
 SHOWN = 6  # places named before "and N more"
 CLASS_ZH = {
     "fire": "火警",
@@ -45,8 +47,9 @@ def timeline(station: Station, language: str) -> Iterator[str]:
     groups: dict[tuple[int, str, str], list[Watched]] = {}
     for rule, place in watched:
         groups.setdefault((place.alarm_class, place.cell, place.policy), []).append((rule, place))
+    calling = ChannelKind.PERSON in kinds.values()  # else no place has a person, which `check` says once
     for key in sorted(groups):
-        yield from _group(planner, groups[key], station, zh=zh)
+        yield from _group(planner, groups[key], station, zh=zh, calling=calling)
     yield (
         "今晚 03:00 与任何时刻相同：没有配置值班时间。"
         if zh
@@ -70,12 +73,12 @@ def _event_rules(station: Station, point: Point) -> list[str]:
     return list(dict.fromkeys(["event:fire", "event:fault", *([own] if profile.alarm_class.life_safety else [])]))
 
 
-def _group(planner: Planner, members: list[Watched], station: Station, *, zh: bool) -> Iterator[str]:
+def _group(planner: Planner, members: list[Watched], station: Station, *, zh: bool, calling: bool) -> Iterator[str]:
     first = members[0][1]
     cell = planner.grid.name(first.cell) if first.cell else ("无网格" if zh else "no cell")
     word = CLASS_ZH[first.alarm_class.word] if zh else first.alarm_class.word
     policy = planner.policy(first).id
-    told = policy or ("无预案，通知所有有电话的人" if zh else "no policy: everybody who has a phone")
+    told = policy or ("无预案，通知所有人" if zh else "no policy: everybody")
     yield f"  {word} · {cell}{f' ({first.cell})' if cell != first.cell and first.cell else ''} · {told}"
     names = [_name(rule, place, zh=zh) for rule, place in members]
     more = f"; … +{len(names) - SHOWN}" if len(names) > SHOWN else ""
@@ -83,12 +86,15 @@ def _group(planner: Planner, members: list[Watched], station: Station, *, zh: bo
     steps = planner.timeline(first)
     for after, methods in steps:
         yield f"    {after:>6g} s  {_methods(methods, station, zh=zh)}"
-    if not any(method.contact for _, methods in steps for method in methods):
+    if calling and not any(method.contact for _, methods in steps for method in methods):
         yield "    ！没有通知到任何人，只有场所通道" if zh else "    ! no person is told here, only channels of a place"
-    repeat = planner.repeat(first) / SECOND
-    yield (
-        f"    每 {repeat:g} s 重复，直到有人确认" if zh else f"    again every {repeat:g} s until somebody acknowledges"
-    )
+    repeat = _spoken(planner.repeat(first) / SECOND)
+    yield f"    每 {repeat} 重复，直到有人确认" if zh else f"    again every {repeat} until somebody acknowledges"
+
+
+def _spoken(seconds: float) -> str:
+    hours = seconds / 3600
+    return f"{hours:g} h" if hours >= LONG and hours.is_integer() else f"{seconds:g} s"
 
 
 def _name(rule: str, place: AlarmFacts, *, zh: bool) -> str:

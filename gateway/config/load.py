@@ -17,10 +17,11 @@ import msgspec
 
 from gateway import registry
 from gateway.config import people, spreadsheet, text
+from gateway.config.loaded import Loaded
 from gateway.config.page import read_page
 from gateway.config.people import Book, Grid
 from gateway.config.policies import note_open_classes, read_choice, read_policy
-from gateway.config.problems import Kind, Place, Problem
+from gateway.config.problems import Kind, Problem
 from gateway.config.sections import (
     Names,
     Outside,
@@ -38,46 +39,11 @@ from gateway.config.sheet import Findings, Sheet
 from gateway.config.sinks import read_sink
 from gateway.model.contact import ChannelKind, ChannelSpec
 from gateway.model.point import Device, Profile
-from gateway.model.station import SourceSpec, Station, StoreSpec
+from gateway.model.station import SourceSpec, Station
 
 _TABLES = ("source", "device", "channel", "sink", "policy", "rule")
 _EXAMPLES = {"station": "[station]", "store": "[store]", "people": "[people]", "limits": "[limits]", "page": "[page]"}
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Loaded:
-    """What a configuration says.
-
-    Attributes:
-        station: the good part; None when it has no usable source or reaches nobody.
-        store: where the store is, also when the rest is of no use; None when the file cannot be read.
-        problems: everything that is wrong, notes among it.
-        positions: key (`device[kitchen-gas].poll`, `rule[gas-leak].when`, `contact[li]`) → where it stands.
-        digest: hex SHA-256 over all files and the profiles used.
-        files: every file that was read.
-    """
-
-    station: Station | None
-    store: StoreSpec | None
-    problems: tuple[Problem, ...]
-    positions: dict[str, Place]
-    digest: str
-    files: tuple[Path, ...]
-
-    @property
-    def good(self) -> bool:
-        """Whether there is nothing but notes."""
-        return self.station is not None and all(problem.note for problem in self.problems)
-
-    def report(self, key: str, reason: str, fix: str) -> Problem:
-        """Return a problem found by another part, placed at a key or the nearest one above it."""
-        above = key
-        while above and above not in self.positions:
-            above = above[: max(above.rfind("."), above.rfind("["), 0)]
-        place = self.positions.get(above, Place(str(self.files[0]) if self.files else ""))
-        facts = {"reason": reason, "fix": fix}
-        return Problem(file=place.file, line=place.line, key=key, kind=Kind.REPORTED, facts=facts)
 
 
 @dataclass(slots=True)
@@ -117,7 +83,18 @@ def load(
         content, broken_at = text.decode(files.read(path))
     except OSError as error:
         problem = Problem(file=str(path), line=0, key="", kind=Kind.UNREADABLE, facts=_unreadable("", error))
-        return Loaded(station=None, store=None, problems=(problem,), positions={}, digest="", files=())
+        nothing: frozenset[str] = frozenset()
+        return Loaded(
+            station=None,
+            judged=None,
+            half=nothing,
+            lost=nothing,
+            store=None,
+            problems=(problem,),
+            positions={},
+            digest="",
+            files=(),
+        )
     main = Findings(str(path), text.parse(content))
     for place in main.document.broken:
         facts = {"error": place.reason}
@@ -157,7 +134,7 @@ class _Reading:
     def whole(self) -> Loaded:
         """Read everything."""
         names = self._names
-        identity = read_station(self._section("station"), self._folder)
+        identity = read_station(self._station(), self._folder)
         store = read_store(self._section("store"), self._folder)
         limits = read_limits(self._section("limits"))
         page = read_page(self._section("page"), self._folder) if "page" in self._top.table else None
@@ -165,6 +142,8 @@ class _Reading:
         sources = self._each("source", lambda sheet: read_source(sheet, names))
         usable = {source.id for source in sources}
         found = self._each("device", lambda sheet: read_device(sheet, names))
+        if identity.language == "en":
+            found = [_in_english(device) for device in found]
         devices = {device.id: device for device in found if device.source in usable}
         channels = self._each("channel", lambda sheet: read_channel(sheet, names, devices))
         sinks = self._each("sink", lambda sheet: read_sink(sheet, names))
@@ -198,7 +177,14 @@ class _Reading:
             contacts=contacts,
             page=page,
         )
-        return self._loaded(station)
+        return self._loaded(station, found)
+
+    def _station(self) -> Sheet:
+        """Return the `[station]` table; one that is not there is one problem."""
+        if "station" not in self._top.table:
+            self._main.report(Kind.MISSING_TABLE, ("station",), example='[station], and under it id = "jc-07"')
+            self._top.table["station"] = {"id": "station"}
+        return self._section("station")
 
     def _section(self, key: str) -> Sheet:
         return self._top.sheet(key, example=_EXAMPLES[key])
@@ -231,7 +217,9 @@ class _Reading:
         wanted = "grid" in sheet.table
         if self._main.document.broken or (wanted and not (grid and grid[0].document.data["cell"])):
             self._names.grid.whole = False
-        return people.read_contacts([self._main, *contacts], self._names.grid)
+        book = people.read_contacts([self._main, *contacts], self._names.grid)
+        book.whole = book.whole and not self._main.document.broken and not ("contacts" in sheet.table and not contacts)
+        return book
 
     def _spreadsheet(self, sheet: Sheet, key: str, form: spreadsheet.Form) -> list[Findings]:
         name = sheet.text(key, example=f'"{key}.csv"')
@@ -269,16 +257,36 @@ class _Reading:
                         path = (table, places[item.id], "port")
                         self._main.report(Kind.SAME_PORT, path, given=port, other=first)
 
-    def _loaded(self, station: Station) -> Loaded:
+    def _device_names(self) -> set[str]:
+        """Return what devices are called in the file; empty text for one that has no name there."""
+        rows = self._top.table.get("device", [])
+        names = [row.get("id") if isinstance(row, dict) else "" for row in rows] if isinstance(rows, list) else [""]
+        broken = [place.name for place in self._main.document.broken if place.table in ("", "device")]
+        return {name.strip() if isinstance(name, str) else "" for name in (*names, *broken)}
+
+    def _told(self, *tables: str) -> bool:
+        """Whether something in these tables is wrong: what they lack then is no problem of its own."""
+        keys = [problem.key for part in self._parts for problem in part.problems if not problem.note]
+        return bool(self._main.document.broken) or any(key.startswith(tables) for key in keys)
+
+    def _loaded(self, station: Station, written: list[Device]) -> Loaded:
         lacks = _lacks(station, self._names)
-        for what in lacks:
-            self._main.report(Kind.NOTHING_USABLE, (), what=what)
+        for what, tables in lacks.items():
+            if not self._told(*tables):
+                self._main.report(Kind.NOTHING_USABLE, (), what=what)
+        whole = len(station.channels) == len(self._names.declared["channel"])
+        if whole and set(self._names.addressed.values()) == {ChannelKind.PLACE}:
+            self._main.report(Kind.PLACES_ONLY, ("channel",))
+        half = tuple(self._names.half)
         problems = [problem for part in self._parts for problem in sorted(part.problems, key=lambda one: one.line)]
         positions = {key: place for part in reversed(self._parts) for key, place in part.places().items()}
         for profile in {device.profile.id: device.profile for device in station.devices}.values():
             self._files.hash.update(msgspec.msgpack.encode(profile, order="deterministic"))
         return Loaded(
             station=None if lacks else station,
+            judged=msgspec.structs.replace(station, devices=tuple(written), rules=station.rules + half),
+            half=frozenset(rule.id for rule in half),
+            lost=frozenset(self._device_names() - {device.id for device in written}),
             store=station.store,
             problems=tuple(problems),
             positions=positions,
@@ -287,12 +295,25 @@ class _Reading:
         )
 
 
-def _lacks(station: Station, names: Names) -> list[str]:
-    """Return what is missing so much that nothing would be heard or nobody told."""
+def _in_english(device: Device) -> Device:
+    """Return a device whose profile speaks English wherever the profile can."""
+    replace = msgspec.structs.replace
+    points = tuple(replace(spec, title=spec.title_en or spec.title) for spec in device.profile.points)
+    title = device.profile.title_en or device.profile.title
+    return replace(device, profile=replace(device.profile, title=title, points=points))
+
+
+def _lacks(station: Station, names: Names) -> dict[str, tuple[str, ...]]:
+    """Return what is missing so much that nothing would be heard or nobody told, with the tables that may say why."""
     kinds = {names.addressed[channel.id] for channel in station.channels}
-    person = ChannelKind.PERSON in kinds and any(contact.phone for contact in station.contacts)
-    lacks = [] if station.sources else ["source"]
-    return lacks if person or ChannelKind.PLACE in kinds else [*lacks, "contact with a channel"]
+    lacks: dict[str, tuple[str, ...]] = {}
+    if not station.sources:
+        lacks["source"] = ("source",)
+    if not kinds:
+        lacks["channel"] = ("channel", "device", "source")  # a siren's device or source may be what is wrong
+    elif ChannelKind.PLACE not in kinds and not any(contact.phone for contact in station.contacts):
+        lacks["contact with a phone"] = ("contact", "people")
+    return lacks
 
 
 def _unreadable(what: str, error: OSError) -> dict[str, str]:

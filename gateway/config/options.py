@@ -32,6 +32,16 @@ _EXPECTED = re.compile(r"Expected `([^`]+)`, got")
 _BOUND = re.compile(r"Expected `\w+` ([<>]=? .+)")
 _REFUSED: Any = object()
 _SPOKEN = {"int": "a whole number", "float": "a number", "str": "text in quotes", "bool": "true or false"}
+# What a required key of a shipped plug-in looks like; of others the type tells.
+_LINES = {
+    "port": '"/dev/ttyUSB0"',
+    "host": '"127.0.0.1"',
+    "address": "1",
+    "topic": '"zigbee2mqtt/kitchen-gas"',
+    "device": '"hall-do"',
+    "point": '"do1"',
+    "url": '"https://example.org/alarm"',
+}
 _LAST_PORT = 65535
 _SHARED = stat.S_IRWXG | stat.S_IRWXO
 
@@ -81,7 +91,7 @@ def _by_schema(
                 kept[key] = taken
     missing = [key for key, field in fields.items() if field.required and key not in given]
     for key in missing:
-        sheet.report(Kind.MISSING_KEY, example=f"{key} = …")
+        sheet.report(Kind.MISSING_KEY, key, example=f"{key} = {_LINES.get(key, _written(fields[key].type))}")
     if not sheet.broken:
         try:
             msgspec.convert(kept, schema)
@@ -117,6 +127,10 @@ def _refuse(sheet: Sheet, key: str, value: object, wanted: Any, error: str) -> N
         sheet.report(Kind.OUT_OF_RANGE, key, given=spoken(value), wanted=f"{key} {bound[1]}")
     else:
         sheet.report(Kind.REFUSED, key, error=error)
+
+
+def _written(wanted: Any) -> str:  # noqa: ANN401 - as above
+    return {int: "1", float: "1.0", bool: "true"}.get(wanted, '"…"')
 
 
 def _example(value: object, wanted: str) -> str:

@@ -72,12 +72,13 @@ class Grid:
 
 
 class Book:
-    """Contacts by id, each with the place of its first row."""
+    """Contacts by id, each with the place of its first row. `whole` is False when a row lost who it is or its role."""
 
     def __init__(self) -> None:
         self.contacts: dict[str, Contact] = {}
         self.where: dict[str, Where] = {}
         self.without_phone: set[str] = set()  # reported already
+        self.whole = True
 
 
 def read_grid(parts: Iterable[Findings]) -> Grid:
@@ -129,7 +130,10 @@ def read_contacts(parts: Iterable[Findings], grid: Grid) -> Book:
             sheet = Sheet(findings, ("contact", index), row)
             contact = _contact(sheet, grid)
             if contact is None:
+                book.whole = False
                 continue
+            if "role" in sheet.table and not contact.roles:
+                book.whole = False
             if not contact.phone and "phone" in sheet.table:
                 book.without_phone.add(contact.id)
             content = (contact.id, contact.name, contact.phone, contact.language, *map(str, contact.roles))

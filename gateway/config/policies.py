@@ -8,7 +8,7 @@ told at each cell, also tonight at 03:00, is the business of `gateway.escalation
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 
 from gateway.config.people import Book
 from gateway.config.problems import Kind
@@ -29,6 +29,8 @@ def read_policy(sheet: Sheet, names: Names, book: Book) -> Policy | None:
     """Read a `[[policy]]`."""
     policy_id = sheet.name()
     repeat = sheet.duration("repeat", 0.0, example='"120s"')
+    if "repeat" in sheet.table and not repeat and not sheet.broken:
+        sheet.remark(Kind.NO_REPEAT, "repeat")
     rows = sheet.sheets("steps", example='[ { after = "0s", notify = ["role:squad@cell"], by = ["sms"] } ]')
     steps: list[Step] = []
     for row in rows:
@@ -39,7 +41,9 @@ def read_policy(sheet: Sheet, names: Names, book: Book) -> Policy | None:
             steps.append(step)
     sheet.finish()
     if not rows and "steps" not in sheet.table:
-        sheet.report(Kind.MISSING_KEY, example=f'steps = [ {{ after = "0s", notify = {_EXAMPLE}, by = ["sms"] }} ]')
+        sheet.report(
+            Kind.MISSING_KEY, "steps", example=f'steps = [ {{ after = "0s", notify = {_EXAMPLE}, by = ["sms"] }} ]'
+        )
     elif not rows and not sheet.broken:
         sheet.report(Kind.EMPTY, "steps", example=f'steps = [ {{ after = "0s", notify = {_EXAMPLE}, by = ["sms"] }} ]')
     if sheet.broken or not steps:
@@ -50,7 +54,7 @@ def read_policy(sheet: Sheet, names: Names, book: Book) -> Policy | None:
 def _step(sheet: Sheet, names: Names, book: Book, policy: str) -> Step | None:
     """Read a step; None when it reaches nobody."""
     if "after" not in sheet.table:
-        sheet.report(Kind.MISSING_KEY, example='after = "60s"')
+        sheet.report(Kind.MISSING_KEY, "after", example='after = "60s"')
     after = sheet.duration("after", 0.0, example='"60s"')
     by = [
         given
@@ -62,17 +66,20 @@ def _step(sheet: Sheet, names: Names, book: Book, policy: str) -> Step | None:
     person = any(names.addressed[channel] is ChannelKind.PERSON for channel in usable)
     notify = []
     called: list[Contact] = []
+    told = False  # why somebody is not reached
     for index, given in sheet.texts("notify", example=_EXAMPLE, required=not place):
         found = _target(sheet, index, given, names, book)
+        told = told or found is None
         if found is not None:
             notify.append(given)
             called.extend(found)
             if person and given != EVERYONE:
                 _want_phones(found, book, policy)
+    told = told or any(contact.id in book.without_phone for contact in called)
     sheet.finish()
     if place or (person and any(contact.phone for contact in called)):
         return Step(after=after, notify=tuple(notify), by=tuple(usable))
-    if len(usable) == len(by) and usable and "notify" in sheet.table:  # else the reason has been told already
+    if len(usable) == len(by) and notify and usable and not told:
         sheet.report(Kind.NOBODY, "notify")
     return None
 
@@ -93,24 +100,25 @@ def _target(sheet: Sheet, index: int, given: str, names: Names, book: Book) -> l
     if named := _CONTACT.fullmatch(given):
         if named[1] in contacts:
             return [contacts[named[1]]]
-        sheet.findings.unknown(path, "contact", named[1], contacts)
+        if book.whole:
+            sheet.findings.unknown(path, "contact", named[1], contacts)
         return None
     if role := _ROLE.fullmatch(given):
-        return _holders(sheet.findings, path, (role[1], role[2] or "cell"), names, contacts.values())
+        return _holders(sheet.findings, path, (role[1], role[2] or "cell"), names, book)
     sheet.findings.report(Kind.BAD_TARGET, path, given=given)
     return None
 
 
-def _holders(
-    findings: Findings, path: Path, target: tuple[str, str], names: Names, contacts: Collection[Contact]
-) -> list[Contact] | None:
+def _holders(findings: Findings, path: Path, target: tuple[str, str], names: Names, book: Book) -> list[Contact] | None:
     role, level = target
     if level not in LEVELS and not names.grid.has(level):
         findings.unknown(path, "level or cell", level, [*LEVELS, *names.grid.cells])
         return None
+    contacts = book.contacts.values()
     holders = [contact for contact in contacts if any(held == role for _, held in contact.roles)]
     if not holders:
-        findings.unknown(path, "role", role, {held for contact in contacts for _, held in contact.roles})
+        if book.whole:
+            findings.unknown(path, "role", role, {held for contact in contacts for _, held in contact.roles})
         return None
     return holders
 
@@ -140,5 +148,7 @@ def note_open_classes(findings: Findings, choices: Iterable[PolicyChoice]) -> No
     """Note the classes that have no policy of their own at the top of the grid."""
     covered = {choice.alarm_class for choice in choices if not choice.cell}
     left = [alarm_class.word for alarm_class in AlarmClass if alarm_class not in covered]
-    if left:
+    if len(left) == len(AlarmClass):
+        findings.report(Kind.NO_DEFAULT, ("default_policy",))
+    elif left:
         findings.report(Kind.CLASS_OPEN, ("default_policy",), given=", ".join(left))

@@ -12,6 +12,8 @@ from string import Template
 
 import msgspec
 
+from gateway.config.chinese import chinese
+
 
 @unique
 class Kind(Enum):
@@ -28,7 +30,8 @@ class Kind(Enum):
     UNKNOWN_KEY = ("unknown key", "$hint", "未知的键", "$hint_zh")
     UNKNOWN_COLUMN = ("unknown column, ignored", "$hint", "未知的列，已忽略", "$hint_zh")
     WRONG_TYPE = ("is $given, but must be $wanted", "write $example", "为 $given，应为 $wanted", "请写 $example")
-    MISSING_KEY = ("is missing", "add e.g. $example", "缺少", "请添加，例如 $example")
+    MISSING_KEY = ("is missing", "add a line such as: $example", "缺少此键", "请添加一行，例如：$example")
+    MISSING_TABLE = ("is missing", "write $example", "缺少此表", "请写 $example")
     EMPTY = ("is empty", "write $example", "为空", "请写 $example")
     OUT_OF_RANGE = ("$given is out of range", "write $wanted", "$given 超出范围", "请写 $wanted")
     REFUSED = ("$error", "correct the value", "$error", "请改正该值")
@@ -108,6 +111,12 @@ class Kind(Enum):
         "早于上一步骤",
         "请按 after 由小到大排列",
     )
+    NO_REPEAT = (
+        "would leave an alarm that nobody answers without a next step",
+        'write repeat = "120s", or leave the key out',
+        "会使无人确认的报警不再有下一步",
+        '请写 repeat = "120s"，或删去此键',
+    )
     NO_PHONE = (
         'has no phone, but policy "$policy" calls this contact',
         "add the phone",
@@ -130,11 +139,23 @@ class Kind(Enum):
     SAME_ROW = ("says the same as line $other", "remove one of them", "与第 $other 行重复", "请删除其一")
     NO_COLUMN = ("column $given is missing", "the first row must be: $wanted", "缺少列 $given", "第一行应为：$wanted")
     NO_CELL = ("has a role without a cell", "add the cell", "有角色但没有网格", "请补充网格")
+    NO_DEFAULT = (
+        "none: an alarm whose rule names no policy tells everybody",
+        "add [[default_policy]] to say whom",
+        "未配置：规则没有指定预案的报警通知所有人",
+        "请添加 [[default_policy]] 指定通知对象",
+    )
+    PLACES_ONLY = (
+        "none calls a person: only places are told",
+        'add one that does, such as kind = "sms_modem", when the station has it',
+        "没有能通知到个人的通道，只通知场所",
+        '有短信模块后请添加，例如 kind = "sms_modem"',
+    )
     CLASS_OPEN = (
-        "no default policy for $given: everybody who has a phone is told",
-        "add [[default_policy]] if that is not meant",
-        "$given 没有默认预案：将通知所有有电话的人",
-        "如非本意，请添加 [[default_policy]]",
+        "none for $given: such an alarm tells everybody unless its rule names a policy",
+        "add [[default_policy]] to say whom",
+        "$given 没有默认预案：规则没有指定预案时通知所有人",
+        "请添加 [[default_policy]] 指定通知对象",
     )
     SHARED_SECRET = (
         "$given can be read by others",
@@ -153,11 +174,17 @@ class Kind(Enum):
 
     @property
     def note(self) -> bool:
-        """Whether it is only a remark: `check` shows it and passes."""
-        return self in _NOTES
+        """Whether it does not refuse: `check` shows it and passes."""
+        return self in _REMARKS or self in _WARNINGS
+
+    @property
+    def warning(self) -> bool:
+        """Whether it passes and somebody should look at it all the same."""
+        return self in _WARNINGS
 
 
-_NOTES = frozenset({Kind.CLASS_OPEN, Kind.UNKNOWN_COLUMN, Kind.PORT_ABSENT, Kind.SAME_PHONE, Kind.NOT_UTF8})
+_REMARKS = frozenset({Kind.CLASS_OPEN, Kind.NO_DEFAULT, Kind.PLACES_ONLY})
+_WARNINGS = frozenset({Kind.UNKNOWN_COLUMN, Kind.PORT_ABSENT, Kind.SAME_PHONE, Kind.NOT_UTF8})
 
 
 _ZH = {
@@ -173,7 +200,7 @@ _ZH = {
     "policy": "处置预案",
     "cell": "网格",
     "contact": "联系人",
-    "contact with a channel": "联系人和通知通道",
+    "contact with a phone": "有电话的联系人",
     "role": "角色",
     "level or cell": "级别或网格",
     "time zone": "时区",
@@ -196,6 +223,9 @@ _ZH = {
 }
 
 
+_SENTENCES = frozenset({"reason", "fix", "error", "what", "wanted"})  # facts that are ours, not the file's
+
+
 class Place(msgspec.Struct, frozen=True):
     """Where a key stands. Line from 1; 0 when the file has no such line."""
 
@@ -214,8 +244,13 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def note(self) -> bool:
-        """Whether it is only a remark."""
+        """Whether it does not refuse."""
         return self.kind.note
+
+    @property
+    def warning(self) -> bool:
+        """Whether it is a note that somebody should look at."""
+        return self.kind.warning
 
     def reason(self, language: str = "en") -> str:
         """Say what is wrong."""
@@ -233,7 +268,7 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True):
         return f"{_one_line(f'{place}: {key}')}{self.reason(language)}{semicolon}{self.fix(language)}"
 
     def _fill(self, part: int) -> str:
-        facts = self.facts if part < 2 else {name: _ZH.get(fact, fact) for name, fact in self.facts.items()}
+        facts = self.facts if part < 2 else {name: _translated(name, fact) for name, fact in self.facts.items()}
         return _one_line(Template(self.kind.value[part]).safe_substitute(facts))
 
 
@@ -242,6 +277,10 @@ def suggest(given: str, alike: str) -> dict[str, str]:
     if alike and alike != given:
         return {"hint": f'did you mean "{alike}"?', "hint_zh": f"是否应为“{alike}”？"}
     return {"hint": "correct or remove it", "hint_zh": "请改正或删除"}
+
+
+def _translated(name: str, fact: str) -> str:
+    return _ZH.get(fact) or (chinese(fact) if name in _SENTENCES else fact)
 
 
 def _one_line(text: str) -> str:

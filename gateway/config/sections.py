@@ -62,6 +62,7 @@ class Names:
     folder: Path
     outside: Outside
     addressed: dict[str, ChannelKind] = field(default_factory=dict)  # channel id → how it is addressed
+    half: list[RuleSpec] = field(default_factory=list)  # rules with a mistake: not used, but judged for more of them
 
     def known(self, sheet: Sheet, key: str, table: str, given: str, *, soft: bool = False) -> bool:
         """Whether a name is declared in a table; reported at `key` when not, and the sheet is broken unless soft."""
@@ -248,13 +249,13 @@ def read_channel(sheet: Sheet, names: Names, devices: Mapping[str, Device]) -> C
 
 
 def read_rule(sheet: Sheet, names: Names) -> RuleSpec | None:
-    """Read a `[[rule]]`; what its expressions and points mean is judged by `rules.compile`."""
+    """Read a `[[rule]]`; what its expressions and points mean is judged by `rules.compile`, also of a half one."""
     policy = sheet.text("policy")
     if policy and not names.known(sheet, "policy", "policy", policy, soft=True):
         policy = ""
     kind = sheet.text("kind", "threshold", example='"threshold"') or "threshold"
     fields: dict[str, Any] = {
-        "id": sheet.name(),
+        "id": sheet.name() or str(int(sheet.path[1]) + 1),
         "kind": kind,
         "points": tuple(text for _, text in sheet.texts("points", example='"*.ch4"', required=True)),
         "when": sheet.text("when", example='"value > 10"'),
@@ -271,4 +272,8 @@ def read_rule(sheet: Sheet, names: Names) -> RuleSpec | None:
     if not fields["alarm"] and not fields["reason"]:
         sheet.report(Kind.NO_REASON, "alarm")
     own = options.check(sheet, names.schema(sheet, "kind", "rule", kind), names.folder)
-    return None if sheet.broken else RuleSpec(policy=policy, options=own, **fields)
+    rule = RuleSpec(policy=policy, options=own, **fields)
+    if sheet.broken:
+        names.half.append(rule)
+        return None
+    return rule

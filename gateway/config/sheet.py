@@ -20,6 +20,16 @@ NAME = re.compile(r"[\w-]+")  # of a device: `device.point` is cut at the dot
 DOTTED = re.compile(r"[\w.-]+")
 CELL = re.compile(r"[\w./-]+")
 _ALLOWED = {NAME: "- and _", DOTTED: ". - and _", CELL: "/ . - and _"}
+_EXAMPLE_IDS = {
+    "station": '"jc-07"',
+    "source": '"bus1"',
+    "device": '"kitchen-gas"',
+    "rule": '"gas-leak"',
+    "channel": '"sms"',
+    "policy": '"turn-out"',
+    "cell": '"jc/3"',
+    "contact": '"li-wei"',
+}
 _SPOKEN = {
     bool: "true or false",
     int: "a whole number",
@@ -117,7 +127,7 @@ class Sheet:
         self.known.add(key)
         if key not in self.table:
             if required:
-                self.report(Kind.MISSING_KEY, example=f"{key} = {example}")
+                self.report(Kind.MISSING_KEY, key, example=f"{key} = {example}")
             return None
         given = self.table[key]
         fits = type(given) is wanted or (wanted is float and type(given) is int)
@@ -136,7 +146,7 @@ class Sheet:
 
     def name(self, key: str = "id", pattern: re.Pattern[str] = DOTTED) -> str:
         """Take a required name; empty when it has none that can be used."""
-        given = self.text(key, example='"name-1"', required=True)
+        given = self.text(key, example=_EXAMPLE_IDS.get(str(self.path[0]), '"name-1"'), required=True)
         if given and not pattern.fullmatch(given):
             self.report(Kind.BAD_ID, key, given=given, allowed=_ALLOWED[pattern])
             return ""

@@ -258,7 +258,11 @@ class Escalation:
 
 def _follow_up(transition: Transition) -> NotifyReason:
     """Say which follow-up a transition that ends a chain asks for."""
-    if transition.event not in (AlarmEvent.ACK, AlarmEvent.SHELVE, AlarmEvent.DISABLE):
+    if transition.event is AlarmEvent.SHELVE:
+        return NotifyReason.SHELVED
+    if transition.event is AlarmEvent.DISABLE:
+        return NotifyReason.OUT_OF_SERVICE
+    if transition.event is not AlarmEvent.ACK:
         return NotifyReason.ALL_CLEAR
     said = transition.reason.lower()
     return NotifyReason.FALSE_ALARM if "误报" in said or "false" in said else NotifyReason.TAKEN_OVER

@@ -67,7 +67,9 @@ class Followers:
             channel=told.channel,
             address=told.address,
             reason=reason,
-            text=self._wording.text(alarm, reason, language, who=self._planner.name_of(who), note=note),
+            text=self._wording.text(
+                alarm, reason, language, who=self._planner.name_of(who, language), note=note, at=turn.at
+            ),
             planned_at=turn.at,
         )
         self._notices.plan(notice, turn)

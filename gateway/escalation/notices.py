@@ -13,7 +13,18 @@ from typing import Any, Final
 from msgspec.structs import replace
 
 from gateway.escalation.agenda import Agenda
-from gateway.escalation.rows import STOPPED_BY_ACK, SUCCESS, WAITING, Chain, Told, Turn, put_or_drop, seconds, shifted
+from gateway.escalation.rows import (
+    ASKING,
+    STOPPED_BY_ACK,
+    SUCCESS,
+    WAITING,
+    Chain,
+    Told,
+    Turn,
+    put_or_drop,
+    seconds,
+    shifted,
+)
 from gateway.escalation.told import NO_RECEIPT, ToldList
 from gateway.model.delta import Delta, Table
 from gateway.model.notification import DeliveryState, Notification, NotifyReason, Receipt
@@ -92,6 +103,11 @@ class Notices:
     def open_of(self, alarm: int) -> list[Notification]:
         """Return the notices of an alarm with which there is still work."""
         return [self.rows[str(number)] for number in self._open.get(str(alarm)) or ()]
+
+    def informed(self, alarm: int, at: int) -> int:
+        """Return how many persons get a message, planned at `at`, that tells them how an alarm went."""
+        news = (n for n in self.rows if n.alarm == alarm and n.planned_at == at and n.reason not in ASKING)
+        return len({notice.contact for notice in news if notice.contact})
 
     def write(self, notice: Notification, turn: Turn, *, silently: bool = False) -> None:
         """Keep a notice, move it in every index, and report it (`silently`: nothing that a person would call news)."""

@@ -18,7 +18,7 @@ from gateway.model.contact import ChannelKind, Policy, Step
 from gateway.model.station import Station
 
 REPEAT_LIFE_SAFETY: Final = 120.0  # s
-REPEAT_OTHERS: Final = 86_400.0  # s; a trouble signal that is still true sounds again every 24 h (NFPA 72, 10.15.9)
+REPEAT_OTHERS: Final = 86_400.0  # s; once a day: rare enough to be read, and each shift is told of what is still broken
 
 PLACE_KINDS: Final = frozenset({"console", "webhook", "relay", "siren"})
 SOUNDER_KINDS: Final = frozenset({"relay", "siren"})
@@ -120,7 +120,9 @@ class Planner:
         known = self.grid.contacts.get(contact)
         return known.language if known is not None else self._language
 
-    def name_of(self, who: str) -> str:
-        """Return a person's name for people."""
+    def name_of(self, who: str, language: str) -> str:
+        """Return a person's name for people; a user of the box who is no contact is called one."""
         known = self.grid.contacts.get(who)
-        return known.name if known is not None and known.name else who
+        if known is not None or not who:
+            return known.name if known is not None and known.name else who
+        return f"站内用户 {who}" if language == "zh" else f"station user {who}"

@@ -100,6 +100,7 @@ class Alarm(msgspec.Struct, frozen=True, kw_only=True):
     shelved_until: int = 0
     shelved_by: str = ""
     returned_at: int = 0
+    lifted: Cause | None = None  # what ended its last suppression, since it was raised
     evidence: Evidence = Evidence()
 
 
@@ -162,3 +163,4 @@ class OperatorAct(msgspec.Struct, frozen=True, kw_only=True):
     until: int = 0
     reason: str = ""
     request: str = ""  # token by which the asker finds its answer
+    peer: str = ""  # local user at the other end of the control socket, whoever `who` is

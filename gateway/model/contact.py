@@ -39,7 +39,10 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Policy(msgspec.Struct, frozen=True, kw_only=True):
-    """Ordered steps; after the last one they repeat every `repeat` seconds (0: do not) until acknowledged."""
+    """Ordered steps; after the last one they repeat every `repeat` seconds until acknowledged (0: as its class does).
+
+    There is always a repeat: an alarm that nobody has answered always has a next step.
+    """
 
     id: str
     steps: tuple[Step, ...]

@@ -8,6 +8,7 @@ from gateway.model.point import Kind, Point, PointSpec
 from gateway.model.station import Station
 
 OWN = "@gateway"  # the device whose faults are the gateway's own
+BOX = "gateway"  # the device whose points are the health of the box it runs on
 EVENTS = PointSpec(name="events", kind=Kind.TEXT)
 
 

@@ -20,6 +20,8 @@ class NotifyReason(StrEnum):
     ESCALATED = "escalated"  # a later step
     REPEATED = "repeated"  # the policy starts over
     TAKEN_OVER = "taken_over"  # follow-up: X has it
+    SHELVED = "shelved"  # follow-up: X keeps it from calling until …
+    OUT_OF_SERVICE = "out_of_service"  # follow-up: X keeps it from calling until further notice
     ALL_CLEAR = "all_clear"  # follow-up: it ended
     FALSE_ALARM = "false_alarm"  # follow-up: a person closed it as false
     OPEN_CODES = "open_codes"  # answer to a reply that named no or a wrong code

@@ -75,7 +75,8 @@ class PointSpec(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     kind: Kind = Kind.MEASURE
     unit: str = ""
-    title: str = ""  # for people, Chinese
+    title: str = ""  # for people; in a profile Chinese, in a station its own language
+    title_en: str = ""  # the same in English, where the profile says it
     valid_range: tuple[float, float] | None = None  # outside: BAD implausible
     over_range: tuple[float, float] | None = None  # below/above: UNCERTAIN with the limit as value
     fault_values: tuple[float, ...] = ()  # raw values that mean "broken"
@@ -90,6 +91,7 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
 
     id: str
     title: str
+    title_en: str = ""
     points: tuple[PointSpec, ...]
     driver: str = ""  # driver or dialect that speaks it
     alarm_class: AlarmClass = AlarmClass.FAULT  # class of its events

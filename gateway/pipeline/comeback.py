@@ -116,6 +116,8 @@ class Comeback:
         self.seq += written
         self._backlog.settle(written, whole=not wrong)
         if wrong:
+            if written:  # a disk that fails now and then, but gets on: at the usual pace it would never catch up
+                self.hurry()
             self._give_up(writer, store)
         else:
             self._append(writer, store)  # what came while the rest was being written

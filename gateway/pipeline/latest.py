@@ -1,25 +1,16 @@
-"""The newest handled reading of every point, as arrays indexed by durable point id; what screens and rules look up.
-
-Also the small ring of recent batches from which a timer's alarm takes the raw frame that led to it.
-"""
+"""The newest handled reading of every point, as arrays indexed by durable point id; what screens and rules look up."""
 
 from __future__ import annotations
-
-from collections import deque
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from gateway.model.alarm import Evidence
-from gateway.model.batch import Batch
 from gateway.model.delta import Delta
 from gateway.model.moment import Moment
 from gateway.model.quality import Doubt, Level, quality
-from gateway.model.verdict import ALWAYS_AGO, Change
+from gateway.model.verdict import ALWAYS_AGO
 
-RING_BATCHES = 128
-RING_BYTES = 4 << 20  # of raw frames: a source may send many long ones
 UNHEARD = quality(Level.BAD, Doubt.NO_COMMS)
 
 
@@ -30,14 +21,16 @@ class Latest:
         self.value = np.zeros(points)
         self.quality = np.full(points, UNHEARD, dtype=np.uint8)
         self.time = np.full(points, ALWAYS_AGO, dtype=np.int64)
-        self._ring: deque[Batch] = deque()
-        self._ring_bytes = 0
 
     def take(self, moment: Moment, delta: Delta) -> None:
         """Write a moment's readings; one older than what stands is passed over."""
         index = moment.point.astype(np.intp)
         for array in (self.value, self.quality, self.time):
             delta.save(array, index)
+        if len(index) == 1:
+            if moment.time[0] >= self.time[index[0]]:
+                self.value[index], self.quality[index], self.time[index] = moment.value, moment.quality, moment.time
+            return
         newer = np.flatnonzero(moment.time >= self.time[index])
         self._write(index, newer, moment)
         if (self.time[index] < moment.time).any():  # a point came twice, the older reading last
@@ -82,38 +75,3 @@ class Latest:
         self.time[index] = np.frombuffer(time, dtype=np.int64)[known]
         self.value[index] = np.frombuffer(value, dtype=np.float64)[known]
         self.quality[index] = np.frombuffer(marks, dtype=np.uint8)[known]
-
-    def remember(self, batch: Batch) -> None:
-        """Keep a batch in the ring of evidence."""
-        if batch.frame is None:
-            return
-        self._ring.append(batch)
-        self._ring_bytes += _frame_bytes(batch)
-        while len(self._ring) > RING_BATCHES or self._ring_bytes > RING_BYTES:
-            self._ring_bytes -= _frame_bytes(self._ring.popleft())
-
-    def evidence(self, change: Change, offset: int) -> Evidence:
-        """Return the reading with which a delay began, with its raw frame while the ring still holds it.
-
-        `offset`: wall time minus station axis, ns, by which a source's own time is known again.
-        """
-        for batch in reversed(self._ring):
-            begun = (batch.arrival == change.since) | (batch.time == change.since + offset)
-            rows = np.flatnonzero(begun & (batch.point == change.point))
-            if len(rows):
-                return evidence_of(batch, int(rows[-1]))
-        return Evidence(value=change.value, quality=change.quality)
-
-
-def _frame_bytes(batch: Batch) -> int:
-    return sum(map(len, batch.frames))
-
-
-def evidence_of(batch: Batch, row: int) -> Evidence:
-    """Return the evidence of one row of a batch."""
-    return Evidence(
-        frame=batch.frame_of(row),
-        value=float(batch.value[row]),
-        quality=int(batch.quality[row]),
-        time=int(batch.time[row]),
-    )

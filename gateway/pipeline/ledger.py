@@ -28,14 +28,12 @@ from gateway.pipeline.comeback import Comeback, Reopen
 from gateway.pipeline.commit import Acknowledgements, Policy, Settlement, Work, group_of, guarded
 from gateway.pipeline.recovery import CODE_VERSION
 from gateway.pipeline.step import Effects
+from gateway.pipeline.upkeep import Upkeep
 from gateway.pipeline.writer import Writer, heard
 from gateway.store.database import Store
 from gateway.store.shapes import Group
 
 SNAPSHOT_EVERY = MINUTE
-COMPACT_EVERY = SECOND
-COMPACT_SOON = 100 * MILLISECOND  # while more is to do: it keeps up with a flood
-COMPACT_SLICE = 30  # ms of the writer's thread
 FAIL_POINTS = ("before_hand_over", "before_ack", "after_ack")
 
 
@@ -50,6 +48,9 @@ class House(comeback.House, Protocol):
 
     def store_fault(self, reason: str | None) -> None:
         """Raise the store fault, or let it return to normal (None)."""
+
+    def record_broken(self, row: int | None) -> None:
+        """Raise the fault that the record's chain does not hold at a row, or let it return to normal (None)."""
 
     def snapshot(self) -> Mapping[str, bytes]:
         """Return the state's blobs as of now."""
@@ -105,7 +106,7 @@ class Ledger:
         self._settlement = Settlement()
         self._held = Acknowledgements(limits.receive_maximum)
         self._snapshot_at = 0  # with the first commit: a tail never reaches back over a start
-        self._compact_at = clock.mono() + COMPACT_EVERY
+        self._upkeep = Upkeep(clock, broken=house.record_broken, wake=lambda: self.wake())  # noqa: PLW0108 - as above
         self._blobs: Mapping[str, bytes] | None = None
         self.wake: Callable[[], None] = lambda: None
 
@@ -135,6 +136,11 @@ class Ledger:
         return self._backlog.dropped
 
     @property
+    def wal_bytes(self) -> int:
+        """Return the size of the store's write-ahead log."""
+        return self._upkeep.wal_bytes
+
+    @property
     def backlog_bytes(self) -> int:
         """Return what the backlog's packed readings take."""
         return self._backlog.size
@@ -160,7 +166,7 @@ class Ledger:
             return min(self._policy.due(self._open), self._comeback.due())
         if self._out is not None:
             return self._deadline()
-        return min(self._policy.due(self._open), self._compact_at)
+        return min(self._policy.due(self._open), self._upkeep.due())
 
     def _deadline(self) -> int:
         """Return when the commit that is out is given up: sooner when a life-safety transition waits for it."""
@@ -188,15 +194,8 @@ class Ledger:
                 self._blobs, self._snapshot_at = self._house.snapshot(), now + SNAPSHOT_EVERY
             self._out_group = self._group(work)
             self._commit(work)
-        elif self._compact_at <= now:
-            self._compact_at = now + COMPACT_EVERY
-            if self._writer.pending == 0:
-                self._writer.submit(partial(self._stored().compact, COMPACT_SLICE)).add_done_callback(self._compacted)
-
-    def _compacted(self, future: asyncio.Future[bool]) -> None:
-        if not future.cancelled() and future.exception() is None and future.result():
-            self._compact_at = self._clock.mono() + COMPACT_SOON
-            self.wake()
+        elif self._upkeep.due() <= now:
+            self._upkeep.poll(self._writer, self._stored(), now)
 
     def _close(self, now: int) -> Work:
         work, self._open = self._open, Work()

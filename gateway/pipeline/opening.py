@@ -10,13 +10,14 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
 from gateway.clock import Clock
 from gateway.errors import StoreCorrupt, StoreError, StoreLocked
 from gateway.model.station import StoreSpec
+from gateway.pipeline.restart import Beat, Restored
 from gateway.pipeline.writer import Writer
 from gateway.store.connection import MEMORY, Lock, keep_private
 from gateway.store.database import Store
@@ -24,8 +25,9 @@ from gateway.store.salvage import Salvaged, adopt, salvage
 
 log = logging.getLogger(__name__)
 Faults = Callable[[str], None]
+Restore = Callable[[Store, tuple[str, bytes] | None, Beat], Restored]
 
-FAIL_POINTS = ("before_open", "before_enrol", "before_salvage")
+FAIL_POINTS = ("before_open", "before_enrol", "before_restore", "before_salvage")
 
 
 @dataclass(slots=True)
@@ -42,6 +44,7 @@ class Opened:
     unread: bool = False
     remarks: list[str] = field(default_factory=list)
     before: tuple[str, bytes] | None = None  # digest and bytes of the configuration it was written under
+    restored: Restored | None = None  # what a house begins with, once it is enrolled
 
 
 @dataclass(slots=True, frozen=True)
@@ -53,24 +56,25 @@ class Enrolment:
     digest: str
     blob: bytes
     copy: Callable[[], None] = lambda: None
+    restore: Restore | None = None  # reads everything; None where nobody lives in it
 
 
 async def open_store(spec: StoreSpec, *, clock: Clock, deadline: float, faults: Faults) -> Opened:
     """Open or make the store within `deadline` seconds. Raises StoreLocked: another daemon has it."""
-    opened = await _in_time(lambda: _open(spec, faults), spec, clock=clock, deadline=deadline, faults=faults)
-    try:
-        opened.before = opened.store.last_good_configuration()
-    except StoreCorrupt as error:  # `enrol` writes it afresh
-        opened.remarks.append(f"the configuration in the store cannot be read: {error}")
-    return opened
+    disk = _Disk(spec, clock, deadline, faults)
+    return await disk.answer(lambda _: _told(_open(spec, faults)), None)
 
 
 async def enrol(
     opened: Opened, wanted: Enrolment, spec: StoreSpec, *, clock: Clock, deadline: float, faults: Faults
 ) -> Opened:
-    """Write points and configuration: the first write, by which a full or hanging disk is found in time."""
+    """Write points and configuration: the first write, by which a full or hanging disk is found in time; read the rest.
 
-    def write() -> Opened:
+    Afterwards nothing needs to be read from the disk any more.
+    """
+
+    def write(beat: Beat) -> Opened:
+        del beat  # a few rows: they come in time or not
         try:
             faults("before_enrol")
             opened.store.point_ids(wanted.names, wanted.renames)
@@ -84,45 +88,91 @@ async def enrol(
             opened.remarks.append(f"no copy of the configuration could be written: {error}")
         return opened
 
-    ready = await _in_time(write, spec, clock=clock, deadline=deadline, faults=faults, lock=opened.lock)
-    if ready is not opened:
-        ready.remarks[:0] = opened.remarks
-        ready.store.point_ids(wanted.names, wanted.renames)
-    ready.before = opened.before
-    return ready
+    disk = _Disk(spec, clock, deadline, faults)
+    ready = _succeed(opened, await disk.answer(write, opened.lock), wanted)
+    if wanted.restore is None:
+        return ready
+    restored = await disk.answer(partial(_restore, ready, wanted, spec, faults), opened.lock)
+    if restored.restored is None:  # the disk died between the first write and the last read
+        restored = _succeed(ready, restored, wanted)
+        restored.restored = wanted.restore(restored.store, restored.before, lambda: None)
+    return restored
 
 
-async def _in_time(
-    call: Callable[[], Opened],
-    spec: StoreSpec,
-    *,
-    clock: Clock,
-    deadline: float,
-    faults: Faults,
-    lock: Lock | None = None,
-) -> Opened:
-    """Run a blocking call in a thread of its own, since a dead disk may hold it for ever; then one that only reads."""
-    writer = Writer("store-opening")
-    future = writer.submit(call)
+def _restore(ready: Opened, wanted: Enrolment, spec: StoreSpec, faults: Faults, beat: Beat) -> Opened:
+    """Read everything; what cannot be read to the end leaves the house volatile, with what can be salvaged."""
+    if wanted.restore is None:
+        return ready
     try:
-        async with clock.timeout(deadline):
-            return await asyncio.shield(future)
-    except TimeoutError:
+        if not ready.volatile:
+            faults("before_restore")
+        return replace(ready, restored=wanted.restore(ready.store, ready.before, beat))
+    except StoreError as error:
+        ready.store.close()
+        return _without(spec, str(error), ready.lock, faults)
+
+
+def _succeed(before: Opened, after: Opened, wanted: Enrolment) -> Opened:
+    """Hand on what was known to the store that took the place of another."""
+    if after is not before:
+        after.remarks[:0] = before.remarks
+        after.store.point_ids(wanted.names, wanted.renames)
+        after.before = before.before
+    return after
+
+
+def _told(opened: Opened) -> Opened:
+    """Look under which configuration it was written."""
+    try:
+        opened.before = opened.store.last_good_configuration()
+    except StoreCorrupt as error:  # `enrol` writes it afresh
+        opened.remarks.append(f"the configuration in the store cannot be read: {error}")
+    return opened
+
+
+@dataclass(slots=True, frozen=True)
+class _Disk:
+    """Asks the disk in threads of their own, since a dead one may hold them for ever."""
+
+    spec: StoreSpec
+    clock: Clock
+    deadline: float  # s without a sign of life
+    faults: Faults
+
+    async def answer(self, call: Callable[[Beat], Opened], lock: Lock | None) -> Opened:
+        """Run a blocking call; of a disk that does not answer in time, what can be salvaged, in RAM.
+
+        The call says by `beat` that it gets on: reading much takes its time, a disk that gives nothing is dead.
+        """
+        beats: list[None] = []
+        writer = Writer("store-opening")
+        future = writer.submit(lambda: call(lambda: beats.append(None)))
+        try:
+            while True:
+                heard = len(beats)
+                try:
+                    async with self.clock.timeout(self.deadline):
+                        return await asyncio.shield(future)
+                except TimeoutError:
+                    if len(beats) == heard:
+                        break
+        finally:
+            writer.abandon()
         future.add_done_callback(partial(_close_late, lock))
-    finally:
-        writer.abandon()
-    reason = f"{spec.path} did not answer within {deadline:g} s"
-    reader = Writer("store-salvage")
-    read = reader.submit(lambda: _without(spec, reason, lock, faults))
-    try:
-        async with clock.timeout(deadline / 2):
-            return await asyncio.shield(read)
-    except TimeoutError:
-        read.add_done_callback(partial(_close_late, lock))
-        remarks = [reason, "what stood in it could not be read"]
-        return Opened(Store.open(MEMORY, spec=spec), lock, volatile=True, unread=True, remarks=remarks)
-    finally:
-        reader.abandon()
+        return await self._salvaged(f"{self.spec.path} did not answer within {self.deadline:g} s", lock)
+
+    async def _salvaged(self, reason: str, lock: Lock | None) -> Opened:
+        reader = Writer("store-salvage")
+        read = reader.submit(lambda: _told(_without(self.spec, reason, lock, self.faults)))
+        try:
+            async with self.clock.timeout(self.deadline / 2):
+                return await asyncio.shield(read)
+        except TimeoutError:
+            read.add_done_callback(partial(_close_late, lock))
+            remarks = [reason, "what stood in it could not be read"]
+            return Opened(Store.open(MEMORY, spec=self.spec), lock, volatile=True, unread=True, remarks=remarks)
+        finally:
+            reader.abandon()
 
 
 def _open(spec: StoreSpec, faults: Faults) -> Opened:

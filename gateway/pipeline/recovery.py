@@ -8,7 +8,8 @@ the rebuilt rules disagree with the stored alarms the stored ones count, and the
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -27,11 +28,13 @@ from gateway.model.verdict import Delay
 from gateway.pipeline.step import KIND_FAULT, State, step
 from gateway.pipeline.validate import Axis
 from gateway.store.database import Store
-from gateway.store.shapes import Snapshot
+from gateway.store.shapes import Last, Snapshot
 from rules.compiled import Heard, Level, name_of
+from rules.engine import Engine
 from rules.panel import IDS as PANEL_RULES
 
 log = logging.getLogger(__name__)
+FindEngine = Callable[[str], Engine | None]  # digest of a configuration → its rules
 CODE_VERSION = "2"  # of the snapshot's blobs
 RULE_ROWS: Mapping[str, Any] = {"delay": Delay, "heard": Heard, "level": Level}
 CONTRADICTION = 2 * SECOND  # clocks may differ by this much; beyond it time spent down would be less than nothing
@@ -94,16 +97,28 @@ def load_rows(store: Store, types: Mapping[str, Any], lost: list[str]) -> dict[s
     return {table: store.rows(table, kind, lost) for table, kind in types.items()}
 
 
-def load(state: State, store: Store, configuration: str) -> list[str]:
-    """Fill a fresh state from the store; returns what did not go as it should, in words for the fault alarm."""
+def load(
+    state: State,
+    store: Store,
+    configuration: str,
+    *,
+    engine_of: FindEngine = lambda _: None,
+    beat: Callable[[], None] = lambda: None,
+) -> list[str]:
+    """Fill a fresh state from the store; returns what did not go as it should, in words for the fault alarm.
+
+    `configuration`: digest of the one that `state.engine` is of. `engine_of` finds the rules of those before it, which
+    a tail may reach back to. `beat` is called whenever the disk has given something.
+    """
     lost: list[str] = []
     state.book.load(load_rows(store, ALARM_ROWS, lost))
     state.escalation.load(load_rows(store, ESCALATION_ROWS, lost))
     rows = load_rows(store, RULE_ROWS, lost)
+    beat()
     _complete(state, rows["level"])
     last = store.last()
     state.axis, state.logical = axis_of(store, last.boot), last.mono
-    remarks = _replay(state, store, configuration, rows)
+    remarks = _replay(state, _Tail(store, configuration, engine_of, beat), rows)
     state.kind_faults = _own_faults(state)
     return lost + remarks
 
@@ -121,15 +136,31 @@ def _own_faults(state: State) -> frozenset[str]:
     return frozenset(key.removeprefix(KIND_FAULT) for key in own if key.startswith(KIND_FAULT))
 
 
-def _replay(state: State, store: Store, configuration: str, rows: Mapping[str, Mapping[str, Any]]) -> list[str]:
+@dataclass(slots=True)
+class _Tail:
+    """Where the tail comes from, and under which configurations it was written."""
+
+    store: Store
+    configuration: str  # the last
+    engine_of: FindEngine
+    beat: Callable[[], None]
+
+    def engine(self, configuration: str, state: State) -> Engine | None:
+        """Return the rules of a configuration: those of the state for the last one."""
+        return state.engine if configuration == self.configuration else self.engine_of(configuration)
+
+
+def _replay(state: State, tail: _Tail, rows: Mapping[str, Mapping[str, Any]]) -> list[str]:
     fresh = msgspec.msgpack.encode(state.engine.snapshot())
     snapshot, remarks = None, []
     try:
-        snapshot = store.last_snapshot()
+        snapshot = tail.store.last_snapshot()
+        tail.beat()
     except StoreCorrupt as error:
         remarks = [f"the snapshot could not be read ({error}): windows start afresh"]
-    if snapshot is not None and snapshot.code_version == CODE_VERSION and snapshot.config_hash == configuration:
-        remarks = _rebuild(state, store, snapshot)
+    begun = tail.engine(snapshot.config_hash, state) if snapshot and snapshot.code_version == CODE_VERSION else None
+    if snapshot is not None and begun is not None:
+        remarks = _rebuild(state, begun, tail, snapshot)
         # Levels are rows, whole: those that the house raised over itself are no input that a replay could meet.
         state.engine.tables.levels.rows = dict(rows["level"])
         state.engine.panel.recount()
@@ -146,28 +177,36 @@ def _replay(state: State, store: Store, configuration: str, rows: Mapping[str, M
     return remarks
 
 
-def _rebuild(state: State, store: Store, snapshot: Snapshot) -> list[str]:
-    """Restore the snapshot and run the tail through the step."""
+def _rebuild(state: State, begun: Engine, tail: _Tail, snapshot: Snapshot) -> list[str]:
+    """Restore the snapshot and run the tail through the step, from the rules it was `begun` under to the state's."""
     scratch = State(
-        engine=state.engine,
+        engine=begun,
         book=_SilentBook(),
         escalation=_SilentEscalation(),
         latest=state.latest,
         gateway_events=state.gateway_events,
     )
+    configuration = snapshot.config_hash
     try:
         instant = msgspec.msgpack.decode(snapshot.blobs["instant"], type=Instant)
         scratch.axis, scratch.logical = Axis(instant.offset, instant.trusted), instant.logical
-        unread = state.engine.restore(msgspec.msgpack.decode(snapshot.blobs["engine"]))
+        unread = begun.restore(msgspec.msgpack.decode(snapshot.blobs["engine"]))
         state.latest.restore(snapshot.blobs["latest"])
         scratch.kind_faults = _own_faults(scratch)
-        for row in store.tail(snapshot.seq):
+        for row in tail.store.tail(snapshot.seq):
+            tail.beat()
             for now, inputs in row.steps:
-                if any(isinstance(item, Start) and item.configuration != snapshot.config_hash for item in inputs):
-                    return ["the configuration changed inside the tail: windows start afresh"]
+                for start in (item for item in inputs if isinstance(item, Start)):
+                    if start.configuration != configuration:
+                        configuration = start.configuration
+                        scratch.successor = tail.engine(configuration, state)
+                        if scratch.successor is None:
+                            return ["a configuration inside the tail cannot be read: windows start afresh"]
                 step(scratch, inputs, now)
     except Exception as error:  # noqa: BLE001 - whatever stands in a snapshot, the house starts without it
         return [f"the snapshot could not be read ({type(error).__name__}: {error}): windows start afresh"]
+    if scratch.engine is not state.engine:
+        return ["the tail ends under another configuration: windows start afresh"]
     state.axis, state.logical = scratch.axis, scratch.logical
     return [f"rule kind {kind} could not read its snapshot: its windows start afresh" for kind in unread]
 
@@ -191,12 +230,13 @@ def axis_of(store: Store, boot: str) -> Axis:
     return Axis(offset=epochs[-1].wall_offset, trusted=epochs[-1].trusted) if epochs else Axis()
 
 
-def shift_of(store: Store, clock: Clock, epoch: Epoch) -> int | None:
-    """Return ns to add to times of the last commit's boot to get times of this one; None when that is not known."""
-    last = store.last()
+def shift_of(last: Last, before: Axis, clock: Clock, epoch: Epoch) -> int | None:
+    """Return ns to add to times of the last commit's boot to get times of this one; None when that is not known.
+
+    `before`: wall time on the axis of that boot.
+    """
     if not last.boot or last.boot == clock.boot():
         return 0
-    before = axis_of(store, last.boot)
     if not (before.trusted and epoch.trusted):
         return None
     now = clock.mono()

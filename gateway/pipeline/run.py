@@ -14,13 +14,13 @@ from functools import partial
 import msgspec
 import numpy as np
 
-from gateway.alarms.refusal import Refusal
+from gateway.alarms.refusal import Refusal, unrecordable
 from gateway.clock import SECOND, Clock
+from gateway.model.alarm import OperatorAct
 from gateway.model.batch import Batch, Event, EventCode, make_batch
 from gateway.model.delta import Delta
 from gateway.model.moment import Epoch, Input
-from gateway.model.notification import DeliveryState, Notification
-from gateway.model.verdict import NEVER
+from gateway.model.notification import DeliveryState, Notification, Reply
 from gateway.pipeline.backlog import Row
 from gateway.pipeline.commit import Work, guarded
 from gateway.pipeline.dispatch import Dispatcher
@@ -29,6 +29,7 @@ from gateway.pipeline.ledger import Ledger
 from gateway.pipeline.recovery import blobs_of, tables_of
 from gateway.pipeline.step import Effects, State, step
 from gateway.pipeline.validate import REFUSED
+from rules.compiled import name_of
 
 log = logging.getLogger(__name__)
 _pack = msgspec.msgpack.Encoder().encode
@@ -53,15 +54,21 @@ class Runner:
         self.refused = 0
         self.dropped = 0  # readings and events that came faster than they could be judged
         self._overflowing = False
+        self._alarm: asyncio.Task[None] | None = None  # wakes us at `_rings_at` (ns, monotonic; 0: it has rung)
+        self._rings_at = 0
 
     async def run(self) -> None:
         """Turn until cancelled."""
-        while True:
-            self.turn()
-            if not self.intake or (self.ledger.full and not self.intake.urgent()):
-                await self._sleep()
-            else:
-                await asyncio.sleep(0)  # let sockets be read between two turns
+        try:
+            while True:
+                self.turn()
+                if not self.intake or (self.ledger.full and not self.intake.urgent()):
+                    await self._sleep()
+                else:
+                    await asyncio.sleep(0)  # let sockets be read between two turns
+        finally:
+            if self._alarm is not None:
+                self._alarm.cancel()
 
     def turn(self) -> None:
         """Take, step, add, poll: one turn."""
@@ -95,17 +102,26 @@ class Runner:
         return min(state.engine.due(), state.book.due(), state.escalation.due())
 
     async def _sleep(self) -> None:
-        due = min(self._timer(), self.ledger.due())
-        seconds = LONGEST_SLEEP if due == NEVER else min(LONGEST_SLEEP, (due - self._clock.mono()) / SECOND)
-        if seconds > 0:
-            try:
-                async with self._clock.timeout(seconds):
-                    await self._wake.wait()
-            except TimeoutError:
-                pass
+        now = self._clock.mono()
+        due = min(self._timer(), self.ledger.due(), now + round(LONGEST_SLEEP * SECOND))
+        if due > now:
+            if not now < self._rings_at <= due:  # else it wakes us early enough: most messages need no timer of theirs
+                self._set_alarm(due, now)
+            await self._wake.wait()
         else:
             await asyncio.sleep(0)
         self._wake.clear()
+
+    def _set_alarm(self, due: int, now: int) -> None:
+        if self._alarm is not None:
+            self._alarm.cancel()
+        self._rings_at = due
+        self._alarm = asyncio.create_task(self._ring((due - now) / SECOND), name="alarm")
+
+    async def _ring(self, seconds: float) -> None:
+        await self._clock.sleep(seconds)
+        self._rings_at = 0
+        self._wake.set()
 
     def _step(self, inputs: list[Input], now: int) -> None:
         try:
@@ -146,6 +162,11 @@ class Runner:
             item.events = ()  # the fault's text has it; a replay must not meet it
             self.ledger.add(now, [item], Delta(), Effects())
         delta, effects = step(self.state, kept, now)
+        if isinstance(item, Reply):
+            effects.accepted.append(item)  # the fault's text has it: its channel may forget it, or it comes for ever
+        elif isinstance(item, OperatorAct) and item.request:
+            effects.answers[item.request] = tuple(unrecordable(item))
+        effects.urgent = True
         self.ledger.add(now, kept, delta, effects)
 
     def _try(self, inputs: list[Input], now: int) -> None:
@@ -200,6 +221,14 @@ class Runner:
         code = EventCode.RESTORE if reason is None else EventCode.FAULT
         text = f"存储故障 store fault: {reason}" if reason else "存储恢复 store is back"
         self._own("store", code, text)
+
+    def record_broken(self, row: int | None) -> None:
+        """Raise the fault that the record cannot prove what it says, or let it return to normal."""
+        if row is not None:
+            text = f"记录链在第 {row} 条断裂 the record's chain is broken at row {row}: what follows proves nothing"
+            self._own("record", EventCode.FAULT, text)
+        elif name_of("event:fault", self.state.gateway_events, "record") in self.state.engine.tables.levels:
+            self._own("record", EventCode.RESTORE, "记录链完整 the record's chain holds")
 
     def snapshot(self) -> Mapping[str, bytes]:
         """Return the blobs of everything that can be rebuilt but is dear."""

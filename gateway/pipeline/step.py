@@ -25,8 +25,9 @@ from gateway.model.delta import Delta
 from gateway.model.moment import Epoch, Input, Start
 from gateway.model.notification import ChannelState, DeliveryState, Notification, Receipt, Reply
 from gateway.model.time import SECOND
-from gateway.model.verdict import Change
-from gateway.pipeline.latest import Latest, evidence_of
+from gateway.model.verdict import Change, Delay
+from gateway.pipeline.evidence import Begun, Heard, evidence_of
+from gateway.pipeline.latest import Latest
 from gateway.pipeline.validate import Axis, moments
 from rules.compiled import name_of
 from rules.engine import Engine
@@ -37,7 +38,7 @@ KIND_FAULT = "rule kind "  # key of the gateway's own fault, before the kind's n
 
 @dataclass(slots=True)
 class State:
-    """All the station knows. Every change is known to the step's delta, but for `engine` and the last four."""
+    """All the station knows. Every change is known to the step's delta, but for `engine` and the last five."""
 
     engine: Engine
     book: AlarmBook
@@ -49,6 +50,7 @@ class State:
     logical: int = 0
     audited: int = 0
     kind_faults: frozenset[str] = frozenset()
+    begun: Begun = field(default_factory=Begun)
 
 
 @dataclass(slots=True)
@@ -132,7 +134,7 @@ class _Step:
         changes = state.engine.fire(until, self.delta) if state.engine.due() <= until else []
         for change in changes:
             self._timers(change.at)
-            self._change(change, self._begun(change))
+            self._change(change, self.state.begun.of(change))
         self._timers(until)
 
     def _timers(self, until: int) -> None:
@@ -155,14 +157,19 @@ class _Step:
 
     def _batch(self, batch: Batch) -> None:
         state = self.state
-        state.latest.remember(batch)
         for offset, moment in moments(batch, state.axis, len(state.latest.value)):
             self._reach(moment.at)
             moment.at = state.logical
             state.latest.take(moment, self.delta)
-            for change in state.engine.judge(moment, self.delta):
-                own = change.position >= 0 and not change.timed
-                self._change(change, evidence_of(batch, offset + change.position) if own else self._begun(change))
+            before = len(self.delta.touched)
+            changes = state.engine.judge(moment, self.delta)
+            if changes or len(self.delta.touched) > before:
+                heard = Heard(batch, offset, moment)
+                state.begun.keep(self._delays(before), heard)
+                for change in changes:
+                    own = change.position >= 0 and not change.timed
+                    led = evidence_of(batch, offset + change.position) if own else state.begun.of(change, heard)
+                    self._change(change, led)
         if batch.events:
             self._events(batch)
         self.effects.urgent |= batch.waiting
@@ -186,8 +193,10 @@ class _Step:
         for change in self.state.engine.events(batch.events, at, self.delta):
             self._change(change, _event_evidence(batch.events[change.position]))
 
-    def _begun(self, change: Change) -> Evidence:
-        return self.state.latest.evidence(change, self.state.axis.offset)
+    def _delays(self, since: int) -> Iterator[tuple[str, Delay | None]]:
+        """Yield the rows of delays written since so many writes of this step."""
+        rows = self.state.engine.tables.delays.rows
+        return ((key, rows.get(key)) for table, key in self.delta.touched[since:] if table == "delay")
 
     def _change(self, change: Change, evidence: Evidence) -> None:
         facts = self.state.engine.facts(change.rule, change.point, change.key)
@@ -244,7 +253,7 @@ class _Step:
         adoption = successor.adopt(state.engine, state.latest.moment(at), self.delta)
         state.engine, state.successor = successor, None
         for change in adoption.changes:
-            self._change(change, self._begun(change))
+            self._change(change, self.state.begun.of(change))
         for rule, point, key in adoption.removed:
             move = state.book.remove(rule, point, key, at, self.delta)
             if move is not None:
@@ -286,7 +295,8 @@ class _Step:
             self._change(change, _event_evidence(event))
 
     def close(self) -> None:
-        """Collect what is handed over after the commit: every notice that the dispatch has put into `sending`."""
+        """Keep what led to running delays; collect the notices that the dispatch has put into `sending`."""
+        self.state.begun.settle(self._delays(0))
         notices = {body.id: body for _, body in self.effects.records if isinstance(body, Notification)}
         self.effects.sending = [notice for notice in notices.values() if notice.state is DeliveryState.SENDING]
 

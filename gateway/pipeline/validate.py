@@ -41,7 +41,7 @@ def moments(batch: Batch, axis: Axis, points: int) -> Iterator[tuple[int, Moment
             yield 0, _cut(batch, 0, 0, axis, points)
         return
     arrival = batch.arrival
-    if arrival[0] == arrival[-1]:
+    if len(batch) == 1 or arrival[0] == arrival[-1]:
         yield 0, _cut(batch, 0, len(batch), axis, points)
         return
     edges = [0, *(np.flatnonzero(np.diff(arrival)) + 1).tolist(), len(batch)]

@@ -125,7 +125,8 @@ class AckWindow:
 
     def __init__(self) -> None:
         self._arrived: deque[int] = deque()
-        self._pending: set[int] = set()
+        self._pending: dict[int, int] = {}  # packet id → bytes
+        self.size = 0  # bytes of what is not ticked off
         self._unsettled: set[int] = set()
         self._left: list[int] = []  # PUBACKs that left since the last proof began
         self._proving: list[int] = []  # those before it
@@ -133,10 +134,11 @@ class AckWindow:
     def __len__(self) -> int:
         return len(self._arrived)
 
-    def owe(self, packet_id: int) -> None:
-        """Enter a message that arrived (one sent twice is owed once)."""
+    def owe(self, packet_id: int, size: int = 0) -> None:
+        """Enter a message of `size` bytes that arrived (one sent twice is owed once)."""
         if packet_id not in self._pending:
-            self._pending.add(packet_id)
+            self._pending[packet_id] = size
+            self.size += size
             self._unsettled.add(packet_id)
             self._arrived.append(packet_id)
 
@@ -158,7 +160,8 @@ class AckWindow:
 
     def done(self, packet_ids: Iterable[int]) -> bytes:
         """Tick messages off, return the PUBACKs that may leave now (MQTT 5.0 section 3.4: 40 02 id, success)."""
-        self._pending.difference_update(packet_ids)
+        for packet_id in packet_ids:
+            self.size -= self._pending.pop(packet_id, 0)
         out = bytearray()
         arrived = self._arrived
         while arrived and arrived[0] not in self._pending:

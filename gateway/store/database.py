@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from gateway.errors import StoreCorrupt
 from gateway.model.batch import Batch, Mark
 from gateway.model.moment import Epoch
 from gateway.model.station import StoreSpec
@@ -228,6 +229,13 @@ class Store:
         with translated(self.path):
             return chunks.compact(self, limit_ms)
 
+    def wal_bytes(self) -> int:
+        """Return the size of the write-ahead log beside the file; it grows while a reader holds an old snapshot."""
+        try:
+            return Path(f"{self.path}-wal").stat().st_size
+        except OSError:  # in RAM, or not there yet
+            return 0
+
     # -- reading back at start
 
     def last(self) -> Last:
@@ -288,10 +296,17 @@ class Store:
             return tables.configuration(self.connection, None)
 
     def verify(self, limit: int) -> Verification:
-        """Check the next `limit` rows of the record's chain; each call goes on where the last one stopped."""
+        """Check the next `limit` rows of the record's chain; each call goes on where the last one stopped.
+
+        A page that cannot be read breaks the chain as well: `broken` is then the first row of the slice.
+        """
         first, before = self._verified
-        with translated(self.path):
-            rows = tables.record(self.connection, first, limit)
+        try:
+            with translated(self.path):
+                rows = tables.record(self.connection, first, limit)
+        except StoreCorrupt:
+            self._verified = (0, GENESIS)
+            return Verification(0, done=True, broken=first + 1)
         fault = broken(before, rows, first + 1)
         done = len(rows) < limit
         if fault is None and done and (first + len(rows) != self._head.record):

@@ -17,6 +17,7 @@ from gateway.errors import ConfigError
 
 DEFAULT_KEEPALIVE = 20
 DEFAULT_RECEIVE_MAXIMUM = 20_000
+DEFAULT_RECEIVE_BYTES = 16 << 20
 DEFAULT_PACKET_LIMIT = 1 << 20
 WEEK = 7 * 24 * 3600
 
@@ -58,8 +59,9 @@ class MqttOptions:
     """One session at one broker. Times in seconds, sizes in bytes.
 
     `receive_maximum` bounds the unacknowledged QoS 1 messages the broker may have under way (MQTT 5.0 section
-    3.1.2.11.3). `packet_limit` bounds memory: of larger messages only topic and packet id are kept. `will_delay` keeps
-    a short reconnection from being told as an outage.
+    3.1.2.11.3), `receive_bytes` their payloads: MQTT has no word for that, so past it we stop reading. `packet_limit`
+    bounds one: of larger messages only topic and packet id are kept. `will_delay` keeps a short reconnection from being
+    told as an outage.
     """
 
     host: str
@@ -71,6 +73,7 @@ class MqttOptions:
     keepalive: int = DEFAULT_KEEPALIVE
     session_expiry: int = WEEK
     receive_maximum: int = DEFAULT_RECEIVE_MAXIMUM
+    receive_bytes: int = DEFAULT_RECEIVE_BYTES
     packet_limit: int = DEFAULT_PACKET_LIMIT
     will: Announcement | None = None
     will_delay: int = 15

@@ -80,9 +80,10 @@ class MqttSession(asyncio.Protocol):
         for packet in self._stream.feed(data):
             if type(packet) is publish:
                 packet_id = packet.packet_id or 0
-                messages.append((packet.topic, packet.payload, packet.retain, packet.duplicate, packet_id))
+                payload = packet.payload
+                messages.append((packet.topic, payload, packet.retain, packet.duplicate, packet_id))
                 if packet_id:
-                    self._window.owe(packet_id)
+                    self._window.owe(packet_id, len(payload))
             else:
                 self._control(packet, messages)
         if messages:
@@ -105,6 +106,12 @@ class MqttSession(asyncio.Protocol):
     def unacknowledged(self) -> int:
         """QoS 1 messages handed over and not yet acknowledged to the broker."""
         return len(self._window)
+
+    @property
+    def pressed(self) -> bool:
+        """Whether half of what may be unacknowledged is: soon we shall have to stop reading."""
+        most, window = self._options, self._window
+        return 2 * len(window) >= most.receive_maximum or 2 * window.size >= most.receive_bytes
 
     def ack(self, packet_ids: Iterable[int]) -> None:
         """Acknowledge messages once they are safe, in any order. Unknown ids and a dead link are ignored.
@@ -242,14 +249,15 @@ class MqttSession(asyncio.Protocol):
             waiter.set_result(codes)
 
     def _hold_back(self) -> None:
-        """Stop reading at twice the receive maximum, go on below it: Mosquitto 2.0.11 exceeds what it was told."""
-        waiting, limit = len(self._window), self._options.receive_maximum
+        """Stop reading at the bytes allowed or twice the messages: Mosquitto 2.0.11 exceeds what it was told."""
         if self._transport is None or self._down.done():
             return
-        if not self._held_back and waiting >= 2 * limit:
+        waiting, limit = len(self._window), self._options.receive_maximum
+        size, most = self._window.size, self._options.receive_bytes
+        if not self._held_back and (waiting >= 2 * limit or size >= most):
             self._held_back = True
             self._transport.pause_reading()
-        elif self._held_back and waiting <= limit:
+        elif self._held_back and waiting <= limit and 2 * size <= most:
             self._held_back = False
             self._transport.resume_reading()
 

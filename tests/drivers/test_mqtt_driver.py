@@ -149,7 +149,7 @@ def test_what_carries_nothing_is_counted_and_acknowledged_at_once() -> None:
             await w.ready()
             await w.send("level/state", b"x" * 257)
             await w.send("level/state", b"y" * 900_000)
-            await w.send("level/state", b"no number")
+            await w.send("level/state", "nö number ".encode() * 20)
             await w.send("level/state", b"boom")
             await w.send("stranger/state", b"1")
             await w.send("smoke/state", b"7")  # the telemetry session gets it too, by its wildcard
@@ -160,6 +160,7 @@ def test_what_carries_nothing_is_counted_and_acknowledged_at_once() -> None:
         del w.notebook.counts["alive"]
         assert w.notebook.counts == {"new_session": 2, "too_large": 2, "not_a_number": 1, "dialect_failed": 1}
         assert "planted" in w.notebook.findings["dialect level/state"]
+        assert w.notebook.findings["unread level not_a_number"] == f"1 {'nö number ' * 8}"
 
     play(script)
 

@@ -204,3 +204,17 @@ def test_tailoring_returns_or_raises_config_error(changes: dict[str, Any]) -> No
 
 def test_shipped_files_are_where_the_package_is() -> None:
     assert _profiles.SHIPPED.is_dir()
+
+
+@pytest.mark.parametrize("name", names())
+def test_every_shipped_title_has_an_english_twin(name: str) -> None:
+    known = profile(name)
+    titles = [(known.title, known.title_en), *((spec.title, spec.title_en) for spec in known.points)]
+    for title, english in titles:
+        assert bool(title) == bool(english), title
+        assert english.isascii()
+
+
+def test_a_device_s_own_title_stands_in_any_language() -> None:
+    known = tailor(profile("renke-smoke"), {"smoke": {"title": "hall"}})
+    assert (known.points[0].title, known.points[0].title_en) == ("hall", "")

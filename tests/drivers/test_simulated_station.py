@@ -41,7 +41,7 @@ def test_a_device_of_any_profile_is_played_calmly() -> None:
     assert player is not None
     (message,) = player.at(0.0)
     assert message.topic == "a/tank"
-    assert json.loads(message.payload) == {"level": 0.0, "t": 20.0}
+    assert json.loads(message.payload) == {"level": 0.0, "t": 20.0, "a": {"b": 0.0}}
     assert mqtt_player(_device("x", profiles.profile("json-generic"), "a/x"), 1) is None
 
 

@@ -15,6 +15,7 @@ from paho.mqtt import publish
 from paho.mqtt.enums import MQTTProtocolVersion
 
 from gateway.transport.unix import ask
+from tests import station_toml as toml
 from tests.daemon import ROOT, Daemon
 from tests.faults import faulty
 from tests.field import Field
@@ -24,66 +25,7 @@ DETECTORS = 8
 TOLD_WITHIN = 5.0  # s from the message to its SMS at the modem, whatever the disk does
 MARK = "未存档"
 
-_HEAD = """
-[station]
-id = "failing"
-name = "测试站"
-clock = "trusted"
-{socket}
-[store]
-path = "{store}"
-commit_interval = "500ms"
-
-[limits]
-settle = "1s"
-reopen = "1s"
-open_deadline = "1s"
-
-[[source]]
-id = "broker"
-driver = "mqtt"
-host = "127.0.0.1"
-port = {port}
-
-[[cell]]
-id = "a"
-name = "一号楼"
-
-[[contact]]
-id = "li"
-name = "李伟"
-phone = "13800138000"
-cell = "a"
-role = "squad"
-
-[[channel]]
-id = "sms"
-kind = "sms_modem"
-port = "{folder}/modem"
-
-[[policy]]
-id = "p"
-repeat = "600s"
-steps = [{{ after = "0s", notify = ["role:squad@cell"], by = ["sms"] }}]
-
-[[rule]]
-id = "gas"
-points = "g*.v"
-when = "value > 10"
-class = "gas"
-policy = "p"
-"""
-
-_DEVICE = """
-[[device]]
-id = "{id}"
-source = "broker"
-profile = "json-generic"
-topic = "t/{id}"
-cell = "a"
-silence = "1d"
-points = {{ v = {{ unit = "1", decode = {{ path = "$.v" }} }} }}
-"""
+LIMITS: dict[str, object] = {"reopen": "1s", "open_deadline": "500ms"}
 
 
 class Site:
@@ -100,12 +42,12 @@ class Site:
         self.write()
         self.daemon: Daemon | None = None
 
-    def write(self, extra: str = "") -> None:
-        """Write station.toml."""
-        text = _HEAD.format(folder=self.folder, port=self.port, store=self.store, socket=f'socket = "{self.socket}"\n')
+    def write(self, extra: str = "", **limits: object) -> None:
+        """Write station.toml, with these limits of its own."""
         names = [f"g{n}" for n in range(DETECTORS)] + ["load"]
-        text += "".join(_DEVICE.format(id=name) for name in names) + extra
-        self.config.write_text(text, encoding="utf-8")
+        text = toml.station(self.folder, store=self.store, limits=LIMITS | limits, socket=str(self.socket))
+        text += toml.broker(self.port) + toml.rule("gas", "g*.v", "value > 10")
+        self.config.write_text(text + "".join(map(toml.sensor, names)) + extra, encoding="utf-8")
 
     @property
     def socket(self) -> Path:
@@ -170,11 +112,11 @@ def wait(condition: Callable[[], bool], within: float = 15.0) -> None:
 
 
 @contextmanager
-def site(folder: Path, store: Path | None = None) -> Iterator[Site]:
+def site(folder: Path, store: Path | None = None, *, slaves: int = 0) -> Iterator[Site]:
     """Run broker and field around a station; its daemon is killed at the end."""
     broker_folder = folder / "broker"
     broker_folder.mkdir()
-    with running(broker_folder) as broker, Field(folder) as field:
+    with running(broker_folder) as broker, Field(folder, slaves=slaves) as field:
         place = Site(folder, broker.port, field, store or folder / "station.db")
         try:
             yield place

@@ -1,6 +1,9 @@
 """A daemon whose disk fails as a plan file says, while it runs: `python -m tests.faults.faulty station.toml plan.json`.
 
-The plan maps fail points to "full", "read-only", "hang" or "<n> s"; a hang ends when the plan no longer says so.
+The plan maps fail points to "full", "read-only", "hang", "<n> s" or "unsteady <seed>"; a hang ends when the plan no
+longer says so. An unsteady disk takes 50 ms each time, stalls for 3 s now and then and fails now and then; "unsteady
+<seed> stall" has it stall at the next passing. Each stall and failure is a line of the file `unsteady` beside the plan,
+written as it begins.
 """
 
 from __future__ import annotations
@@ -8,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import random
 import sys
 import time
 from pathlib import Path
@@ -17,6 +21,8 @@ from gateway.cli.main import guarded
 from gateway.errors import StoreError, StoreFull, StoreReadOnly
 from gateway.house import House
 
+SLOW, STALL = 0.05, 3.0  # s
+STALLS, FAILS = 0.01, 0.08  # of all passings
 ERRORS: dict[str, type[StoreError]] = {"full": StoreFull, "read-only": StoreReadOnly}
 
 
@@ -25,6 +31,7 @@ class Plan:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._random: random.Random | None = None
 
     def _what(self, point: str) -> str:
         plan: dict[str, str] = json.loads(self._path.read_text(encoding="utf-8"))
@@ -37,9 +44,27 @@ class Plan:
             raise ERRORS[what](f"{point}: the disk is {what}")
         if what.endswith(" s"):
             time.sleep(float(what.removesuffix(" s")))
+        if what.startswith("unsteady "):
+            self._unsteady(point, *what.split()[1:])
         while what == "hang":
             time.sleep(0.02)
             what = self._what(point)
+
+    def _unsteady(self, point: str, seed: str, *now: str) -> None:
+        if self._random is None:
+            self._random = random.Random(seed)  # noqa: S311 - when a disk stalls
+        time.sleep(SLOW)
+        chance = self._random.random()
+        if chance < STALLS or now:
+            self._tell("stall")
+            time.sleep(STALL)
+        elif chance < STALLS + FAILS:
+            self._tell("failure")
+            raise StoreError(f"{point}: the disk fails this once")
+
+    def _tell(self, what: str) -> None:
+        with self._path.with_name("unsteady").open("a", encoding="ascii") as file:
+            file.write(f"{what}\n")
 
 
 def write(path: Path, plan: dict[str, str]) -> None:

@@ -50,13 +50,23 @@ class Publisher:
         self._sending = threading.Lock()
         self._stop = threading.Event()
         self._threads = [threading.Thread(target=work, daemon=True) for work in (self._read, self._load)]
-        self._threads[0].start()
         self.acked: dict[str, list[int]] = defaultdict(list)
-        self.seconds = 0.0  # of load
+        self._begun = self._ended = 0.0
+        self._threads[0].start()
 
     def start(self) -> None:
         """Begin the load."""
+        self._begun = time.monotonic()
         self._threads[1].start()
+
+    @property
+    def seconds(self) -> float:
+        """Seconds of load so far."""
+        return (self._ended or time.monotonic()) - self._begun
+
+    def carries(self, rate: float) -> bool:
+        """Whether the broker has taken so many messages a second since the load began."""
+        return self.count >= rate * self.seconds
 
     @property
     def count(self) -> int:
@@ -83,16 +93,16 @@ class Publisher:
         return bytes((0x32, len(body))) + body
 
     def _load(self) -> None:
-        begun, first = time.monotonic(), self.value
+        first = self.value
         with contextlib.suppress(OSError):  # the broker was killed: what it did not acknowledge does not count
             while not self._stop.is_set():
-                due = first + int((time.monotonic() - begun) * self._rate)
+                due = first + int((time.monotonic() - self._begun) * self._rate)
                 devices = [(f"l{n % LOAD_DEVICES}", n) for n in range(self.value + 1, due + 1)]
                 self.value = due
                 with self._sending:
                     self._link.sendall(b"".join(self._packet(f"station/{device}", device, n) for device, n in devices))
                 time.sleep(0.02)
-        self.seconds = time.monotonic() - begun
+        self._ended = time.monotonic()
 
     def _read(self) -> None:
         left = b""

@@ -1,4 +1,8 @@
-"""The station that is killed: loaded devices, alarms of every state, timers, a modem, a bus."""
+"""The station that is killed: loaded devices, alarms of every state, timers, a modem, a bus.
+
+Its receive window holds more than any of its lives hears: one that is without its disk then never has to acknowledge
+what it could not record (house section 7, never deaf), and ledger A holds whenever it is killed.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,7 @@ from pathlib import Path
 from tests.faults.load import LOAD_DEVICES
 from tests.real_mosquitto import PASSWORD, USER
 
-TIMER_DEVICES = 24
+TIMER_DEVICES = 26
 ON_DELAY = 2.0  # s
 STATES = ("s0", "s1", "s2", "s3", "s4", "u0")  # devices whose alarms are brought into every state and left there
 
@@ -24,6 +28,8 @@ commit_interval = "100ms"
 [limits]
 settle = "1s"
 link_fault = "5s"
+reopen = "1s"
+receive_maximum = 65535
 
 [[source]]
 id = "broker"

@@ -7,118 +7,18 @@ what is wrong with a store in `tests/faults/test_store_*`.
 
 from __future__ import annotations
 
-import asyncio
-import json
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import paho.mqtt.client as paho
 import pytest
-from paho.mqtt.enums import CallbackAPIVersion
 
-from gateway.app import serve
-from gateway.house import House
-from gateway.model.batch import EventCode
-from gateway.model.delta import Delta
-from gateway.model.moment import Moment
-from gateway.model.quality import describe
-from gateway.model.verdict import Change
-from gateway.pipeline.latest import Latest
-from gateway.store.read import Reader, Series
 from gateway.transport import unix
-from rules.kinds.threshold import Threshold
-from tests.daemon import ROOT, Daemon
+from tests.daemon import Daemon
+from tests.faults.hearing_station import counters, faults, links, publish, publisher, series, stored, until, write
 from tests.field import Field
 from tests.real_mosquitto import running
-
-STATION = """
-[station]
-id = "bad"
-name = "测试站"
-clock = "trusted"
-
-[store]
-path = "{folder}/station.db"
-commit_interval = "1s"
-
-[limits]
-settle = "1s"
-link_fault = "2s"
-
-[[source]]
-id = "broker"
-driver = "mqtt"
-host = "127.0.0.1"
-port = {port}
-
-[[source]]
-id = "bus"
-driver = "modbus_rtu"
-port = "{folder}/bus"
-
-[[device]]
-id = "room"
-source = "bus"
-profile = "xy-md02"
-address = 1
-cell = "a"
-poll = "1s"
-silence = "1d"
-
-[[device]]
-id = "gas1"
-source = "broker"
-profile = "json-generic"
-topic = "gas/1"
-time = "$.t"
-cell = "a"
-silence = "1d"
-points = {{ ch4 = {{ unit = "%", decode = {{ path = "$.ch4" }} }} }}
-
-[[device]]
-id = "any"
-source = "broker"
-profile = "json-generic"
-topic = "site/{{unit}}"
-match = {{ unit = "p1" }}
-cell = "a"
-silence = "1d"
-points = {{ v = {{ unit = "1", decode = {{ path = "$.v" }} }} }}
-
-[[cell]]
-id = "a"
-name = "一号楼"
-
-[[contact]]
-id = "li"
-name = "李伟"
-phone = "13800138000"
-cell = "a"
-role = "squad"
-
-[[channel]]
-id = "sms"
-kind = "sms_modem"
-port = "{folder}/modem"
-
-[[policy]]
-id = "p"
-repeat = "600s"
-steps = [{{ after = "0s", notify = ["role:squad@cell"], by = ["sms"] }}]
-
-[[rule]]
-id = "gas"
-points = "gas1.ch4"
-when = "value > 10"
-class = "gas"
-policy = "p"
-"""
 
 # What is published for gas1, what the daemon counts for it, and the reading that comes of it, if any.
 PAYLOADS: list[tuple[bytes, str, tuple[float, str] | None]] = [
@@ -148,61 +48,6 @@ PAYLOADS: list[tuple[bytes, str, tuple[float, str] | None]] = [
 GIANT = b'{"ch4": 99, "filler": "' + b"x" * 10_000_000 + b'"}'
 FLOOD = 3_000
 TAKEN_APART = 2.0  # s between readings that halving must find
-
-
-def write(folder: Path, port: int) -> Path:
-    config = folder / "station.toml"
-    config.write_text(STATION.format(folder=folder, port=port), encoding="utf-8")
-    return config
-
-
-def until(condition: Callable[[], object], within: float, what: str) -> None:
-    end = time.monotonic() + within
-    while not condition():
-        assert time.monotonic() < end, f"not within {within} s: {what}"
-        time.sleep(0.05)
-
-
-@contextmanager
-def publisher(port: int) -> Iterator[paho.Client]:
-    client = paho.Client(CallbackAPIVersion.VERSION2, client_id="sender", protocol=paho.MQTTv5)
-    client.connect("127.0.0.1", port)
-    client.loop_start()
-    try:
-        yield client
-    finally:
-        client.disconnect()
-        client.loop_stop()
-
-
-def publish(client: paho.Client, topic: str, payload: bytes) -> None:
-    client.publish(topic, payload, qos=1).wait_for_publish(20)
-
-
-def links(folder: Path) -> dict[str, dict[str, Any]]:
-    status = unix.ask(folder / "station.db.sock", {"do": "status"})
-    return {link["name"]: link for link in status["links"]}
-
-
-def counters(folder: Path) -> dict[str, int]:
-    found: dict[str, int] = links(folder)["broker"]["counters"]
-    return found
-
-
-def series(folder: Path, point: str) -> Series:
-    with Reader(folder / "station.db") as reader:
-        return reader.readings(reader.points()[point])
-
-
-def stored(folder: Path, point: str) -> list[tuple[float, str]]:
-    found = series(folder, point)
-    values = np.nan_to_num(found.value)  # what is no number is stored as NaN; here 0 stands for it
-    return [(float(values[row]), describe(int(found.quality[row]))) for row in range(len(found))]
-
-
-def faults(folder: Path) -> list[str]:
-    with Reader(folder / "station.db") as reader:
-        return [entry.body.text for entry in reader.events() if entry.body.code is EventCode.FAULT]
 
 
 @pytest.mark.timeout(110)
@@ -285,102 +130,3 @@ def check_not_again(folder: Path, port: int) -> None:
     again = {what: number for what, number in counters(folder).items() if what != "new_session"}
     assert again == {}, "something came again"
     assert life.stop() == 0
-
-
-@pytest.mark.timeout(60)
-def test_a_reading_that_makes_a_rule_kind_or_the_step_raise_costs_no_other(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    judge, take = Threshold.apply, Latest.take
-
-    def raising(self: Threshold, pairs: Any, moment: Moment, delta: Delta) -> list[Change]:  # noqa: ANN401 - as apply
-        if np.any(moment.value == 666.0):
-            raise ZeroDivisionError("a reading no rule was made for")
-        return judge(self, pairs, moment, delta)
-
-    def failing(self: Latest, moment: Moment, delta: Delta) -> None:
-        if np.any(moment.value == 667.0):
-            raise ArithmeticError("a reading that no step survives")
-        take(self, moment, delta)
-
-    monkeypatch.setattr(Threshold, "apply", raising)
-    monkeypatch.setattr(Latest, "take", failing)
-    with running(tmp_path) as broker, Field(tmp_path, slaves=1) as field, publisher(broker.port) as client:
-        config = write(tmp_path, broker.port)
-
-        async def scene() -> House:
-            up: asyncio.Future[House] = asyncio.get_running_loop().create_future()
-            serving = asyncio.create_task(serve(config, ready=up.set_result))
-            house = await up
-            await asyncio.to_thread(play, house)
-            serving.cancel()
-            await serving
-            return house
-
-        def play(house: House) -> None:
-            until(lambda: house.links["broker"].health.up, 15, "the broker")
-            for payload in (b'{"v": 1}', b'{"v": 667}', b'{"v": 2}', b'{"v": 667}'):
-                client.publish("site/p1", payload, qos=1)
-            until(lambda: len(stored(tmp_path, "any.v")) == 4, 10, "the offender and those beside it are kept")
-            publish(client, "gas/1", b'{"ch4": 666}')
-            until(lambda: any("threshold" in text for text in field.texts()), 10, "a fault of the rule kind is told")
-            publish(client, "gas/1", b'{"ch4": 43}')
-            until(lambda: any("43" in text for text in field.texts()), 10, "the kind judges again")
-
-        house = asyncio.run(scene())
-        assert house.runner.refused == 2
-        good = [(1.0, "GOOD"), (2.0, "GOOD")]
-        assert [reading for reading in stored(tmp_path, "any.v") if reading[1] == "GOOD"] == good
-        assert [quality for value, quality in stored(tmp_path, "any.v") if value == 667.0] == ["BAD:refused"] * 2
-        assert sum("refused" in text for text in faults(tmp_path)) >= 1
-
-
-@pytest.mark.parametrize(
-    ("command", "old", "new", "said"),
-    [
-        ("check", 'steps = [{{ after = "0s"', 'stepz = [{{ after = "0s"', ["stepz", "steps", "station.toml:"]),
-        ("run", 'driver = "mqtt"', 'driver = "mqttt"', ["mqttt", "mqtt", "station.toml:"]),
-        ("check", 'id = "any"', 'id = "gas1"', ["gas1", "station.toml:"]),
-        ("run", 'role = "squad"', 'role = "cook"', ["squad", "station.toml:"]),
-        ("check", 'topic = "gas/1"', 'topic = "gas/#/1"', ["gas/#/1", "device[gas1]", "station.toml:35"]),
-        ("run", "address = 1", "address = 300", ["300", "device[room]", "station.toml:"]),
-    ],
-)
-def test_a_first_start_refuses_a_bad_configuration_and_says_where(
-    tmp_path: Path, command: str, old: str, new: str, said: list[str]
-) -> None:
-    config = tmp_path / "station.toml"
-    assert STATION.count(old) == 1
-    config.write_text(STATION.replace(old, new).format(folder=tmp_path, port=1), encoding="utf-8")
-    ended = subprocess.run(
-        [sys.executable, "-m", "gateway", command, "-c", str(config)],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=20,
-    )
-    words = ended.stdout + ended.stderr
-    assert ended.returncode == 2, words
-    for word in said:
-        assert word in words, words
-    assert "Traceback" not in words
-    assert not (tmp_path / "station.db").exists()
-
-
-def test_the_control_socket_answers_what_is_no_request(tmp_path: Path) -> None:
-    """Whoever may open the socket cannot end the daemon by what he writes."""
-
-    async def scene() -> None:
-        async def answer(request: dict[str, Any], _user: str) -> dict[str, Any]:
-            return {"got": request}
-
-        async with unix.serve(tmp_path / "s", answer):
-            reader, writer = await asyncio.open_unix_connection(tmp_path / "s")
-            for line, said in ((b"\xff\xfe", "not JSON"), (b"[1]", "one JSON object"), (b"[" * 10_000, "not JSON")):
-                writer.write(line + b"\n")
-                assert said in json.loads(await reader.readline())["error"]
-            writer.close()
-            await writer.wait_closed()
-
-    asyncio.run(scene())

@@ -17,68 +17,13 @@ from gateway.model.notification import DeliveryState, Notification, NotifyReason
 from gateway.pipeline.backlog import BACKLOG_BYTES
 from gateway.store.read import Reader
 from gateway.testing import FakeClock
+from tests import station_toml as toml
 from tests.real_mosquitto import until
 
 MESSAGES = 2_000  # a second
 HOUR = 3_600  # s
 ALARMS = 60
 GROWTH = 48 << 20  # bytes of RSS: the backlog's readings, what they cost beside, and the allocator
-
-_HEAD = """
-[station]
-id = "hour"
-name = "测试站"
-clock = "trusted"
-[store]
-path = "{folder}/station.db"
-commit_interval = "1s"
-[[source]]
-id = "broker"
-driver = "mqtt"
-host = "127.0.0.1"
-port = 1
-[[cell]]
-id = "a"
-name = "一号楼"
-[[contact]]
-id = "li"
-name = "李伟"
-phone = "13800138000"
-cell = "a"
-role = "squad"
-[[channel]]
-id = "sms"
-kind = "sms_modem"
-port = "/nowhere"
-[[policy]]
-id = "p"
-repeat = "1800s"
-steps = [{{ after = "0s", notify = ["role:squad@cell"], by = ["sms"] }}]
-[[rule]]
-id = "gas"
-points = "g*.v"
-when = "value > 10"
-class = "gas"
-policy = "p"
-[[rule]]
-id = "warm"
-points = "load*.v"
-when = "value > 1000"
-on_delay = "1s"
-class = "supervisory"
-policy = "p"
-"""
-
-_DEVICE = """
-[[device]]
-id = "{id}"
-source = "broker"
-profile = "json-generic"
-topic = "t/{id}"
-cell = "a"
-silence = "1d"
-points = {{ v = {{ unit = "1", decode = {{ path = "$.v" }} }} }}
-"""
 
 
 class Seconds(FakeClock):
@@ -152,8 +97,11 @@ def rss() -> int:
 def config(folder: Path) -> Path:
     """Write the station."""
     names = [f"g{n}" for n in range(ALARMS)] + [f"load{n}" for n in range(20)]
+    text = toml.station(folder, interval="1s", repeat="1800s", modem="none") + toml.broker(1)
+    text += toml.rule("gas", "g*.v", "value > 10")
+    text += toml.rule("warm", "load*.v", "value > 1000", class_="supervisory", on_delay="1s")
     path = folder / "station.toml"
-    path.write_text(_HEAD.format(folder=folder) + "".join(_DEVICE.format(id=name) for name in names), encoding="utf-8")
+    path.write_text(text + "".join(map(toml.sensor, names)), encoding="utf-8")
     return path
 
 

@@ -58,6 +58,7 @@ class Surroundings:
     def __init__(self) -> None:
         self.left: list[tuple[str, bool]] = []  # answer, recorded
         self.faults: list[str | None] = []
+        self.broken: list[int | None] = []
         self.anew = 0
         self.table: Table[str] = Table("memory")
         self._unrecorded: set[int] = set()
@@ -73,6 +74,10 @@ class Surroundings:
     def store_fault(self, reason: str | None) -> None:
         """Note it."""
         self.faults.append(reason)
+
+    def record_broken(self, row: int | None) -> None:
+        """Note it."""
+        self.broken.append(row)
 
     def store_begun_anew(self) -> None:
         """Note it."""

@@ -9,8 +9,11 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from drivers.simulated.modem import SimulatedModem
 from gateway.clock import Clock, SystemClock
+from gateway.errors import DeliveryError
 from gateway.protocols.smsparts import Received
 from gateway.protocols.smspdu import StatusReport
 from gateway.testing import FakeClock
@@ -18,6 +21,7 @@ from gateway.transport.modem import ModemSession, ModemSettings
 from gateway.transport.modem_start import ModemStatus
 
 NUMBER = "+8613800138000"
+ALERT = "1号楼3层烟感报警，回复1确认"
 QUIET_LOOKS = 4
 LOOK_SECONDS = 0.002
 
@@ -113,6 +117,18 @@ class Bench:
         """Another process at the same modem."""
         await self.stop()
         return Bench(self.modem, self.clock, accept=accept)
+
+
+async def refused(b: Bench) -> DeliveryError:
+    """The refusal of a text, which must come by itself."""
+    with pytest.raises(DeliveryError) as caught:
+        await b.send(ALERT)
+    return caught.value
+
+
+def reason(b: Bench) -> str:
+    """Why the modem is down, as last told."""
+    return b.heard.statuses[-1].reason if b.heard.statuses else ""
 
 
 @asynccontextmanager

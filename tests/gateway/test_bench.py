@@ -44,8 +44,9 @@ def test_a_fire_waits_for_one_part_at_most(tmp_path: Path) -> None:
     assert figures["told_before_it"] <= 1  # of four that were queued before
 
 
-def test_the_footprint_is_that_of_the_daemon(tmp_path: Path) -> None:
-    figures = footprint.measure(tmp_path, 1.0)
+@pytest.mark.parametrize("life_safety", [False, True])
+def test_the_footprint_is_that_of_the_daemon(tmp_path: Path, *, life_safety: bool) -> None:
+    figures = footprint.measure(tmp_path, 1.0, life_safety=life_safety)
     assert figures["complete"]
     assert 20 < figures["rss_mb"] < 500
     assert figures["armed_seconds"] > 0

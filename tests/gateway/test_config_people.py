@@ -51,7 +51,7 @@ def read(
         addressed=lambda kind: ChannelKind.PERSON if kind == "modem" else ChannelKind.PLACE,
     )
     assert loaded.station is not None
-    return loaded.station, [problem for problem in loaded.problems if problem.kind is not Kind.CLASS_OPEN]
+    return loaded.station, [problem for problem in loaded.problems if problem.kind is not Kind.NO_DEFAULT]
 
 
 LI = Contact(id="li", name="李伟", phone="13800138000", roles=(("jc/3", "squad"), ("jc", "clerk")))

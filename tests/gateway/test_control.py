@@ -17,6 +17,8 @@ from gateway.control import Control
 from gateway.house import House
 from gateway.model.alarm import OperatorAct, Verb
 from gateway.model.batch import Event, EventCode, make_batch
+from gateway.model.notification import Reply
+from gateway.store.read import Reader
 from tests.real_mosquitto import until
 
 STATION = """
@@ -51,7 +53,7 @@ def live(folder: Path, body: Callable[[House, Control], Coroutine[Any, Any, None
         living = asyncio.create_task(house.run())
         try:
             await until(lambda: house.runner.turns > 1)
-            await body(house, Control(house.runner, clock, links=list, people=frozenset()))
+            await body(house, Control(house.runner, clock, links=list, people={"li": "李伟", "li-wei": "李威"}))
         finally:
             living.cancel()
             await asyncio.gather(living, return_exceptions=True)
@@ -112,5 +114,76 @@ def test_an_input_that_cannot_be_journalled_is_refused_before_it_is_a_step(
         assert house.runner.refused == 3
         assert not house.ledger.volatile
         msgspec.json.encode([msgspec.to_builtins(alarm) for alarm in house.state.book.open_alarms()])
+
+    live(tmp_path, body)
+
+
+def test_a_refused_input_is_answered_at_once_and_its_channel_may_forget_it(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the asker waits for its time-out, and a message stays in the modem for ever."""
+    caplog.set_level(logging.CRITICAL)
+
+    async def body(house: House, _: Control) -> None:
+        now = house.clock.mono()
+        asked = house.runner.ask("key-1"), house.runner.ask("key-2")
+        house.intake.put(OperatorAct(verb=Verb.ACK, alarms=(), who="\ud800", via="key", at=now, request="key-1"))
+        house.intake.put(OperatorAct(verb=Verb.ACK, alarms=(1, 2), who="\ud800", via="key", at=now, request="key-2"))
+        slot, forgotten = "slot 3", list[str]()
+        monkeypatch.setattr(house.channels["screen"], "accepted", forgotten.append)
+        house.intake.put(Reply(channel="screen", number="1", text="\ud800", at=now, token=slot))
+        async with house.clock.timeout(2):
+            refusals = await asyncio.gather(*asked)
+            while not forgotten:
+                await house.clock.sleep(0.01)
+        assert [[refusal.alarm for refusal in each] for each in refusals] == [[0], [1, 2]]
+        assert forgotten == [slot]
+        assert house.runner.refused == 3
+
+    live(tmp_path, body)
+
+
+def test_the_record_says_who_acted_and_which_user_of_the_box_typed_it(tmp_path: Path) -> None:
+    async def body(house: House, control: Control) -> None:
+        assert (await control.answer({**SHELVE, "who": "li"}, "root"))["recorded"]
+        assert (await control.answer(SHELVE, "root"))["recorded"]
+        with Reader(house.station.store.path) as reader:
+            acts = [entry.body for entry in reader.record(("act",), OperatorAct)]
+        assert [(act.who, act.peer, act.via) for act in acts] == [("li", "root", "cli"), ("root", "root", "cli")]
+
+    live(tmp_path, body)
+
+
+def test_an_act_of_before_the_user_was_recorded_is_still_read() -> None:
+    old = {"verb": "ack", "alarms": [1], "who": "li", "via": "cli", "at": 1, "until": 0, "reason": "", "request": "q"}
+    assert msgspec.msgpack.decode(msgspec.msgpack.encode(old), type=OperatorAct).peer == ""
+
+
+@pytest.mark.parametrize(("who", "meant"), [("li-wie", "li-wei"), ("李伟", "li"), ("zzz", "")])
+def test_who_is_no_contact_is_told_the_nearest(tmp_path: Path, who: str, meant: str) -> None:
+    async def body(_: House, control: Control) -> None:
+        error = (await control.answer({**SHELVE, "who": who}, "root"))["error"]
+        assert (f"did you mean '{meant}'" in error) == bool(meant), error
+
+    live(tmp_path, body)
+
+
+def test_an_act_says_how_each_alarm_stands_and_how_many_are_told(tmp_path: Path) -> None:
+    async def body(house: House, control: Control) -> None:
+        fault = Event(house.state.gateway_events, "k", EventCode.FAULT, "hot")
+        house.intake.put(make_batch("gateway", house.clock.mono(), events=[fault]))
+        await until(lambda: any(alarm.key == "k" for alarm in house.state.book.open_alarms()))
+        number = next(alarm.id for alarm in house.state.book.open_alarms() if alarm.key == "k")
+        answer = await control.answer({"do": "act", "verb": "ack", "alarms": [number, 99], "who": "li"}, "root")
+        (done,) = answer["done"]
+        assert (done["alarm"], done["state"], done["suppression"], done["name"]) == (number, "acked", "none", "李伟")
+        assert done["place"].endswith(" k")
+        assert done["told"] == 0  # a screen is no person
+        assert [refusal["alarm"] for refusal in answer["refusals"]] == [99]
+        house.intake.put(
+            make_batch("gateway", house.clock.mono(), events=[Event(fault.point, "k", EventCode.RESTORE, "")])
+        )
+        await until(lambda: house.state.book.by_id(number) is None)
+        assert (await control.answer({"do": "act", "verb": "ack", "alarms": []}, "root"))["done"] == []
 
     live(tmp_path, body)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import re
 import shlex
+import shutil
+import subprocess
 import tomllib
 from pathlib import Path
 
@@ -183,3 +185,14 @@ def test_every_decision_record_is_listed_and_whole() -> None:
         assert path.name in index
         heads = re.findall(r"^## (.+)$", text, flags=re.MULTILINE)
         assert heads == ["Context", "Decision", "Is / Is not", "Consequences"], path.name
+
+
+def test_a_first_own_station_in_the_clone_is_not_taken_into_the_repository() -> None:
+    git = shutil.which("git")
+    if git is None or not (ROOT / ".git").exists():
+        pytest.skip("no git work tree")
+    own = ["station.toml", *(f"station.db{end}" for end in ("", "-wal", "-shm", ".sock", ".lock", ".configuration"))]
+    found = subprocess.run([git, "check-ignore", *own], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert found.stdout.split() == own
+    kept = subprocess.run([git, "check-ignore", "deploy/station.toml"], cwd=ROOT, capture_output=True, check=False)
+    assert kept.returncode == 1

@@ -16,7 +16,7 @@ import msgspec
 import pytest
 
 from gateway.app import read
-from gateway.cli import brokers, examined
+from gateway.cli import brokers, examined, links
 from gateway.cli.examined import Finding, Level
 from gateway.cli.main import BAD_CONFIGURATION, FAILED, GOOD, run
 from gateway.clock import SystemClock
@@ -59,6 +59,9 @@ kind = "console"
 """
 
 
+REFUSED = "broker 127.0.0.1:1883 refused the connection: NOT_AUTHORIZED"
+
+
 @pytest.fixture(autouse=True)
 def _brisk(monkeypatch: pytest.MonkeyPatch) -> None:
     """Brokers of these tests are on this machine: silence is told sooner."""
@@ -97,7 +100,7 @@ def test_the_shipped_broker_keeps_what_comes_while_we_are_away(tmp_path: Path) -
         assert [finding.level for finding in found] == [Level.GOOD, Level.GOOD]
         wrong = _station(tmp_path, port=broker.port, login=_login(tmp_path, "guessed"))
         (refused,) = _bad(brokers.brokers(wrong, SystemClock(), probe=True))
-        assert "refused the connection" in refused.en
+        assert "user name or password is wrong" in refused.en
         assert "password_file" in refused.mend_en
 
 
@@ -216,7 +219,7 @@ def _daemon(path: Path, status: dict[str, Any]) -> Iterator[None]:
 def test_what_the_running_daemon_says_of_itself(tmp_path: Path) -> None:
     station = _station(tmp_path)
     line = "zigbee2mqtt/gas is a life-safety topic sent at QoS 0. In configuration.yaml put `qos: 1` and `retain: true`"
-    status = {
+    status: dict[str, Any] = {
         "volatile": True,
         "refused": 2,
         "dropped": 0,
@@ -224,20 +227,29 @@ def test_what_the_running_daemon_says_of_itself(tmp_path: Path) -> None:
         "unrecorded": 5,
         "links": [
             {"name": "broker", "up": True, "reason": "", "findings": {"qos0": line}},
+            {"name": "spare", "up": False, "reason": REFUSED, "findings": {}},
             {"name": "channel sms", "up": False, "reason": "no SIM", "findings": {}},
         ],
     }
+    status["links"][0]["findings"]["unread gas not_json"] = "3 smoke=1"
     with _daemon(tmp_path / "station.db.sock", status):
-        found = list(examined.daemon(station))
+        found = list(links.daemon(station))
     said = [finding.en for finding in found]
     assert "store fault: running in RAM, notices say they are not recorded" in said
     assert "2 inputs were refused" in said
     assert "7 readings came faster than they could be judged and were dropped" in said
     assert "5 messages were accepted and not recorded" in said
     assert f"broker: {line}" in said
-    assert "channel sms is down: no SIM" in said
-    assert len(_bad(iter(found))) == 2
-    (absent,) = examined.daemon(station)
+    assert "link down: channel sms: no SIM" in said
+    (login,) = [finding for finding in found if "NOT_AUTHORIZED" in finding.en]
+    assert login.en.startswith("link down: spare: user name or password is wrong or missing (")
+    assert "username and password_file" in login.mend_en
+    assert login.zh.startswith("链路中断 spare：用户名或密码不对")
+    unread = "broker: 3 messages of gas not understood (not JSON), the last: smoke=1"
+    assert unread in said
+    assert "broker：gas 有 3 条消息无法理解（不是 JSON），最近一条：smoke=1" in [finding.zh for finding in found]
+    assert len(_bad(iter(found))) == 3
+    (absent,) = links.daemon(station)
     assert absent.en == "the daemon is not running"
 
 

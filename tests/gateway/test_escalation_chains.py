@@ -175,7 +175,7 @@ def test_a_shelf_stops_the_chain_and_its_end_calls_again() -> None:
     world.send_all(1)
     world.do(OperatorAct(verb=Verb.SHELVE, alarms=(1,), who="li", via="cli", at=ns(5), until=ns(50), reason="检修"), 5)
     world.send_all(6)
-    assert len(world.said(R.TAKEN_OVER)) == 2
+    assert sorted(world.said(R.SHELVED)) == [("li", "sms"), ("wang", "sms")]
     assert world.escalation.due() == NEVER
     world.pass_time(100)
     assert asked(world)[2:] == [("li", 50.0), ("wang", 50.0)]
@@ -190,7 +190,71 @@ def test_who_heard_of_the_shelf_hears_again_only_if_told_again() -> None:
     world.send_all(6)
     world.pass_time(50)  # li is being told again, wang waits
     world.ack(1, 51)
-    assert sorted(world.said(R.TAKEN_OVER)) == [("li", "sms"), ("li", "sms"), ("wang", "sms")]
+    assert sorted(world.said(R.SHELVED)) == [("li", "sms"), ("wang", "sms")]
+    assert sorted(world.said(R.TAKEN_OVER)) == [("li", "sms")]
+
+
+def shelve(world: World, at: float, until: float) -> None:
+    """Let li shelve the first alarm."""
+    verb = Verb.SHELVE
+    world.do(OperatorAct(verb=verb, alarms=(1,), who="li", via="cli", at=ns(at), until=ns(until), reason="检修"), at)
+
+
+@pytest.mark.parametrize(
+    ("wall", "zh", "en"),
+    [
+        ("15:30", "：已由 李伟 搁置到 15:30，原因：检修", ": shelved by 李伟 until 15:30, reason: 检修"),
+        ("", "：已由 李伟 搁置 30 分钟，原因：检修", ": shelved by 李伟 for 30 min, reason: 检修"),
+    ],
+)
+def test_a_shelf_is_called_a_shelf_and_its_end_is_told(wall: str, zh: str, en: str) -> None:
+    world = World(wall=lambda _: wall)
+    world.flip(1, 0, up=True)
+    world.send_all(1)
+    world.pass_time(60)  # chen, who reads English, is told too
+    world.send_all(61)
+    shelve(world, 70, 70 + 1790)
+    texts = {n.contact: n.text for n in world.notices() if n.reason is R.SHELVED}
+    assert set(texts) == {"li", "wang", "chen"}
+    assert world.escalation.notices.informed(1, ns(70)) == 3
+    assert world.escalation.notices.informed(1, ns(60)) == 0  # asked, not informed
+    assert texts["wang"].endswith(zh)
+    assert texts["chen"].endswith(en)
+    assert world.said(R.TAKEN_OVER) == []
+    world.send_all(71)
+    world.pass_time(70 + 1790)
+    anew = [n for n in world.notices() if n.planned_at == ns(70 + 1790)]
+    assert [(n.contact, n.reason) for n in anew if n.contact] == [("li", R.RAISED), ("wang", R.RAISED)]
+    assert all("搁置已到期" in n.text for n in anew if n.contact)
+    world.flip(1, 70 + 1800, up=False)
+    world.flip(1, 70 + 1801, up=True)  # a new alarm: the shelf is no longer news
+    world.send_all(70 + 1802)
+    world.pass_time(70 + 1920)
+    last = [n for n in world.notices() if n.contact][-1]
+    assert last.planned_at > ns(70 + 1801)
+    assert "搁置" not in last.text
+
+
+@pytest.mark.parametrize("reason", ["误报频繁", "false alarms all day"])
+def test_a_shelf_whose_reason_speaks_of_false_alarms_is_no_false_alarm(reason: str) -> None:
+    world = World()
+    world.flip(1, 0, up=True)
+    world.send_all(1)
+    act = OperatorAct(verb=Verb.SHELVE, alarms=(1,), who="root", via="cli", at=ns(5), until=ns(50), reason=reason)
+    world.do(act, 5)
+    assert world.said(R.FALSE_ALARM) == []
+    assert "已由 站内用户 root 搁置" in world.notices()[-1].text
+
+
+def test_out_of_service_is_told_as_that_and_its_end_calls_again() -> None:
+    world = World()
+    world.flip(1, 0, up=True)
+    world.send_all(1)
+    world.do(OperatorAct(verb=Verb.DISABLE, alarms=(1,), who="li", via="cli", at=ns(5), reason="改造"), 5)
+    assert world.notices()[-1].text.endswith("：已由 李伟 停用，原因：改造")
+    world.send_all(6)
+    world.do(OperatorAct(verb=Verb.ENABLE, alarms=(1,), who="li", via="cli", at=ns(9)), 9)
+    assert "已重新投用" in [n.text for n in world.notices() if n.contact][-1]
 
 
 def test_an_alarm_raised_on_the_shelf_calls_nobody() -> None:

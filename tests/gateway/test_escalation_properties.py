@@ -23,7 +23,7 @@ from tests.escalation_world import STATION, World, encoded, facts
 R = NotifyReason
 D = DeliveryState
 ASKING = {R.RAISED, R.ESCALATED, R.REPEATED}
-FOLLOWING = {R.TAKEN_OVER, R.ALL_CLEAR, R.FALSE_ALARM}
+FOLLOWING = {R.TAKEN_OVER, R.SHELVED, R.OUT_OF_SERVICE, R.ALL_CLEAR, R.FALSE_ALARM}
 KINDS = (AlarmClass.FIRE, AlarmClass.GAS, AlarmClass.FAULT)
 PHONES = ("13800138000", "13900000001", "13700000002", "10086")
 

@@ -12,18 +12,15 @@ from msgspec.structs import replace
 
 from gateway.clock import SECOND
 from gateway.model.alarm import OperatorAct, Verb
-from gateway.model.batch import Batch, make_batch
 from gateway.model.delta import Delta
 from gateway.model.notification import Notification, NotifyReason
 from gateway.model.point import AlarmClass
-from gateway.model.verdict import Cause, Change
 from gateway.pipeline import backlog
 from gateway.pipeline.backlog import Backlog
-from gateway.pipeline.latest import RING_BYTES, Latest
-from gateway.pipeline.ledger import COMPACT_EVERY, COMPACT_SOON
 from gateway.pipeline.step import Effects
+from gateway.pipeline.upkeep import COMPACT_EVERY, COMPACT_SOON
 from gateway.store.shapes import Group
-from tests.gateway.ledger_bench import POINT, Bench
+from tests.gateway.ledger_bench import Bench
 from tests.real_mosquitto import until
 
 BAD = OperatorAct(verb=Verb.ACK, alarms=(1 << 70,), who="li", via="cli", at=0, reason="\ud800")
@@ -228,25 +225,3 @@ def test_of_notices_the_newest_state_stays_and_of_acts_everything(monkeypatch: p
     assert len(texts) <= 2 + 3_000 // 100
     assert texts == list(range(100 - len(texts), 100)), "the newest, in order"
     assert backlog.BACKLOG_BYTES == 16 << 20
-
-
-def long_frame(arrival: int, size: int) -> Batch:
-    return make_batch("s", arrival, [(POINT, 0, 1.0, 0)], frames=[bytes(size)], frame=[0])
-
-
-def test_the_ring_of_evidence_is_bounded_in_bytes() -> None:
-    latest = Latest(4)
-    for at in range(1, 101):
-        latest.remember(long_frame(at, RING_BYTES // 4))
-    held = [at for at in range(1, 101) if latest.evidence(began(at), 0).frame]
-    assert held == [97, 98, 99, 100]
-    latest.remember(long_frame(101, RING_BYTES + 1))
-    assert not latest.evidence(began(101), 0).frame
-
-
-def began(at: int) -> Change:
-    """Return a change whose delay began with the reading that came at `at`."""
-    return Change(
-        position=-1, order=0, rule="r", point=POINT, key="", up=True, at=at, since=at, cause=Cause.CONDITION,
-        value=1.0, quality=0, timed=True,
-    )  # fmt: skip

@@ -14,7 +14,7 @@ from gateway.clock import SystemClock
 from gateway.errors import ConfigError, LinkDown
 from gateway.testing import FakeClock
 from gateway.transport.mqtt import Message, MqttSession, Refused, connect
-from gateway.transport.mqtt_options import MqttOptions, Tls, read_password
+from gateway.transport.mqtt_options import DEFAULT_RECEIVE_BYTES, MqttOptions, Tls, read_password
 from tests.real_mosquitto import until
 
 CONNACK = mqtt5.ConnAckPacket(session_present=True).write()
@@ -282,3 +282,43 @@ def test_tls_files_that_are_wrong_are_a_configuration_error(tmp_path: Path) -> N
         Tls(cafile=wrong).context()
     with pytest.raises(ConfigError, match="No such file"):
         Tls(certfile=tmp_path / "none").context()
+
+
+def test_large_messages_are_held_back_by_their_bytes_and_come_on_as_they_are_acknowledged() -> None:
+    """Forty times 1 MB: fewer messages than any receive maximum, more memory than a small box can spare."""
+    number, size = 40, 1_000_000
+    waiting: list[int] = []
+    came: list[int] = []
+    most = 0
+
+    def take(session: MqttSession, messages: list[Message]) -> None:
+        nonlocal most
+        waiting.extend(packet_id for *_, packet_id in messages)
+        came.extend(len(payload or b"") for _, payload, *_ in messages)
+        most = max(most, len(waiting))
+        if len(waiting) >= DEFAULT_RECEIVE_BYTES // size // 2 + 1:
+            assert session.pressed, "else no commit would come in time"
+
+    async def flood(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await says(CONNACK)(reader, writer)
+        for packet_id in range(1, number + 1):
+            writer.write(mqtt5.PublishPacket("t", bytes(size), qos=ONE, packet_id=packet_id).write())
+            await writer.drain()
+
+    async def main() -> None:
+        peer = Peer(flood)
+        async with peer.serving():
+            session = await connect(MqttOptions("127.0.0.1", "c", port=peer.port), SystemClock(), take)
+            await until(lambda: session.pressed)
+            await asyncio.sleep(0.3)  # as much as comes
+            assert len(came) < number, "held back"
+            while len(came) < number:
+                safe, waiting[:] = list(waiting), []  # a commit
+                before = len(came)
+                session.ack(safe)
+                await until(lambda before=before: len(came) > before)  # type: ignore[misc]
+            session.abort()
+        assert most * size <= DEFAULT_RECEIVE_BYTES + size
+        assert came == [size] * number
+
+    asyncio.run(main())

@@ -10,6 +10,7 @@ import numpy as np
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
+from gateway.escalation.rows import ASKING
 from gateway.model.alarm import AlarmEvent, OperatorAct, Transition, Verb
 from gateway.model.batch import Batch, Event, EventCode, make_batch
 from gateway.model.inventory import events_of
@@ -150,6 +151,21 @@ def test_any_cut_gives_the_same_transitions(wishes: list[Wish], data: st.DataObj
     expected = play(one.state, whole(inputs))
     got = play(other.state, cut(inputs_of(other.ids, wishes), data))
     assert got.transitions == expected.transitions
+    steady = all(kind != "epoch" for _, kind, _ in wishes)
+    assert first_told(got, worded=steady) == first_told(expected, worded=steady)
+
+
+def first_told(said: Said, *, worded: bool) -> dict[tuple[Any, ...], tuple[Any, ...]]:
+    """Return of each (alarm, contact, channel) the first notice that asked: its reason, logical time and words.
+
+    What comes after depends on what had left by then, and which wall time words say on what was known of it when they
+    were written: facts of the commit and not of the inputs (ADR 14).
+    """
+    asking = [told for _, told in sorted(said.notices.items()) if told[3] in ASKING]
+    return {
+        (alarm, contact, channel): (reason, at, text if worded else "")
+        for alarm, contact, channel, reason, text, at in reversed(asking)
+    }
 
 
 def deep(scenario: Scenario) -> dict[str, bytes]:

@@ -1,0 +1,125 @@
+"""What `firegrid doctor` hears from the running daemon: how it is, why a link is down, what was not read.
+
+Beside `examined`. A broker's refusal is a code of MQTT 5.0 (section 2.4) or of the operating system; people get what it
+means and what to do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from gateway.cli.examined import Finding, Level
+from gateway.model.station import Station
+from gateway.transport import unix
+
+
+class Cause(NamedTuple):
+    """Why a broker does not let us in: Chinese and English, and how to mend it."""
+
+    zh: str
+    en: str
+    mend_zh: str
+    mend_en: str
+
+
+_LOGIN = (
+    "检查该链路的 username 与 password_file，以及代理的用户（mosquitto_passwd）和 acl_file",
+    "check username and password_file of the source, and the broker's users (mosquitto_passwd) and acl_file",
+)
+_RUNNING = ("检查代理是否运行：systemctl status mosquitto", "is it running? systemctl status mosquitto")
+_CAUSES: dict[str, Cause] = {
+    "NOT_AUTHORIZED": Cause("用户名或密码不对，或未提供", "user name or password is wrong or missing", *_LOGIN),
+    "BAD_USER_NAME_OR_PASSWORD": Cause("用户名或密码不对", "user name or password is wrong", *_LOGIN),
+    "BANNED": Cause("此客户端被禁止", "this client is banned", *_LOGIN),
+    "CLIENT_IDENTIFIER_NOT_VALID": Cause(
+        "client_id 不被接受", "it does not accept the client_id", "改用另一 client_id", "use another client_id"
+    ),
+    "SERVER_UNAVAILABLE": Cause("代理暂不可用", "the broker is not available", *_RUNNING),
+    "SERVER_BUSY": Cause("代理过忙", "the broker is busy", *_RUNNING),
+    "Errno 111": Cause("该地址没有代理在监听", "nothing listens there", *_RUNNING),
+    "Errno 113": Cause("网络不通", "there is no way to it", "检查网线与 host", "check the network and host"),
+    "Name or service": Cause("主机名无法解析", "the host name is not known", "检查 host", "check host"),
+    "CERTIFICATE_VERIFY_FAILED": Cause(
+        "证书无法验证", "its certificate cannot be verified", "检查 cafile 与 host", "check cafile and host"
+    ),
+}
+_UNREAD = {
+    "not_json": ("不是 JSON", "not JSON"),
+    "empty": ("空消息", "empty"),
+    "too_deep": ("嵌套过深", "nested too deep"),
+    "no_value": ("没有配置中的字段", "none of the configured fields is in it"),
+    "unknown_field": ("没有已知的字段", "no known field is in it"),
+    "unknown_device": ("不是已配置的设备", "of no configured device"),
+    "bad_time": ("时间无法识别", "its time cannot be read"),
+    "unknown_availability": ("在线状态无法识别", "its availability cannot be read"),
+}
+
+
+def unreachable(name: str, error: str) -> Finding:
+    """Return why a link is down; an error that nobody knows stands as it is."""
+    for code, cause in _CAUSES.items():
+        if code in error:
+            zh, en = f"{name}：{cause.zh}（{error}）", f"{name}: {cause.en} ({error})"
+            return Finding("broker", Level.BAD, zh, en, cause.mend_zh, cause.mend_en)
+    mend = "检查接线、电源与配置", "check wiring, power and configuration"
+    return Finding("broker", Level.BAD, f"{name}：{error}", f"{name}: {error}", *mend)
+
+
+def daemon(station: Station) -> Iterator[Finding]:
+    """Yield what the running daemon says of itself: its links, their findings, its store."""
+    path = Path(station.socket or f"{station.store.path}.sock")
+    try:
+        status = unix.ask(path, {"do": "status"})
+    except (OSError, ValueError):
+        text = "守护进程没有运行", "the daemon is not running"
+        yield Finding("daemon", Level.REMARK, *text, "运行：firegrid run", "run: firegrid run")
+        return
+    yield Finding("daemon", Level.GOOD, "守护进程正在运行", "the daemon is running")
+    if status.get("volatile"):
+        text = (
+            "存储故障：正在内存中运行，通知注明未存档",
+            "store fault: running in RAM, notices say they are not recorded",
+        )
+        yield Finding("daemon", Level.BAD, *text, "检查磁盘空间和介质（dmesg）", "check space and medium (dmesg)")
+    for key, zh, en in (
+        ("refused", "被拒绝的输入", "inputs were refused"),
+        ("dropped", "磁盘故障期间丢弃的读数", "readings were dropped while the disk was dead"),
+        ("overflowed", "来不及判断而丢弃的读数", "readings came faster than they could be judged and were dropped"),
+        ("unrecorded", "已应答但未存档的消息", "messages were accepted and not recorded"),
+    ):
+        if number := status.get(key):
+            mend = "查看 firegrid events 和日志", "see firegrid events and the journal"
+            yield Finding("daemon", Level.REMARK, f"{number} 条{zh}", f"{number} {en}", *mend)
+    yield from _links(status.get("links", ()))
+
+
+def _links(known: Iterable[Mapping[str, Any]]) -> Iterator[Finding]:
+    """Yield the findings of the daemon's links, as its `status` tells them."""
+    for link in known:
+        name = str(link["name"])
+        if not link["up"]:
+            down = unreachable(name, str(link["reason"]))
+            yield down._replace(area="daemon", zh=f"链路中断 {down.zh}", en=f"link down: {down.en}")
+        for key, text in link["findings"].items():
+            yield _unread(name, key, text) if key.startswith("unread ") else _remark(name, text)
+
+
+def _remark(name: str, text: str) -> Finding:
+    return Finding("daemon", Level.REMARK, f"{name}：{text}", f"{name}: {text}")
+
+
+def _unread(name: str, key: str, text: str) -> Finding:
+    """Read a finding of `drivers._mqtt_unread`."""
+    _, device, reason = key.split(" ", 2)
+    count, _, sample = text.partition(" ")
+    zh, en = _UNREAD.get(reason, (reason, reason))
+    return Finding(
+        "daemon",
+        Level.REMARK,
+        f"{name}：{device} 有 {count} 条消息无法理解（{zh}），最近一条：{sample}",
+        f"{name}: {count} message{'' if count == '1' else 's'} of {device} not understood ({en}), the last: {sample}",
+        "对照设备的实际报文检查 decode 与 topic：firegrid decode",
+        "compare decode and topic of the device with what it sends: firegrid decode",
+    )

@@ -1,0 +1,149 @@
+"""Starting on what the store holds: disks that hang on a read or are only slow, a change of rules inside the tail."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from gateway.app import open_house
+from gateway.clock import SECOND, SystemClock
+from gateway.errors import StoreError
+from gateway.house import House
+from gateway.model.batch import Batch, make_batch
+from gateway.model.station import StoreSpec
+from gateway.pipeline import recovery
+from gateway.pipeline.opening import Enrolment, enrol, open_store
+from gateway.pipeline.restart import Beat, Restored
+from gateway.pipeline.validate import Axis
+from gateway.store.database import Store
+from tests import station_toml as toml
+from tests.real_mosquitto import until
+
+DEADLINE = 0.3  # s
+
+
+def configuration(folder: Path, limit: int) -> Path:
+    """Write a station with a rate over a minute and a threshold of `limit`."""
+    path = folder / "station.toml"
+    text = toml.station(folder, limits={"open_deadline": f"{round(DEADLINE * 1000)}ms"}) + toml.broker(9)
+    text += toml.sensor("g") + toml.rule("high", "g.v", f"value > {limit}")
+    text += toml.table(
+        "rule", id="rising", kind="rate", points="g.v", window="60s", when="per_min > 1e9", class_="supervisory"
+    )
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+async def lives(path: Path, batches: Callable[[House], list[Batch]]) -> House:
+    """Let a house take batches and commit them, then die without a word."""
+    house = await open_house(path, SystemClock())
+    for batch in [None, *batches(house)]:
+        if batch is not None:
+            house.intake.put(batch)
+        before = house.ledger.seq  # noqa: SLF001 - commits are not told
+        house.ledger.keep("memory", "test", str(before))
+        house.ledger._open.urgent = True  # noqa: SLF001 - at once
+        house.runner.turn()
+        await until(lambda before=before: house.ledger.seq > before)  # type: ignore[misc]  # noqa: SLF001
+    await until(lambda: house.ledger._writer.pending == 0)  # noqa: SLF001 - the snapshot
+    house.ledger._store.close()  # type: ignore[union-attr]  # noqa: SLF001 - the process lives on
+    house.ledger._reopen._lock.release()  # type: ignore[attr-defined]  # noqa: SLF001 - likewise
+    return house
+
+
+def readings(house: House) -> list[Batch]:
+    """Return a reading a second of the last half minute."""
+    now, point = SystemClock().mono(), house.ids["g.v"]
+    return [make_batch("broker", now - (30 - n) * SECOND, [(point, 0, 1.0 + n, 0)]) for n in range(3)]
+
+
+def test_a_change_of_rules_inside_the_tail_costs_no_windows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def main() -> None:
+        first = await lives(configuration(tmp_path, 10), readings)
+        with monkeypatch.context() as patch:  # killed before its first snapshot
+            patch.setattr(Store, "save_snapshot", lambda *_: None)
+            second = await lives(configuration(tmp_path, 20), readings)
+        third = await open_house(configuration(tmp_path, 30), SystemClock())
+        assert first.state.engine.snapshot() != second.state.engine.snapshot()
+        assert not [remark for remark in third._remarks if "afresh" in remark]  # noqa: SLF001 - what is told
+        assert third.state.successor is not None
+        assert third.state.engine.kinds["rate"].snapshot() == second.state.engine.kinds["rate"].snapshot()
+        await third.ledger.close()
+
+    asyncio.run(main())
+
+
+class Disk:
+    """Reads as a restart does, from a disk that gives something every so often, or never comes back."""
+
+    def __init__(self, pieces: int, *, beats: bool) -> None:
+        self.pieces = pieces
+        self.beats = beats
+        self.released = threading.Event()
+        self.read: list[Store] = []
+
+    def __call__(self, store: Store, before: object, beat: Beat) -> Restored:
+        """Take a third of the deadline for each piece; only on the disk."""
+        del before
+        self.read.append(store)
+        for _ in range(self.pieces if len(self.read) == 1 else 0):
+            self.released.wait(DEADLINE / 3)
+            if self.beats:
+                beat()
+        return object()  # type: ignore[return-value] # handed on, not looked at
+
+
+@pytest.mark.parametrize("beats", [True, False])
+def test_a_disk_that_gives_something_is_waited_for_and_one_that_hangs_is_not(tmp_path: Path, *, beats: bool) -> None:
+    async def main() -> None:
+        disk, spec = Disk(9, beats=beats), toml_spec(tmp_path)
+        ask = partial(open_store, clock=SystemClock(), deadline=DEADLINE, faults=lambda _: None)
+        wanted = Enrolment(("a.b",), {}, "digest", b"blob", restore=disk)
+        began = time.monotonic()
+        opened = await enrol(
+            await ask(spec), wanted, spec, clock=SystemClock(), deadline=DEADLINE, faults=lambda _: None
+        )
+        assert opened.volatile is not beats
+        assert opened.restored is not None
+        assert (time.monotonic() - began > 3 * DEADLINE) is beats
+        assert disk.read[-1] is opened.store
+        disk.released.set()
+        opened.store.close()
+
+    asyncio.run(main())
+
+
+def toml_spec(folder: Path) -> StoreSpec:
+    """Return where the store is."""
+    return StoreSpec(path=str(folder / "station.db"))
+
+
+def test_a_read_error_leaves_the_house_volatile_with_what_can_be_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def main() -> None:
+        path, calls = configuration(tmp_path, 10), []
+        await lives(path, readings)
+
+        def fails_once(store: Store, boot: str) -> Axis:
+            calls.append(boot)
+            if len(calls) == 1:
+                raise StoreError("disk I/O error")
+            return recovery.axis_of(store, boot)
+
+        monkeypatch.setattr(
+            "gateway.pipeline.restart.recovery", SimpleNamespace(axis_of=fails_once, load=recovery.load)
+        )
+        house = await open_house(path, SystemClock())
+        assert house.ledger.volatile
+        assert house.state.latest.value.size
+        await house.ledger.close()
+
+    asyncio.run(main())
