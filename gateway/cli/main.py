@@ -33,6 +33,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "reset": ("acts", "reset latched alarms"),
     "shelve": ("acts", "shelve an alarm for a while"),
     "simulate": ("simulate", "play devices, broker or modem"),
+    "init": ("init", "ask a few questions, write a first station.toml"),
     "doctor": ("doctor", "say what is wrong and how to mend it"),
     "verify": ("verify", "check that the record was not changed"),
     "backup": ("backup", "copy store and configuration while the station runs"),
