@@ -1,0 +1,251 @@
+"""Order, cursors and counts of what leaves: nothing lost, live never waits, alarms newest first; on a driven clock."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from gateway.clock import MILLISECOND, MINUTE, SECOND
+from gateway.errors import LinkDown
+from gateway.model.portion import Portion
+from gateway.uplink.position import RANGES, Position, add
+from tests.sinks.far_end import BOOT, FarEnd, Field, drain_of, emptied
+
+HOURS = 72
+LIVE_WAITS = SECOND
+
+
+def over_the_wire(portion: Portion) -> int:
+    """Return ns that a request takes: 30 ms and 10 µs a line, as a Raspberry Pi does it."""
+    return 30 * MILLISECOND + len(portion) * 10_000
+
+
+def test_72_hours_without_the_server_lose_nothing_live_does_not_wait_and_the_newest_alarm_comes_first(
+    tmp_path: Path,
+) -> None:
+    async def main() -> None:
+        field = Field(tmp_path, every=30.0, rate=30)
+        field.commit(field.epoch())
+        far = FarEnd(field, cost=over_the_wire)
+        drain = drain_of(field, far)
+        await emptied(drain)
+        far.up = False
+        for minute in range(HOURS * 60):
+            field.pass_time(MINUTE)
+            if minute % 20 == 0:  # it tries more often; here each try costs a second of the test
+                with pytest.raises(LinkDown):
+                    await drain.turn()
+                drain.interrupt()
+                field.keep(drain.position)
+                field.house_keep()
+        missing = len(field.committed) - len(far.got)
+        assert missing == HOURS * 120 * 30
+        assert field.store.connection.execute("SELECT count(*) FROM journal").fetchone()[0] > HOURS * 120  # held
+
+        field.every = SECOND  # from now on 30 readings a second
+        field.due = field.clock.mono() + SECOND
+        far.up, far.order = True, []
+        drain.interrupt()
+        began, before = field.clock.mono(), len(far.got)
+        while await drain.turn():
+            pass
+        took = (field.clock.mono() - began) / SECOND
+        assert far.order[0] == "notes"
+        assert far.notes[0] == field.moves[-1] or far.notes[0] == max(far.notes)
+        drained = missing / took
+        assert drained >= 20 * 30, f"{drained:.0f} readings/s"
+        lived = {key: at for key, at in field.stamp.items() if at > began}
+        waits = [far.at[key] - at for key, at in lived.items() if key in far.at]
+        assert len(waits) >= 30 * (took - 2)
+        assert max(waits) <= LIVE_WAITS
+        await emptied(drain)
+        assert far.got == field.committed
+        assert sorted(set(far.notes)) == sorted(field.moves)
+        assert drain.position.sent >= len(field.committed) + len(field.moves) - before
+        assert drain.position.cursor() == field.store.last().seq
+        assert not drain.waits()
+
+    asyncio.run(main())
+
+
+def test_alarms_leave_newest_first_before_any_reading(tmp_path: Path) -> None:
+    async def main() -> None:
+        field = Field(tmp_path)
+        field.commit(field.epoch())
+        for _ in range(5):
+            field.clock.jump(SECOND)
+            field.commit(alarm=True)
+        far = FarEnd(field)
+        drain = drain_of(field, far)
+        await drain.turn()
+        assert far.order[0] == "notes"
+        assert far.notes == field.moves[::-1]
+
+    asyncio.run(main())
+
+
+def test_a_failed_turn_passes_nothing_over_and_a_restart_goes_on_where_the_far_end_was(tmp_path: Path) -> None:
+    async def main() -> None:
+        field = Field(tmp_path)
+        field.commit(field.epoch())
+        far = FarEnd(field)
+        drain = drain_of(field, far)
+        await emptied(drain)
+        field.clock.jump(SECOND)
+        field.commit(alarm=True)
+        far.up = False
+        for _ in range(3):
+            with pytest.raises(LinkDown):
+                await drain.turn()
+            drain.interrupt()
+        far.up = True
+        again = drain_of(field, far, drain.position)
+        await emptied(again)
+        assert far.got == field.committed
+        assert far.notes == field.moves
+
+    asyncio.run(main())
+
+
+def test_times_that_are_not_trusted_are_held_back_and_leave_with_the_right_ones(tmp_path: Path) -> None:
+    async def main() -> None:
+        field = Field(tmp_path)
+        field.clock.step_wall(-20 * 365 * 86400)  # it woke in 2006
+        field.commit(field.epoch(trusted=False), alarm=True)
+        far = FarEnd(field)
+        drain = drain_of(field, far)
+        for _ in range(3):
+            field.clock.jump(SECOND)
+            field.commit(alarm=True)
+            assert not await drain.turn()
+        assert not far.got
+        assert not far.notes
+        assert drain.waits()
+        field.keep(drain.position)
+        field.house_keep()
+        right = 20 * 365 * 86400 * SECOND
+        field.clock.step_wall(20 * 365 * 86400)
+        field.committed = {(point, time + right): value for (point, time), value in field.committed.items()}
+        field.clock.jump(SECOND)
+        field.commit(field.epoch())
+        await emptied(drain)
+        assert far.got == field.committed
+        assert sorted(far.notes) == sorted(field.moves)
+        assert not drain.waits()
+
+    asyncio.run(main())
+
+
+def test_a_boot_that_never_knew_the_time_is_counted_and_passed_over(tmp_path: Path) -> None:
+    async def main() -> None:
+        field = Field(tmp_path)
+        field.commit(alarm=True)
+        far = FarEnd(field)
+        drain = drain_of(field, far)
+        await emptied(drain)
+        assert drain.waits()
+        field.boot = "boot-2"
+        field.committed.clear()
+        field.commit(field.epoch())
+        await emptied(drain)
+        assert far.got == field.committed
+        assert drain.position.undated == field.rate + 1
+        assert not drain.waits()
+
+    asyncio.run(main())
+
+
+def test_far_behind_the_backlog_comes_out_of_chunks_and_the_journal_is_let_go(tmp_path: Path) -> None:
+    async def main() -> None:
+        field = Field(tmp_path, every=1.0, budget=40_000)
+        field.commit(field.epoch())
+        far = FarEnd(field)
+        drain = drain_of(field, far)
+        await emptied(drain)
+        field.keep(drain.position)
+        far.up = False
+        for _ in range(60):
+            field.pass_time(MINUTE)
+            field.house_keep()
+            with pytest.raises(LinkDown):
+                await drain.turn()
+            drain.interrupt()
+            field.keep(drain.position)  # the daemon's word never leads the cursor back
+        rows = field.store.connection.execute("SELECT count(*), sum(length(body)) FROM journal").fetchone()
+        assert rows[0] < 30 * 60, "the journal has grown beyond what compaction has not had"
+        assert drain.position.detour > 0
+        far.up = True
+        again = drain_of(field, far, drain.position)  # also over a restart
+        await emptied(again)
+        assert far.got == field.committed
+        assert again.position.expired == again.position.undated == again.position.unreadable == 0
+
+    asyncio.run(main())
+
+
+def test_what_the_far_end_refuses_is_counted_and_shown_and_the_rest_goes_on(tmp_path: Path) -> None:
+    async def main() -> None:
+        field = Field(tmp_path)
+        field.commit(field.epoch())
+        far = FarEnd(field)
+        far.refuses = lambda value: value == 1.5
+        drain = drain_of(field, far)
+        await emptied(drain)
+        assert drain.position.set_aside == 1
+        assert drain.position.asides[0] == ("5 1.5", "no")
+        assert len(far.got) == field.rate - 1
+
+    asyncio.run(main())
+
+
+def test_a_damaged_row_is_counted_and_costs_itself_alone(tmp_path: Path) -> None:
+    async def main() -> None:
+        field = Field(tmp_path)
+        field.commit(field.epoch())
+        broken = field.commit()
+        good = dict(field.committed)
+        field.clock.jump(SECOND)
+        field.commit()
+        field.store.connection.execute("UPDATE journal SET body = x'02ff' WHERE seq = ?", (broken,))
+        far = FarEnd(field)
+        drain = drain_of(field, far)
+        await emptied(drain)
+        assert drain.position.unreadable == 1
+        assert set(far.got) <= set(field.committed) | set(good)
+        assert len(far.got) >= field.rate
+
+    asyncio.run(main())
+
+
+def test_a_store_that_was_begun_anew_does_not_leave_the_sink_waiting(tmp_path: Path) -> None:
+    async def main() -> None:
+        field = Field(tmp_path)
+        field.commit(field.epoch(), alarm=True)
+        far = FarEnd(field)
+        ahead = Position(instance="x", live=5_000, record=4_000, gaps=[(10, 20), (4_000, 4_990)], notes=[(7, 8)])
+        drain = drain_of(field, far, ahead)
+        field.clock.jump(SECOND)
+        field.commit(alarm=True)
+        await emptied(drain)
+        assert set(far.got) >= {key for key in field.committed if key[1] == field.clock.wall()}
+        assert far.notes[0] == field.moves[-1]
+
+    asyncio.run(main())
+
+
+def test_ranges_join_where_they_meet_and_never_grow_without_bound() -> None:
+    ranges = [(0, 5)]
+    add(ranges, 5, 9)
+    add(ranges, 9, 9)
+    assert ranges == [(0, 9)]
+    for place in range(RANGES * 2):
+        add(ranges, 20 + 3 * place, 21 + 3 * place)
+    assert len(ranges) == RANGES
+    assert ranges[0][0] == 0
+    assert ranges[-1] == (20 + 3 * (2 * RANGES - 1), 21 + 3 * (2 * RANGES - 1))
+
+
+def test_the_boot_of_the_fake_is_the_boot_of_the_rows(tmp_path: Path) -> None:
+    assert Field(tmp_path).clock.boot() == BOOT
