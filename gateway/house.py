@@ -106,7 +106,12 @@ class House:
             faults=faults,
         )
         self.ledger.wake = self._wake.set
-        self.timekeeper = Timekeeper(clock, self.intake.put, trusted_by_configuration=station.clock == "trusted")
+        self.timekeeper = Timekeeper(
+            clock,
+            self.intake.put,
+            trusted_by_configuration=station.clock == "trusted",
+            floor=self._store.last().mono + restored.axis.offset if restored.axis.trusted else 0,
+        )
         self._memory = self.runner.memory = restored.memory
         self.links: dict[str, Supervisor] = {}
         life = {point.device for point in points_of(station, self.ids) if point.id in engine.life_points}

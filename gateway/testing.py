@@ -40,6 +40,7 @@ class FakeClock:
         self._offset = wall - mono
         self._boot = boot
         self._synchronised = True
+        self._chip: int | None = None
         self._order = itertools.count()
         self._due: list[tuple[int, int, asyncio.Future[None] | asyncio.Timeout]] = []
 
@@ -62,6 +63,18 @@ class FakeClock:
     def trust(self, *, synchronised: bool) -> None:
         """Say whether wall time is to be believed."""
         self._synchronised = synchronised
+
+    def error(self) -> int:
+        """Return nothing: driven time is exact."""
+        return 0
+
+    def chip(self) -> int | None:
+        """Return what the clock chip shows, if `fit` has put one in."""
+        return None if self._chip is None else (self._mono + self._chip) // SECOND * SECOND
+
+    def fit(self, wall: int | None) -> None:
+        """Put in a clock chip that shows `wall` (ns since 1970) now; None takes it out."""
+        self._chip = None if wall is None else wall - self._mono
 
     def step_wall(self, seconds: float) -> None:
         """Move wall time alone, as an NTP step does."""

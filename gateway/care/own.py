@@ -1,8 +1,8 @@
 """The device `gateway`: which figures of the box are points, and which of them are alarms without being asked for.
 
-Data beside the flow. Every station has the device without a line of configuration (house sections 6 and 7: alarms are on
-by default, the gateway's own failures are alarms like any others); a `[[rule]]` that names a point refines its alarm. A
-figure this box cannot tell (no battery, no modem, no card that counts its wear) is a point that never speaks.
+Data beside the flow. Every station has the device without a line of configuration (house sections 6 and 7: alarms are
+on by default, the gateway's own failures are alarms like any others); a `[[rule]]` that names a point refines its
+alarm. A figure this box cannot tell (no battery, no modem, no card that counts its wear) is a point that never speaks.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def _measure(name: str, unit: str, title: str, alarms: tuple[AlarmSpec, ...] = (
 
 
 def _state(name: str, title: str, labels: tuple[str, ...], *alarms: AlarmSpec) -> PointSpec:
-    """Return a state whose labels stand for 0, 1, 2 …"""
+    """Return a state whose labels stand for 0, 1 and so on."""
     numbers = {label: float(number) for number, label in enumerate(labels)}
     return PointSpec(name=name, kind=Kind.STATE, title=title, labels=numbers, alarms=alarms)
 

@@ -28,6 +28,12 @@ class Clock(Protocol):
     def synchronised(self) -> bool:
         """Whether the kernel says that wall time follows a reference."""
 
+    def error(self) -> int:
+        """Nanoseconds by which a synchronised wall time may be wrong at most."""
+
+    def chip(self) -> int | None:
+        """Nanoseconds since 1970 UTC by a clock chip that ran on while the box was off, to a second; None without."""
+
     async def sleep(self, seconds: float) -> None:
         """Wait; returns late rather than early."""
 

@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import tomllib
+from pathlib import Path
+from typing import Any
 
-from gateway.clock import DAY, HOUR, SECOND
+import pytest
+
+from gateway.clock import DAY, HOUR, SECOND, SystemClock
 from gateway.model.moment import Epoch, Input
 from gateway.pipeline.timekeeper import Timekeeper
 from gateway.testing import FakeClock
+
+CASES = tomllib.loads((Path(__file__).parents[1] / "cases" / "time" / "sources.toml").read_text(encoding="utf-8"))[
+    "case"
+]
 
 
 def epochs_of(inputs: list[Input]) -> list[tuple[bool, int]]:
@@ -55,3 +64,73 @@ def test_a_step_of_an_hour_is_an_epoch_and_without_a_server_loses_trust() -> Non
     clock.step_wall(-3600)
     keeper.look()
     assert epochs_of(seen) == [(True, before + HOUR), (False, before)]
+
+
+NOW = 1_790_000_000 * SECOND  # what true time is when a case begins
+
+
+def driven(case: dict[str, Any]) -> list[list[Any]]:
+    """Live through a case: return [second, source, trusted, seconds wrong] of each epoch, the first one included."""
+    clock = FakeClock(mono=0, wall=NOW + round(case.get("system", 0) * SECOND))
+    clock.trust(synchronised=case.get("ntp", False))
+    if "chip" in case:
+        clock.fit(NOW + round(case["chip"] * SECOND))
+    seen: list[Input] = []
+    floor = NOW + round(case["floor"] * SECOND) if "floor" in case else 0
+    keeper = Timekeeper(clock, seen.append, trusted_by_configuration=case.get("configured", False), floor=floor)
+    told = [keeper.epoch]
+    for second, word, *facts in case.get("then", []):
+        clock.jump(second * SECOND - clock.mono())
+        match word:
+            case "ntp":
+                clock.trust(synchronised=facts[0])
+            case "step":
+                clock.step_wall(facts[0])
+            case "chip":
+                clock.fit(None)
+            case "modem":
+                keeper.hear(clock.mono(), NOW + clock.mono() + round(facts[0] * SECOND), 3 * SECOND)
+        keeper.look()
+    told += [item for item in seen if isinstance(item, Epoch)]
+    return [
+        [one.mono_from // SECOND, one.source, one.trusted, round((one.wall_offset - NOW) / SECOND, 1)] for one in told
+    ]
+
+
+@pytest.mark.parametrize("case", CASES, ids=[case["name"] for case in CASES])
+def test_sources_of_time_in_their_order(case: dict[str, Any]) -> None:
+    assert driven(case) == case["epochs"]
+
+
+def test_an_error_grows_while_nobody_corrects_the_quartz() -> None:
+    clock = FakeClock()
+    keeper = Timekeeper(clock, lambda _: None)
+    clock.trust(synchronised=False)
+    clock.jump(DAY)
+    keeper.look()
+    assert keeper.epoch.trusted
+    assert 1.0 < keeper.error() < 2.0
+    clock.step_wall(3600)
+    keeper.look()
+    assert keeper.error() == float("inf")
+
+
+def test_a_chip_that_ran_alone_for_200_days_says_how_far_it_may_be_wrong() -> None:
+    clock = FakeClock(wall=60 * SECOND)
+    clock.trust(synchronised=False)
+    clock.fit(NOW)
+    keeper = Timekeeper(clock, lambda _: None, floor=NOW - 200 * DAY)
+    assert (keeper.epoch.source, keeper.epoch.trusted) == ("rtc", True)
+    assert 340 < keeper.error() < 350
+
+
+def test_the_systems_own_clock_reads_a_chip_where_there_is_one(tmp_path: Path) -> None:
+    clock = SystemClock(tmp_path)
+    assert clock.chip() is None
+    chip = tmp_path / "sys/class/rtc/rtc0"
+    chip.mkdir(parents=True)
+    (chip / "since_epoch").write_text("1790000000\n")
+    assert clock.chip() == NOW
+    (chip / "since_epoch").write_text("\n")
+    assert clock.chip() is None
+    assert SystemClock().error() >= 0
