@@ -27,12 +27,14 @@ class Mask:
     def __init__(self, people: Iterable[Contact]) -> None:
         self._numbers: dict[str, int] = {}
         words: dict[str, str] = {}
+        written: set[str] = set()
         for contact in people:
             number = self._numbers.setdefault(contact.id, len(self._numbers) + 1)
             for word in (contact.id, contact.name, contact.phone, contact.phone.removeprefix("+86")):
                 if word.strip():
                     words[word.strip().casefold()] = f"contact-{number}"
-        ordered = sorted(words, key=len, reverse=True)
+                    written.add(word.strip())
+        ordered = sorted(written, key=lambda word: (-len(word), word))
         self._words = words
         self._known = re.compile("|".join(map(_pattern, ordered)), re.IGNORECASE) if ordered else None
 

@@ -44,10 +44,11 @@ class Copied(NamedTuple):
     hash: str
 
 
-def backup(source: str | Path, target: Path, progress: Progress = lambda _: None) -> Copied:
+def backup(source: str | Path, target: Path, progress: Progress = lambda _: None, *, telemetry: bool = True) -> Copied:
     """Copy a store to a file that is not there yet, also beside a running daemon.
 
-    Raises StoreError and its kinds (StoreFull: no room at the target); no half copy is left behind.
+    Without `telemetry` chunks and rollups stay empty: what a trial needs, in a moment. Raises StoreError and its kinds
+    (StoreFull: no room at the target); no half copy is left behind.
     """
     with closing(connect_readonly(source)) as reading:
         with translated(str(source)):
@@ -55,7 +56,7 @@ def backup(source: str | Path, target: Path, progress: Progress = lambda _: None
         os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _PRIVATE))
         try:
             with translated(str(target)), closing(sqlite3.connect(target, isolation_level=None)) as writing:
-                copied = _Copy(reading, writing, progress).whole(version)
+                copied = _Copy(reading, writing, progress, telemetry=telemetry).whole(version)
             with target.open("rb") as file:
                 os.fsync(file.fileno())
         except BaseException:
@@ -71,13 +72,14 @@ class _Copy:
     reading: sqlite3.Connection
     writing: sqlite3.Connection
     progress: Progress
+    telemetry: bool
 
     def whole(self, version: int) -> Copied:
         for pragma in ("journal_mode = OFF", "synchronous = OFF", "page_size = 4096"):  # a half copy is thrown away
             self.writing.execute(f"PRAGMA {pragma}")
         tables, later = self._schema()
         begun = self._newest()
-        for table in WIDTHS:
+        for table in WIDTHS if self.telemetry else ():
             self._copy(table, _WHOLE.format(table=table), (-1, -1, -1))
         for table in _ENDS:
             self._append(table)
@@ -108,6 +110,8 @@ class _Copy:
         return [name for kind, name, _ in rows if kind == "table"], [text for kind, _, text in rows if kind != "table"]
 
     def _newest(self) -> int:
+        if not self.telemetry:
+            return 0
         return int(self.reading.execute("SELECT coalesce(max(id), 0) FROM chunk").fetchone()[0])
 
     def _catch_up(self, begun: int) -> int:
@@ -123,6 +127,8 @@ class _Copy:
         return newest
 
     def _append(self, table: str) -> None:
+        if table == "chunk" and not self.telemetry:
+            return
         column = _ENDS[table]
         (last,) = self.writing.execute(f"SELECT coalesce(max({column}), 0) FROM {table}").fetchone()  # noqa: S608 - ours
         self._copy(table, _END.format(table=table, column=column), (last,))

@@ -1,14 +1,20 @@
 """Schema versions: one SQL file each in `schema/`, applied in order inside one transaction.
 
-Called once when the store opens. A file from a newer firegrid is refused and left as it is, never "downgraded".
+Called once when the store opens. A file from a newer firegrid is refused and left as it is, never "downgraded". Before
+an older one is changed a copy of it is kept beside it; a migration that fails, or after which the store does not read
+as it should, is rolled back whole. So both ways back are open: the old program finds its own schema, or its own copy.
 """
 
 from __future__ import annotations
 
+import os
 import sqlite3
+from contextlib import closing
 from importlib.resources import files
+from pathlib import Path
 
 from gateway.errors import StoreError, StoreTooNew
+from gateway.store import tables
 
 APPLICATION_ID = 0x46475244  # "FGRD": `file` and we know the file as ours
 
@@ -42,6 +48,8 @@ def migrate(connection: sqlite3.Connection) -> None:
     version = check_version(connection)
     if version == len(known):
         return
+    if version:
+        keep_copy(connection, version)
     connection.execute("BEGIN IMMEDIATE")
     try:
         for script in known[version:]:
@@ -49,11 +57,65 @@ def migrate(connection: sqlite3.Connection) -> None:
                 connection.execute(statement)
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         connection.execute(f"PRAGMA user_version = {len(known)}")
+        _self_test(connection)
         connection.execute("COMMIT")
     except BaseException:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
         raise
+
+
+def _self_test(connection: sqlite3.Connection) -> None:
+    """Read what a start reads, while the migration can still be taken back. Raises StoreError."""
+    try:
+        tables.head(connection)
+        tables.epochs(connection)
+        tables.marks(connection)
+        tables.snapshot(connection)
+        tables.configuration(connection, None)
+    except StoreError as error:  # StoreCorrupt would set a store aside that is as good as it was
+        raise StoreError(f"the migration failed its self-test and was taken back: {error}") from error
+
+
+def copy_of(path: str | Path, version: int) -> Path:
+    """Return where the copy of a store is kept that had an older schema."""
+    return Path(f"{path}.schema-{version}")
+
+
+def kept_copies(path: str | Path) -> dict[int, Path]:
+    """Return schema → copy of every one that is kept."""
+    found = {}
+    for copy in Path(path).parent.glob(f"{Path(path).name}.schema-*"):
+        version = copy.name.rpartition("-")[2]
+        if version.isdigit():
+            found[int(version)] = copy
+    return found
+
+
+def keep_copy(connection: sqlite3.Connection, version: int) -> None:
+    """Copy a database before it is changed; older copies go. Raises sqlite3.Error, StoreError: it is not changed then.
+
+    One snapshot to the end is right here: the store is not in use while it is opened.
+    """
+    path = next(file for _, name, file in connection.execute("PRAGMA database_list") if name == "main")
+    if not path:
+        return
+    copy = copy_of(path, version)
+    for old in {*kept_copies(path).values(), copy}:
+        old.unlink(missing_ok=True)
+    partial = Path(f"{copy}.partial")
+    partial.unlink(missing_ok=True)
+    try:
+        os.close(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        with closing(sqlite3.connect(partial)) as target:
+            connection.backup(target)
+        with partial.open("rb") as file:
+            os.fsync(file.fileno())
+        partial.rename(copy)
+    except OSError as error:
+        raise StoreError(f"{copy}: {error.strerror}; without a copy the store is not migrated") from error
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def _statements(script: str) -> list[str]:

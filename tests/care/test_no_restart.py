@@ -29,7 +29,7 @@ MINUTES = 10
 TICK = 0.5  # s of the driven clock
 MOST_SILENT = 20.0  # s: the pause between two probes, a commit interval, and the patience with a commit
 
-_CONFIG = """
+CONFIG = """
 [station]
 id = "care"
 name = "测试站"
@@ -165,7 +165,7 @@ class Life:
 async def live(folder: Path, hangs_at_start: str, script: Callable[[Life], object]) -> None:
     """Start a house with a disk that hangs at a point, or is well; run the script, stop."""
     config = folder / "station.toml"
-    config.write_text(_CONFIG.format(folder=folder), encoding="utf-8")
+    config.write_text(CONFIG.format(folder=folder), encoding="utf-8")
     clock, disk = FakeClock(), Disk()
     disk.hangs_at = hangs_at_start
     manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
