@@ -66,11 +66,23 @@ class InfluxServer:
         if self._zipped:
             body, fields["Content-Encoding"] = gzip.compress(body, _FAST), "gzip"
         try:
+            try:
+                return self._ask(path, query, body, fields)
+            except urllib3.exceptions.ProtocolError:  # a connection that was kept open and is not any more
+                self._client.api_client.rest_client.pool_manager.clear()
+                return self._ask(path, query, body, fields)
+        except UnicodeDecodeError as error:
+            raise LinkDown(f"{self.url}: an answer that is no text: is this the right address?") from error
+        except (urllib3.exceptions.HTTPError, http.client.HTTPException, OSError) as error:
+            raise LinkDown(f"{self.url}: {_reason(error)}") from error
+
+    def _ask(self, path: str, query: Mapping[str, str], body: bytes, fields: Mapping[str, str]) -> Answer:
+        try:
             _, status, answered = self._client.api_client.call_api(  # type: ignore[no-untyped-call]
                 path,
                 "POST",
                 query_params=list(query.items()),
-                header_params=fields,
+                header_params=dict(fields),
                 body=body,
                 _return_http_data_only=False,
             )
@@ -78,10 +90,6 @@ class InfluxServer:
             if not error.status:
                 raise LinkDown(f"{self.url}: {error.reason}") from error
             return Answer(int(error.status), _shortened(error.body), _lower(error.headers))
-        except UnicodeDecodeError as error:
-            raise LinkDown(f"{self.url}: an answer that is no text: is this the right address?") from error
-        except (urllib3.exceptions.HTTPError, http.client.HTTPException, OSError) as error:
-            raise LinkDown(f"{self.url}: {_reason(error)}") from error
         return Answer(int(status), "", _lower(answered))
 
 

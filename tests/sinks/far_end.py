@@ -27,7 +27,7 @@ WALL = 1_790_000_000 * SECOND
 
 
 class Field:
-    """A store that grows as time passes; `rate` readings a commit, a commit every `every` seconds (by default only when told)."""
+    """A store that grows as time passes; `rate` readings a commit, one every `every` seconds or only when told."""
 
     def __init__(self, folder: Path, *, every: float = 1e9, rate: int = 10, budget: int = 2 << 30) -> None:
         path = str(folder / "station.db")
