@@ -57,22 +57,23 @@ def _uplink(house: House, sink: str, name: str) -> Uplink:
 
 
 def _page(house: House) -> dict[str, Part]:
-    """Return the live page, if one is configured; what it needs is imported only then."""
-    if house.station.page is None:
-        return {}
-    from gateway.web.facts import Facts  # noqa: PLC0415 - starlette and uvicorn cost 12 MB
-    from gateway.web.server import LivePage  # noqa: PLC0415 - likewise
+    """Return the live page, if one is configured; what it needs is imported only when it starts."""
 
-    facts = Facts(
-        station=house.station,
-        ids=house.ids,
-        runner=house.runner,
-        clock=house.clock,
-        links=lambda: [link.health for link in house.links.values()],
-        memory=house.remembered("page"),
-    )
-    page = LivePage(facts)
-    return {"page": lambda: page.run(house.links["page"].alive)}
+    async def serve() -> None:
+        from gateway.web.facts import Facts  # noqa: PLC0415 - starlette and uvicorn cost memory
+        from gateway.web.server import LivePage  # noqa: PLC0415 - likewise
+
+        facts = Facts(
+            station=house.station,
+            ids=house.ids,
+            runner=house.runner,
+            clock=house.clock,
+            links=lambda: [link.health for link in house.links.values()],
+            memory=house.remembered("page"),
+        )
+        await LivePage(facts).run(house.links["page"].alive)
+
+    return {"page": serve} if house.station.page is not None else {}
 
 
 def _status(house: House) -> str:

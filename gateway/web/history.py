@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 from starlette.responses import JSONResponse, Response
 
-from gateway.clock import DAY, HOUR, MINUTE, SECOND
+from gateway.clock import DAY, HOUR, SECOND
 from gateway.errors import StoreError
 from gateway.model.alarm import AlarmEvent, Transition
 from gateway.model.quality import LEVEL_SHIFT, Level
@@ -88,9 +88,9 @@ def chart(asked: Asked) -> dict[str, object]:
         rows = _aggregated(reader, table, number, begin, now) if table else _readings(reader, number, begin, now)
         bands = list(_bands(reader, number, begin, now, asked.open_since))
     width = WIDTHS[table] / SECOND if table else 0.0
-    rows = _thinned(rows, begin / SECOND, now / SECOND)
+    rows = thinned(rows, begin / SECOND, now / SECOND)
     step = (now - begin) / SECOND / MOST_ROWS
-    rows = list(_with_gaps(rows, max(asked.silence, 2.5 * width, 2.5 * step)))
+    rows = list(with_gaps(rows, max(asked.silence, 2.5 * width, 2.5 * step)))
     columns = list(zip(*rows, strict=True)) if rows else [()] * 4
     return {**dict(zip(("t", "mean", "low", "high"), columns, strict=True)), "bands": bands}
 
@@ -110,7 +110,7 @@ def _rows(series: Series) -> list[Row]:
 
 
 def _aggregated(reader: Reader, table: str, number: int, begin: int, now: int) -> list[Row]:
-    """Return the rollups, and behind them the readings that are not in them yet."""
+    """Return the rollups, and behind them the readings that are not in them yet: what is in chunks is in rollups."""
     width = WIDTHS[table]
     buckets = reader.rollup(table, number, begin, now)
     rows: list[Row] = [
@@ -119,10 +119,10 @@ def _aggregated(reader: Reader, table: str, number: int, begin: int, now: int) -
         for bucket in buckets
     ]  # fmt: skip
     tail = max(begin, buckets[-1].time + width if buckets else begin)
-    return rows + _rows(reader.readings(number, max(tail, now - 15 * MINUTE), now))
+    return rows + _rows(reader.readings(number, tail, now))
 
 
-def _thinned(rows: list[Row], begin: float, end: float) -> list[Row]:
+def thinned(rows: list[Row], begin: float, end: float) -> list[Row]:
     """Merge rows until a chart can hold them; extremes are kept, a part without a value stays a gap."""
     if len(rows) <= MOST_ROWS:
         return rows
@@ -141,7 +141,7 @@ def _merged(part: list[Row]) -> Row:
     return part[0][0], sum(means) / len(means), min(lows), max(highs)
 
 
-def _with_gaps(rows: list[Row], longest: float) -> Iterator[Row]:
+def with_gaps(rows: list[Row], longest: float) -> Iterator[Row]:
     """Put an empty row where nothing was heard for too long."""
     before: float | None = None
     for row in rows:

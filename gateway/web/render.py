@@ -86,7 +86,7 @@ class Renderer:
         if topic.view == "point":
             point = self._facts.points[self._facts.ids[topic.argument]]
             own = {"title": views.point_title(point.spec), "name": point.name, "path_of": views.path(point.cell)}
-            own["device"] = self._facts.device_name(point.device)
+            own |= {"device": self._facts.device_name(point.device), "zone": self._facts.station.timezone}
         return self._template(views, topic.view, topic=topic, frag=fragments, **own, **values)
 
     def plain(self, name: str, language: str, /, **values: Any) -> str:  # noqa: ANN401 - as above

@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, quote
 
 import msgspec
 from starlette.requests import ClientDisconnect, Request
@@ -186,7 +186,7 @@ async def act(desk: Desk, visit: Visit) -> Response:
     fields = await form_of(desk, visit)
     asks_json = "application/json" in visit.request.headers.get("accept", "")
     if visit.session.who not in desk.facts.people:
-        where = f"/who?back={fields.get('back', '/alarms')}"
+        where = f"/who?back={quote(fields.get('back', '/alarms'))}"
         return JSONResponse({"go": where}) if asks_json else RedirectResponse(where, 303)
     wanted = _act_of(desk, visit.session.who, fields)
     refusals, recorded = await _done(desk, wanted)

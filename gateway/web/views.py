@@ -199,7 +199,6 @@ class Views:
             "number": self._number(notice.address),
             "channel": notice.channel,
             "state": words.DELIVERIES[self.language][notice.state],
-            "reason": words.REASONS[self.language][notice.reason],
             "tone": "good" if good else "bad" if bad else "open",
             "at": self._facts.moment(at),
             "since": self.ms(at),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from gateway.model.alarm import AlarmState, Suppression
-from gateway.model.notification import DeliveryState, NotifyReason
+from gateway.model.notification import DeliveryState
 from gateway.model.point import AlarmClass
 from gateway.model.quality import Doubt, Level
 
@@ -40,7 +40,9 @@ _TEXTS: Final[dict[str, tuple[str, str]]] = {
     "unanswered": ("待确认", "to acknowledge"),
     "no_cell": ("未分配网格", "no cell"),
     "never": ("从未收到", "never heard"),
-    "ago": ("前", "ago"),
+    "ago": ("~前", "~ ago"),
+    "due": ("~后", "in ~"),
+    "see_alarms": ("查看报警", "See alarms"),
     "ack": ("确认", "Acknowledge"),
     "reset": ("复位", "Reset"),
     "shelve": ("搁置", "Shelve"),
@@ -70,7 +72,6 @@ _TEXTS: Final[dict[str, tuple[str, str]]] = {
     "nobody_answered": ("尚无人确认", "Nobody has acknowledged"),
     "next": ("下一步", "Next"),
     "next_none": ("不再通知", "nobody further is called"),
-    "in": ("后", "in"),
     "place_channel": ("现场", "on the spot"),
     "not_told": ("尚未通知任何人", "Nobody has been told yet"),
     "quiet": ("没有需要处置的报警", "Nothing to turn out for"),
@@ -176,16 +177,6 @@ DELIVERIES: Final = {
             strict=True,
         )
     ),
-}
-REASONS: Final = {
-    "zh": dict(
-        zip(
-            NotifyReason,
-            ("首次通知", "升级", "重复", "接管通报", "解除通报", "误报通报", "编号列表", "确认回执", "鸣响", "消音"),
-            strict=True,
-        )
-    ),
-    "en": {reason: reason.value.replace("_", " ") for reason in NotifyReason},
 }
 LABELS: Final = {
     "zh": {

@@ -16,7 +16,6 @@ from tests.browser.rig import Names, Rig, living, until
 
 IMAGES = Path(__file__).parents[2] / "docs" / "img"
 BREATH = 1.2  # s for a stream to open and a chart to be drawn
-HISTORY = 240  # readings of the chart
 
 
 def main() -> None:
@@ -24,9 +23,6 @@ def main() -> None:
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else IMAGES
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as name, living(Path(name), Names()) as rig:
-        rig.calm()
-        with browser(rig.address, DESKTOP) as window:
-            shoot(window, folder, "calm-desktop", "/")
         fire(rig)
         for size, form in ((DESKTOP, "desktop"), (PHONE, "phone")):
             for dark in (False, True):
@@ -42,16 +38,21 @@ def main() -> None:
         with browser(rig.address, PHONE) as window:
             window.open("/language?to=en&back=/alarms")
             shoot(window, folder, "alarms-phone-en", "/alarms")
+            rig.clear()
+            shoot(window, folder, "calm-phone-en", "/")
             rig.daemon.kill()
             until(lambda: window.there("#stale"))
             window.picture(folder / "stale-phone.png")
 
 
 def fire(rig: Rig) -> None:
-    """Let things happen, so that there is something to see."""
-    for number in range(HISTORY):
-        rig.publish("kitchen", ch4=round(2 + 1.5 * math.sin(number / 9) + (12 if 150 < number < 200 else 0), 2))
-        time.sleep(0.02)
+    """Let things happen, so that there is something to see: an hour with a leak and a silence, then a fire."""
+    begin = time.time() - 3_590
+    for minute in range(0, 3_580, 10):
+        if not 1_100 < minute < 1_400:
+            leak = 16 * math.exp(-(((minute - 2_500) / 260) ** 2))
+            value = round(1.6 + 0.8 * math.sin(minute / 240) + 0.2 * math.sin(minute / 31) + leak, 2)
+            rig.publish("kitchen", ch4=value, time=begin + minute)
     rig.publish("tank", level=1.12)
     rig.publish("oven", temperature=88.4)
     time.sleep(2 * BREATH)

@@ -66,6 +66,7 @@ name = "厨房燃气"
 source = "broker"
 profile = "json-generic"
 topic = "t/kitchen"
+time = "$.time"
 cell = "jc/3"
 [device.points.ch4]
 unit = "%[LEL]"

@@ -16,14 +16,22 @@
     }
     u.ctx.restore();
   };
+  // Times as the station's clock shows them, whatever the browser's zone: years and days on long spans, else hours.
+  const zone = figure.dataset.zone;
+  const form = (options) => new Intl.DateTimeFormat(document.documentElement.lang, { timeZone: zone, ...options });
+  const short = form({ hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
+  const middle = form({ month: "2-digit", day: "2-digit", hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
+  const long = form({ month: "2-digit", day: "2-digit" });
+  const written = () => (span === "hour" || span === "day" ? short : span === "week" ? middle : long);
   const build = (found) => {
     const line = colour("--line"), text = colour("--soft"), grid = colour("--grid");
     const axis = { stroke: text, grid: { stroke: grid, width: 1 }, ticks: { stroke: grid, width: 1 } };
     const options = {
       width: plot.clientWidth, height: Math.max(220, Math.min(420, innerHeight * 0.45)),
+      tzDate: (t) => uPlot.tzDate(new Date(t * 1000), zone),
       scales: { x: { time: true, range: () => [found.from, found.to] } },
       legend: { show: false }, cursor: { drag: { x: false, y: false } },
-      axes: [axis, { ...axis, size: 56 }],
+      axes: [{ ...axis, space: span === "week" ? 110 : 64, values: (_, times) => times.map((t) => written().format(t * 1000)) }, { ...axis, size: 56 }],
       series: [{}, { stroke: line, width: 2, points: { show: false } },
         { stroke: "transparent", points: { show: false } }, { stroke: "transparent", points: { show: false } }],
       bands: [{ series: [3, 2], fill: colour("--area") }],

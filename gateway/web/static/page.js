@@ -20,7 +20,7 @@
     const t = Number(time.dataset.t);
     if (!t) return;
     const past = zero + performance.now() - t;
-    const text = past >= -500 ? length(past) + " " + data.ago : data.in === "in" ? "in " + length(-past) : length(-past) + data.in;
+    const text = past >= -500 ? data.ago.replace("~", length(past)) : data.due.replace("~", length(-past));
     if (time.textContent !== text) time.textContent = text;
   };
   const ages = (root) => root.querySelectorAll("time[data-t]").forEach(age);
