@@ -71,8 +71,8 @@ class MqttUplink:
         self._clock = setup.clock
         self._station = setup.station
         self._instance = setup.instance
-        self._root = f"{options.prefix}/{_level(setup.station)}"
-        self._connection = self._options(options)
+        self.root = f"{options.prefix}/{_level(setup.station)}"
+        self.connection = self._options(options)
         self._session: MqttSession | None = None
         self._watch: asyncio.Task[None] | None = None
         self._twin = ""
@@ -90,7 +90,7 @@ class MqttUplink:
             tls=Tls(*(Path(file) if file else None for file in files)) if secure else None,
             keepalive=options.keepalive,
             session_expiry=0,
-            will=Announcement(f"{self._root}/status", self._status(online=False)),
+            will=Announcement(f"{self.root}/status", self._status(online=False)),
             will_delay=0,
         )
 
@@ -105,11 +105,11 @@ class MqttUplink:
 
         async def publish(message: Message) -> None:
             async with window:
-                code = await session.publish(f"{self._root}/{message.topic}", message.payload)
+                code = await session.publish(f"{self.root}/{message.topic}", message.payload)
             if code in _OF_THE_MESSAGE:
                 asides.append(Aside(f"{message.topic} {message.payload.decode()}", f"refused with {code:#04x}"))
             elif code == _NOT_AUTHORIZED:
-                fix = f"let this user publish to {self._root}/#"
+                fix = f"let this user publish to {self.root}/#"
                 raise DeliveryError(f"{session.peer} does not allow it; {fix}", retryable=False)
             elif code >= _REFUSED:
                 raise LinkDown(f"{session.peer} refused a message with {code:#04x}")
@@ -130,7 +130,7 @@ class MqttUplink:
             self._watch.cancel()
         if session is not None:
             with suppress(LinkDown):
-                await session.publish(f"{self._root}/status", self._status(online=False), retain=True)
+                await session.publish(f"{self.root}/status", self._status(online=False), retain=True)
             await session.close()
 
     async def _live(self) -> MqttSession:
@@ -139,7 +139,7 @@ class MqttUplink:
             self._drop()
         if self._session is None:
             try:
-                session = await connect(self._connection, self._clock, self._received)
+                session = await connect(self.connection, self._clock, self._received)
             except Refused as error:
                 if error.reason in _A_PERSON:
                     fix = "check username, password_file and what this user may do"
@@ -164,7 +164,7 @@ class MqttUplink:
     async def _announce(self, session: MqttSession) -> None:
         """Look who speaks for the station, and say that we do when nobody else does."""
         self._twin = ""
-        status = f"{self._root}/status"
+        status = f"{self.root}/status"
         # What is retained stands between two answers of the broker; one that may not be read is no obstacle.
         await session.subscribe([(status, 1)])
         await session.subscribe([(status, 1)])

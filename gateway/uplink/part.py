@@ -10,15 +10,14 @@ from __future__ import annotations
 import asyncio
 import secrets
 import sys
-from collections.abc import Callable, MutableMapping, Sequence
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from contextlib import suppress
-from typing import NoReturn
+from typing import NoReturn, Protocol
 
 import msgspec
 
 from gateway.clock import SECOND, Clock
 from gateway.errors import LinkDown
-from gateway.pipeline.ledger import Ledger
 from gateway.pipeline.supervisor import Supervisor
 from gateway.store.shapes import MEMORY
 from gateway.uplink.messages import HEARTBEAT, Order, Report
@@ -32,6 +31,15 @@ _COMMAND = (sys.executable, "-m", "gateway.uplink")
 _PREFIX, _SUFFIX = "sink ", " position"
 
 
+class Progress(Protocol):
+    """What a sink needs of the ledger: `gateway.pipeline.ledger.Ledger`."""
+
+    seq: int  # of the newest commit that is on the disk
+
+    def ride(self, rows: Mapping[tuple[str, str], str | None], cursors: Mapping[str, int]) -> None:
+        """Write rows and cursors with a commit that happens anyway."""
+
+
 class Uplink:
     """One sink. `memory`: what plug-ins remember, with rows of earlier lives. `command` is another one in tests."""
 
@@ -40,7 +48,7 @@ class Uplink:
         sink: str,
         *,
         store: str,
-        ledger: Ledger,
+        ledger: Progress,
         memory: MutableMapping[str, str],
         link: Callable[[], Supervisor],
         clock: Clock,
@@ -88,7 +96,7 @@ class Uplink:
                     raise LinkDown(error or "the process has ended")
                 report = msgspec.json.decode(line, type=Report)
                 error = report.error
-                self._take(report)
+                self.take(report)
         finally:
             waking.cancel()
             orders.close()
@@ -102,7 +110,7 @@ class Uplink:
                 orders.write(b"\n")
             await self._clock.sleep(WAKE_EVERY)
 
-    def _take(self, report: Report) -> None:
+    def take(self, report: Report) -> None:
         """Keep where it stands and show it."""
         self.position = report.position
         link = self._link()
@@ -144,7 +152,7 @@ class Uplink:
             return Position(instance=secrets.token_hex(4))
 
 
-def forget(known: Sequence[str], ledger: Ledger, memory: MutableMapping[str, str]) -> None:
+def forget(known: Sequence[str], ledger: Progress, memory: MutableMapping[str, str]) -> None:
     """Let go of sinks that left the configuration: their cursors would hold the journal back."""
     for key in [key for key in memory if key.startswith(_PREFIX) and key.endswith(_SUFFIX)]:
         sink = key.removeprefix(_PREFIX).removesuffix(_SUFFIX)

@@ -7,6 +7,7 @@ import gzip
 import socket
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,7 +21,7 @@ TAKEN = answer(204)
 TAGS = "station=jc-07,device=kitchen,point=ch4,cell=jc/3/14,unit=%[LEL]"
 
 
-def send(url: str, portion: Portion, **options: object) -> Sequence[Aside]:
+def send(url: str, portion: Portion, **options: Any) -> Sequence[Aside]:  # noqa: ANN401 - whatever a TOML table holds
     async def main() -> Sequence[Aside]:
         sink = influx.create(setup("influx", url=url, **{"timeout": 5.0, "bucket": "b", **options}))
         try:
@@ -205,6 +206,6 @@ def test_a_batch_that_is_too_large_is_halved_without_blame() -> None:
         ({"url": "http://h", "verify": False}, "verify"),
     ],
 )
-def test_options_that_cannot_be_meant_are_refused(options: dict[str, object], words: str) -> None:
+def test_options_that_cannot_be_meant_are_refused(options: dict[str, Any], words: str) -> None:
     with pytest.raises(ConfigError, match=words):
         influx.create(setup("influx", **options))

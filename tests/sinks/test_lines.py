@@ -32,9 +32,11 @@ def test_readings(case: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("case", CASES["notes"], ids=lambda case: case["name"])
 def test_notes(case: dict[str, Any]) -> None:
-    make = event if case["kind"] == "event" else move
-    given_ = {key: AlarmState(value) if key == "after" else value for key, value in case["given"].items()}
-    assert lines(notes=(make(case["n"], **given_),)) == case["lines"]
+    given_: dict[str, Any] = dict(case["given"])
+    if "after" in given_:
+        given_["after"] = AlarmState(given_["after"])
+    note = event(case["n"], **given_) if case["kind"] == "event" else move(case["n"], **given_)
+    assert lines(notes=(note,)) == case["lines"]
 
 
 def test_the_numbers_of_states_are_those_that_are_documented() -> None:
