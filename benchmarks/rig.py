@@ -12,10 +12,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from gateway.model.inventory import BOX
 from gateway.store import chunks
 from gateway.store.connection import connect_readonly
 from gateway.store.journal import decode_readings
@@ -211,13 +214,15 @@ def published(process: subprocess.Popen[str]) -> dict[str, Any]:
 
 
 def rows_stored(path: Path) -> int:
-    """Return how many readings the store has, in chunks and in the journal's tail."""
+    """Return how many readings the store has, in chunks and in the journal's tail, but for those of the box itself."""
     connection = connect_readonly(path)
     try:
         connection.execute("BEGIN")
-        (kept,) = connection.execute("SELECT coalesce(sum(n), 0) FROM chunk").fetchone()
+        own = [number for (number,) in connection.execute("SELECT id FROM point WHERE name LIKE ?", (f"{BOX}.%",))]
+        kept = [(point, n) for point, n in connection.execute("SELECT point, n FROM chunk") if point not in own]
         tail = connection.execute("SELECT body FROM journal WHERE seq > ?", (chunks.progress(connection),))
-        return int(kept) + sum(len(decode_readings(body)) for (body,) in tail)
+        rows = [decode_readings(body).point for (body,) in tail]
+        return sum(n for _, n in kept) + sum(int((~np.isin(points, own)).sum()) for points in rows)
     finally:
         connection.close()
 
@@ -232,8 +237,11 @@ def wait_rows(path: Path, rows: int, within: float) -> int:
 
 def cpu_seconds(pid: int) -> float:
     """Return the processor time of a process's living threads."""
-    tasks = Path(f"/proc/{pid}/task").iterdir()
-    return sum(int((task / "schedstat").read_text(encoding="ascii").split()[0]) for task in tasks) / 1e9
+    spent = 0
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        with suppress(FileNotFoundError):  # a short-lived one that has just ended
+            spent += int((task / "schedstat").read_text(encoding="ascii").split()[0])
+    return spent / 1e9
 
 
 def percentiles(seconds: list[float]) -> dict[str, float]:

@@ -10,10 +10,15 @@ from __future__ import annotations
 import os
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
+from pathlib import Path
 
+from gateway.care.box import Box, Starts
 from gateway.care.lag import LoopLag
+from gateway.care.machine import Machine
+from gateway.care.modems import Modems
 from gateway.care.watchdog import Watchdog
 from gateway.house import House
+from gateway.model.modem import OverModem
 from gateway.transport import notify
 from gateway.uplink.part import Uplink, forget
 
@@ -34,9 +39,33 @@ def parts(house: House) -> Mapping[str, Part]:
     return {
         "watchdog": lambda: watchdog.run(house.links["watchdog"].alive),
         "loop": lambda: lag.run(house.links["loop"].alive),
+        **_box(house, lag),
         **_uplinks(house),
         **_page(house),
     }
+
+
+def _box(house: House, lag: LoopLag) -> dict[str, Part]:
+    """Return the box as points, and its modems as a witness of the time."""
+    found = [channel for channel in house.channels.values() if isinstance(channel, OverModem)]
+    modems = Modems(found, house.timekeeper.hear, house.clock)
+    starts = Starts(house.remembered("box"), house.clock)
+
+    def inside() -> dict[str, float]:
+        trusted = house.timekeeper.epoch.trusted
+        figures = {"loop_lag": lag.peak(), "clock_trusted": float(trusted), "clock_error": house.timekeeper.error()}
+        restarts = starts.count(trusted=trusted)
+        return figures | modems.figures() | ({} if restarts is None else {"restarts_day": restarts})
+
+    box = Box(
+        house.intake.put,
+        machine=Machine(Path(house.station.store.path)),
+        ids=house.ids,
+        clock=house.clock,
+        inside=inside,
+    )
+    parts: dict[str, Part] = {"box": lambda: box.run(house.links["box"].alive)}
+    return parts | ({"modem time": lambda: modems.run(house.links["modem time"].alive)} if found else {})
 
 
 def _uplinks(house: House) -> dict[str, Part]:

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from drivers import _profiles as profiles
 from gateway import annex
+from gateway.care.own import furnished, named_so
 from gateway.clock import Clock, SystemClock
 from gateway.config.kept import undump, write_copy
 from gateway.config.load import load
@@ -26,7 +27,7 @@ from gateway.config.problems import Problem
 from gateway.errors import ConfigError
 from gateway.fitting import misfits
 from gateway.house import House, enrolment
-from gateway.model.inventory import numbered, points_of
+from gateway.model.inventory import BOX, numbered, points_of
 from gateway.model.station import Station, StoreSpec
 from gateway.pipeline.opening import Faults, Opened, enrol, open_store
 from rules.compile import Problem as RuleProblem
@@ -56,7 +57,8 @@ def read(path: Path) -> Loaded:
 def problems_of(loaded: Loaded) -> list[Problem]:
     """Return every problem and note, those that only the rules, drivers and channels find among them."""
     found = list(loaded.problems)
-    if (judged := loaded.judged) is not None:
+    if loaded.judged is not None:
+        judged = furnished(loaded.judged)
         ids = numbered(judged)
         _, wrong = compile_rules(judged, points_of(judged, ids))
         found += [
@@ -65,6 +67,8 @@ def problems_of(loaded: Loaded) -> list[Problem]:
             if not problem.note and not _follows(problem, loaded)
         ]
         found += [loaded.report(key, reason, "correct or remove it") for key, reason in misfits(judged, ids)]
+        if named_so(judged):
+            found.append(loaded.report(f"device[{BOX}]", "is the name of the gateway's own device", "choose another"))
     files = list(dict.fromkeys(problem.file for problem in found))
     return sorted(found, key=lambda one: (one.note, not one.warning, files.index(one.file), one.line))
 
@@ -123,7 +127,8 @@ async def open_house(path: Path, clock: Clock, faults: Faults = lambda _: None) 
         raise BadConfigurationError(wrong, loaded.language)
     deadline = loaded.station.limits.open_deadline if loaded.station else 5.0
     opened = await open_store(spec, clock=clock, deadline=deadline, faults=faults)
-    station, digest, remarks = choose(loaded, wrong, opened, copy)
+    chosen, digest, remarks = choose(loaded, wrong, opened, copy)
+    station = furnished(chosen)
     wanted = enrolment(station, digest)
     if not remarks:
         wanted = replace(wanted, copy=partial(write_copy, copy, station))

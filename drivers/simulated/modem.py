@@ -60,6 +60,8 @@ class SimulatedModem:
             "AT+CMGL": self._list,
             "AT+CMGD": self._delete,
             "AT+CFUN": lambda _: self._answer(),
+            "AT+CTZU": self._follow,
+            "AT+CCLK": lambda _: self._answer(f'+CCLK: "{self._time()}"'),
         }
         self._reset()
 
@@ -122,6 +124,7 @@ class SimulatedModem:
         self._memory = self._incoming = "ME"  # to read from; where the network puts messages
         self._indication = "2,1,0,0,0"
         self._unlocked = False
+        self._following = False  # takes its clock from the network
 
     async def _serve(self) -> None:
         buffer = bytearray()
@@ -296,6 +299,15 @@ class SimulatedModem:
     def _set_echo(self, *, on: bool) -> None:
         self._echo = on
         self._answer()
+
+    def _follow(self, argument: str) -> None:
+        self._following = argument == "1"
+        self._answer()
+
+    def _time(self) -> str:
+        """Return its clock: a module that the network told nothing begins on the first day of GPS."""
+        told = self._following and {self.faults.registration, self.faults.registration_lte} & {1, 5}
+        return self.faults.clock or (self.network.clock() if told else "80/01/06,00:00:00+00")
 
     def _set_centre(self, argument: str) -> None:
         if argument:

@@ -40,6 +40,7 @@ class Faults:
     garbled_reads: int = 0  # so many messages are read with a foreign line between head and body
     refused_commands: frozenset[str] = frozenset()  # answered with ERROR
     unanswered_commands: frozenset[str] = frozenset()
+    clock: str = ""  # what AT+CCLK? shows instead of the network's time
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +72,7 @@ class Network:
         self.places = places
         self.lost = 0  # messages for which there was no place
         self.report_status: int | None = 0x00  # None: the operator sends no reports
+        self.ahead = 0  # s by which the network's time is ahead of the machine's
         self._clock = clock
         self._on_sms = on_sms
         self._joiner = Joiner()
@@ -113,5 +115,9 @@ class Network:
         places[index] = (0, pdu)
         return index
 
+    def clock(self) -> str:
+        """Return the local time that the network tells, as AT+CCLK? shows it."""
+        return self._now().strftime("%y/%m/%d,%H:%M:%S+32")
+
     def _now(self) -> datetime:
-        return datetime.fromtimestamp(self._clock.wall() // SECOND, UTC).astimezone(CHINA)
+        return datetime.fromtimestamp(self._clock.wall() // SECOND + self.ahead, UTC).astimezone(CHINA)

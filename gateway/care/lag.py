@@ -26,6 +26,12 @@ class LoopLag:
         self._events = events
         self.now = 0.0
         self.worst = 0.0
+        self._peak = 0.0
+
+    def peak(self) -> float:
+        """Return the worst since this was last asked, seconds."""
+        peak, self._peak = self._peak, 0.0
+        return peak
 
     async def run(self, alive: Callable[[], None] = lambda: None) -> None:
         """Look until cancelled."""
@@ -37,7 +43,7 @@ class LoopLag:
             await self._clock.sleep(EVERY)
             after = self._clock.mono()
             self.now = max(0.0, (after - before) / SECOND - EVERY)
-            self.worst = max(self.worst, self.now)
+            self.worst, self._peak = max(self.worst, self.now), max(self._peak, self.now)
             if self.now > LIMIT:
                 calm_since = after
                 if not faulted:

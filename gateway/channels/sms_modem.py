@@ -19,13 +19,13 @@ import msgspec
 
 from gateway.clock import HOUR, SECOND, Clock
 from gateway.errors import ConfigError
+from gateway.model.modem import ModemStatus, NetworkTime
 from gateway.model.moment import Input
 from gateway.model.notification import ChannelState, DeliveryState, Notification, NotifyReason, Receipt, Reply
 from gateway.model.ports import Channel, ChannelSetup, LinkReport, Memory
 from gateway.protocols.smsparts import Received
 from gateway.protocols.smspdu import Outcome, StatusReport
 from gateway.transport.modem import ModemSession, ModemSettings
-from gateway.transport.modem_start import ModemStatus
 
 REPORT_WINDOW = 48 * HOUR  # references of the network wrap at 256
 REMEMBERED = 512
@@ -111,6 +111,14 @@ class SmsModem:
     def accepted(self, token: str) -> None:
         """A reply is committed: the modem may forget it."""
         self._session.accepted(token)
+
+    def modem(self) -> ModemStatus:
+        """Return how the modem is."""
+        return self._session.status
+
+    def network_time(self) -> NetworkTime | None:
+        """Return what the modem's clock said last."""
+        return self._session.time
 
     def replied(self, message: Received, token: str) -> None:
         """Hand a reply to the intake."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections import deque
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 
 LINE_LIMIT = 4096  # octets; the longest line we ask for is a PDU of some 350
 _OPEN_LIMIT = 8
@@ -82,6 +83,8 @@ _HEX = re.compile(r"[0-9A-F]{4,}", re.IGNORECASE)
 _FOLLOWED_BY_PDU = {"+CMGR:": False, "+CMGL:": False, "+CMT:": True, "+CDS:": True}  # name: unsolicited
 _LINE_END = re.compile(rb"[\r\n]")
 _COMMA = re.compile(r',(?=(?:[^"]*"[^"]*")*[^"]*$)')  # outside quotes
+_CLOCK = re.compile(r"(\d\d)/(\d\d)/(\d\d),(\d\d):(\d\d):(\d\d)([+-]\d{1,2})", re.ASCII)
+_WIDEST_ZONE = 56  # quarters of an hour: UTC+14
 _NOT_PRINTABLE = bytes(code for code in range(256) if not 0x20 <= code < 0x7F)
 
 
@@ -140,6 +143,22 @@ def fields(text: str) -> list[str]:
     """Return what stands behind the name of a line: `+CMTI: "SM",3` → ["SM", "3"]."""
     rest = text.partition(":")[2].strip()
     return [field.strip().strip('"') for field in _COMMA.split(rest)] if rest else []
+
+
+def clock_time(text: str) -> int | None:
+    """Read a modem's clock, TS 27.007 clause 8.15: local time and its zone in quarters of an hour; s since 1970 UTC.
+
+    None for what is no date, and for a clock without zone. Two digits of a year are of this century.
+    """
+    match = _CLOCK.fullmatch(text.strip())
+    if match is None or abs(int(match[7])) > _WIDEST_ZONE:
+        return None
+    year, month, day, hour, minute, second = (int(part) for part in match.groups()[:6])
+    try:
+        local = datetime(2000 + year, month, day, hour, minute, second, tzinfo=UTC)
+    except ValueError:
+        return None
+    return int((local - timedelta(minutes=15 * int(match[7]))).timestamp())
 
 
 class Parser:

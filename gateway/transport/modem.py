@@ -17,12 +17,13 @@ from dataclasses import dataclass, field
 
 from gateway.clock import SECOND, Clock
 from gateway.errors import DeliveryError, LinkDown
+from gateway.model.modem import ModemStatus, NetworkTime
 from gateway.protocols.at import STORAGE_FULL, Unsolicited, fields
 from gateway.protocols.smsparts import submit_parts
 from gateway.protocols.smspdu import encode, tpdu_length
 from gateway.transport.at_link import AtLink, NoPrompt
 from gateway.transport.modem_inbox import Inbox, ModemListener
-from gateway.transport.modem_start import Facts, ModemStatus, Problem, climb, look, registration
+from gateway.transport.modem_start import Facts, Problem, ask_time, climb, look, registration
 from gateway.transport.serial import SerialPort
 
 POLL_SECONDS = 30.0
@@ -77,6 +78,7 @@ class ModemSession:
         self._cycle_from = 0
         self._registered_at = 0
         self.status = ModemStatus()
+        self.time: NetworkTime | None = None  # what its clock said last
 
     def refuse_pin(self) -> None:
         """Remember from an earlier run that the configured PIN is wrong: it is not tried again."""
@@ -252,6 +254,7 @@ class ModemSession:
         self._poll_at = self._clock.mono() + round(POLL_SECONDS * SECOND)
         if not await look(link, self._facts):
             self._climb_due = True  # the ladder says what is wrong, or puts it right
+        self.time = await ask_time(link, self._clock)
         self._inbox.tidy()
 
     async def _reset(self, link: AtLink) -> None:

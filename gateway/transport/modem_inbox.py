@@ -15,11 +15,12 @@ from zlib import crc32
 
 from gateway.clock import Clock
 from gateway.errors import ProtocolViolation
+from gateway.model.modem import ModemStatus
 from gateway.protocols.at import Line, Unsolicited, fields
 from gateway.protocols.smsparts import Joiner, Received
 from gateway.protocols.smspdu import Deliver, StatusReport, decode
 from gateway.transport.at_link import Answer, AtLink
-from gateway.transport.modem_start import Facts, ModemStatus
+from gateway.transport.modem_start import Facts
 
 LIST_LIMIT = 20.0  # s; a full storage takes its time
 

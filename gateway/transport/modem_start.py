@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gateway.clock import Clock
+from gateway.clock import SECOND, Clock
+from gateway.model.modem import ModemStatus, NetworkTime
+from gateway.protocols.at import clock_time
 from gateway.transport.at_link import Answer, AtLink
 
 SIM_TRIES = 5  # a SIM may be busy for some seconds after power-up
@@ -20,6 +22,7 @@ _MEMORIES = ("ME", "SM")
 _INDICATIONS = ("2,1,0,1,0", "2,1,0,2,0", "2,1,0,0,0")  # reports direct, stored, none
 _REGISTRATION = ("idle", "home", "searching", "denied", "unknown", "roaming")
 _INTERNATIONAL = 145
+_CLOCK_ERROR = 2 * SECOND  # a network tells whole seconds, a modem shows whole seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,24 +32,6 @@ class Problem:
     reason: str
     retryable: bool
     uncertain: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class ModemStatus:
-    """Supervised facts of a modem and its SIM. `up`: a notice handed over now has a fair chance."""
-
-    up: bool = False
-    reason: str = "not started"
-    model: str = ""
-    serial_number: str = ""
-    sim: str = ""  # READY, SIM PIN, …, or the error
-    registration: str = "unknown"  # home, roaming, searching, denied, idle, unknown
-    operator: str = ""
-    signal: int | None = None  # dBm
-    service_centre: str = ""
-    storage_used: int = 0
-    storage_total: int = 0
-    pin_refused: bool = False
 
 
 @dataclass(slots=True)
@@ -118,6 +103,8 @@ async def climb(link: AtLink, clock: Clock, facts: Facts, *, pin: str, service_c
         await link.ask(command)
     if not (await link.ask("AT+CMGF=0")).ok:
         return Problem("modem has no PDU mode", retryable=False)
+    # Clock by the network's word (TS 27.007 clause 8.40). Quectel's 1 would show UTC under the local zone, 3 does not.
+    await link.ask("AT+CTZU=3" if "QUECTEL" in facts.model.upper() else "AT+CTZU=1")
     facts.operator = "".join((await link.ask("AT+COPS?")).fields("+COPS")[2:3])  # slow while searching: not polled
     await look(link, facts)
     await _storage(link, facts)
@@ -144,6 +131,14 @@ async def look(link: AtLink, facts: Facts) -> bool:
     facts.sim = _sim(sim)
     settled = not facts.indication or (await link.ask("AT+CNMI?")).text == facts.indication
     return settled and facts.sim == "READY"
+
+
+async def ask_time(link: AtLink, clock: Clock) -> NetworkTime | None:
+    """Read the modem's clock; None when it has none or shows no date with a zone."""
+    before = clock.mono()
+    wall = clock_time("".join((await link.ask("AT+CCLK?")).fields("+CCLK")[:1]))
+    after = clock.mono()
+    return None if wall is None else NetworkTime((before + after) // 2, wall * SECOND, _CLOCK_ERROR + (after - before))
 
 
 def registration(found: list[str]) -> str:

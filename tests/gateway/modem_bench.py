@@ -14,11 +14,11 @@ import pytest
 from drivers.simulated.modem import SimulatedModem
 from gateway.clock import Clock, SystemClock
 from gateway.errors import DeliveryError
+from gateway.model.modem import ModemStatus
 from gateway.protocols.smsparts import Received
 from gateway.protocols.smspdu import StatusReport
 from gateway.testing import FakeClock
 from gateway.transport.modem import ModemSession, ModemSettings
-from gateway.transport.modem_start import ModemStatus
 
 NUMBER = "+8613800138000"
 ALERT = "1号楼3层烟感报警，回复1确认"

@@ -1,0 +1,86 @@
+"""The box as points: looks at the machine now and then, adds what only the daemon knows, and puts it on the intake.
+
+Beside the flow, one task; the reading of files is done in a thread (house rules 1 and 2). A look that hangs on a dying
+disk leaves the device silent, and that is a fault like any other device's silence.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Callable, Mapping
+
+import msgspec
+
+from gateway.care.machine import Machine
+from gateway.care.own import LOOK_EVERY
+from gateway.clock import DAY, Clock
+from gateway.model.batch import Batch, make_batch
+from gateway.model.inventory import BOX
+from gateway.model.ports import Memory
+from gateway.transport.offload import offload
+
+GOOD = 0
+_STARTS = "starts"
+_REMEMBERED = 100  # starts; a box that starts more often than that in a day is known to be ill
+
+
+class Box:
+    """Looks every half minute. `ids`: durable ids by `device.point`; `inside`: figures that only the daemon knows."""
+
+    def __init__(
+        self,
+        put: Callable[[Batch], None],
+        *,
+        machine: Machine,
+        ids: Mapping[str, int],
+        clock: Clock,
+        inside: Callable[[], Mapping[str, float]],
+    ) -> None:
+        self._put = put
+        self._machine = machine
+        self._ids = ids
+        self._clock = clock
+        self._inside = inside
+
+    async def run(self, alive: Callable[[], None] = lambda: None) -> None:
+        """Look until cancelled."""
+        while True:
+            await self.look()
+            alive()
+            await self._clock.sleep(LOOK_EVERY)
+
+    async def look(self) -> None:
+        """Look once. A figure that is no number says nothing."""
+        begun = self._clock.mono()
+        figures = await offload(lambda: self._machine.look(begun), "box")
+        figures.update(self._inside())
+        rows = [
+            (self._ids[f"{BOX}.{name}"], 0, value, GOOD)
+            for name, value in figures.items()
+            if math.isfinite(value) and f"{BOX}.{name}" in self._ids
+        ]
+        self._put(make_batch(BOX, self._clock.mono(), rows))
+
+
+class Starts:
+    """How often the daemon began in the last day, over its lives. A box that does not know the time counts none."""
+
+    def __init__(self, memory: Memory, clock: Clock) -> None:
+        self._memory = memory
+        self._clock = clock
+        self._known: list[int] = []
+        with contextlib.suppress(msgspec.MsgspecError):  # of another version
+            self._known = msgspec.json.decode(memory.get(_STARTS) or "[]", type=list[int])
+        self._counted = False
+
+    def count(self, *, trusted: bool) -> float | None:
+        """Return the number with this one; None while wall time is not trusted. `trusted`: whether it is now."""
+        if not trusted:
+            return None
+        now = self._clock.wall()
+        if not self._counted:
+            self._counted = True
+            self._known = [*self._known, now][-_REMEMBERED:]
+            self._memory.put(_STARTS, msgspec.json.encode(self._known).decode())
+        return float(sum(now - DAY <= start <= now for start in self._known))
