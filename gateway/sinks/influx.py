@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import msgspec
 
@@ -23,8 +23,10 @@ from gateway.model.portion import Aside, Portion
 from gateway.model.ports import SinkSetup
 from gateway.sinks._lines import Lines, tagged
 from gateway.transport import http
-from gateway.transport.influx import Answer, InfluxServer
 from gateway.transport.mqtt_options import read_password
+
+if TYPE_CHECKING:
+    from gateway.transport.influx import Answer, InfluxServer
 
 NAMED = 32  # refused points of one portion that are looked for one by one; the rest is only counted, where it can be
 _TAKEN = 204
@@ -71,7 +73,18 @@ OPTIONS = Options
 
 def create(setup: SinkSetup) -> Influx:
     """Build the sink. Raises ConfigError: wrong keys, or a secret that others may read."""
-    return Influx(setup, read(setup.spec, Options))
+    from gateway.transport.influx import InfluxServer  # noqa: PLC0415 - the daemon, which reads OPTIONS, has no use for it
+
+    options = read(setup.spec, Options)
+    server = InfluxServer(
+        options.url,
+        token=_token(options),
+        deadline=options.timeout,
+        zipped=options.gzip,
+        cafile=options.ca_file,
+        clock=setup.clock,
+    )
+    return Influx(setup, options, server)
 
 
 class _Batch(NamedTuple):
@@ -82,7 +95,7 @@ class _Batch(NamedTuple):
 class Influx:
     """Writes to one server."""
 
-    def __init__(self, setup: SinkSetup, options: Options) -> None:
+    def __init__(self, setup: SinkSetup, options: Options, server: InfluxServer) -> None:
         self._lines = Lines(setup.station, setup.points, setup.facts)
         self._clock = setup.clock
         self._marker = f"firegrid_gateway{tagged({'station': setup.station, 'instance': setup.instance})} up=1i"
@@ -92,14 +105,7 @@ class Influx:
             database, _, policy = options.bucket.partition("/")
             self._path, self._query = "/write", {"db": database, "rp": policy, "precision": "ns"}
         self._query = {key: value for key, value in self._query.items() if value}
-        self._server = InfluxServer(
-            options.url,
-            token=_token(options),
-            deadline=options.timeout,
-            zipped=options.gzip,
-            cafile=options.ca_file,
-            clock=setup.clock,
-        )
+        self._server = server
 
     async def send(self, portion: Portion) -> Sequence[Aside]:
         """Write a portion, see `Sink`."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import gzip
 import socket
+import subprocess
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -209,3 +211,12 @@ def test_a_batch_that_is_too_large_is_halved_without_blame() -> None:
 def test_options_that_cannot_be_meant_are_refused(options: dict[str, Any], words: str) -> None:
     with pytest.raises(ConfigError, match=words):
         influx.create(setup("influx", **options))
+
+
+def test_the_daemon_reads_the_options_without_the_library() -> None:
+    """House rule: what weighs is imported by the process that uses it."""
+    code = "import sys; from gateway import registry; registry.options('sink', 'influx'); print(sorted(sys.modules))"
+    loaded = subprocess.check_output([sys.executable, "-c", code], text=True)
+    assert "'gateway.sinks.influx'" in loaded
+    assert "influxdb_client" not in loaded
+    assert "urllib3" not in loaded
