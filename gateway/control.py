@@ -17,6 +17,7 @@ from gateway.alarms.refusal import place_of
 from gateway.clock import SECOND, Clock
 from gateway.model.alarm import Alarm, AlarmState, OperatorAct, Suppression, Verb
 from gateway.model.verdict import NEVER
+from gateway.model.walktest import Subject
 from gateway.model.words import nearest
 from gateway.pipeline.run import Runner
 from gateway.pipeline.supervisor import Health
@@ -25,7 +26,7 @@ ANSWER_WITHIN = 10.0  # s
 
 
 class Control:
-    """Answers requests. `people`: contacts of the station, id → name."""
+    """Answers requests. `people`: contacts of the station, id → name; `subjects`: devices of cells, for walk tests."""
 
     def __init__(
         self,
@@ -34,15 +35,17 @@ class Control:
         *,
         links: Callable[[], list[Health]],
         people: Mapping[str, str],
+        subjects: Callable[[Collection[str]], tuple[Subject, ...]] = lambda _: (),
     ) -> None:
         self._runner = runner
         self._clock = clock
         self._links = links
         self._people = people
+        self._subjects = subjects
         self._requests = itertools.count(1)
 
     async def answer(self, request: dict[str, Any], user: str) -> dict[str, Any]:
-        """Answer one request: `{"do": "act" | "alarms" | "status", …}`."""
+        """Answer one request: `{"do": "act" | "alarms" | "status" | "walktest", …}`."""
         match request.get("do"):
             case "act":
                 return await self._act(request, user)
@@ -50,8 +53,10 @@ class Control:
                 return {"alarms": [msgspec.to_builtins(alarm) for alarm in self._runner.state.book.open_alarms()]}
             case "status":
                 return self._status()
+            case "walktest":
+                return self._walktest()
             case other:
-                return {"error": f"unknown request {other!r}: act, alarms or status"}
+                return {"error": f"unknown request {other!r}: act, alarms, status or walktest"}
 
     async def _act(self, request: dict[str, Any], user: str) -> dict[str, Any]:
         who, peer = _text(request.get("who") or user), _text(user)
@@ -71,7 +76,7 @@ class Control:
             return {"error": "no answer from the step in time"}
         refused = {refusal.alarm for refusal in refusals}
         return {
-            "done": list(self._done(act, before, refused)),
+            "done": [] if act.subjects or act.verb is Verb.END_WALKTEST else list(self._done(act, before, refused)),
             "refusals": msgspec.to_builtins(refusals),
             "recorded": not self._runner.ledger.volatile,
         }
@@ -120,8 +125,9 @@ class Control:
         alarms = tuple(int(alarm) for alarm in request["alarms"])
         if not all(0 <= alarm <= NEVER for alarm in alarms):
             raise ValueError("an id of an alarm is a number of at most 63 bits")
+        verb, cells = Verb(request["verb"]), tuple(_text(cell) for cell in request.get("cells", ()))
         return OperatorAct(
-            verb=Verb(request["verb"]),
+            verb=verb,
             alarms=alarms,
             who=who,
             via="cli",
@@ -129,8 +135,24 @@ class Control:
             until=until,
             reason=_text(request.get("reason", "")),
             request=f"cli-{next(self._requests)}",
+            cells=cells,
+            subjects=self._subjects(cells) if verb is Verb.WALKTEST else (),
+            siren=bool(request.get("siren", False)),
             peer=peer,
         )
+
+    def _walktest(self) -> dict[str, Any]:
+        """Return the walk test that runs or the last one, and its alarms; times are ns, `now` among them."""
+        state = self._runner.state
+        test = state.book.walktests.latest
+        if test is not None:  # numbers of points are the house's own
+            test = replace(test, subjects=tuple(replace(one, points=()) for one in test.subjects))
+        return {
+            "walktest": msgspec.to_builtins(test),
+            "alarms": [msgspec.to_builtins(alarm) for alarm in state.book.open_alarms() if alarm.test],
+            "now": self._clock.mono(),
+            "wall_offset": state.axis.offset if state.axis.trusted else None,
+        }
 
     def _status(self) -> dict[str, Any]:
         runner = self._runner

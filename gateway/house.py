@@ -26,6 +26,7 @@ from gateway.model.inventory import OWN, events_of, names_of, points_of, renames
 from gateway.model.notification import ChannelState
 from gateway.model.ports import Channel, ChannelSetup, Driver, DriverSetup
 from gateway.model.station import SourceSpec, Station
+from gateway.model.walktest import subjects_of
 from gateway.pipeline.dispatch import Dispatcher
 from gateway.pipeline.intake import Intake, rank_points
 from gateway.pipeline.ledger import Ledger
@@ -114,8 +115,8 @@ class House:
         )
         self._memory = self.runner.memory = restored.memory
         self.links: dict[str, Supervisor] = {}
-        life = {point.device for point in points_of(station, self.ids) if point.id in engine.life_points}
-        self.drivers = {source.id: self._driver(source, frozenset(life)) for source in station.sources}
+        self.life = {point.device for point in points_of(station, self.ids) if point.id in engine.life_points}
+        self.drivers = {source.id: self._driver(source, frozenset(self.life)) for source in station.sources}
         self.channels = {spec.id: self._channel(spec) for spec in station.channels}
         self.runner.dispatcher = Dispatcher(
             self.channels,
@@ -208,6 +209,7 @@ class House:
             self.clock,
             links=lambda: [link.health for link in self.links.values()],
             people={contact.id: contact.name for contact in self.station.contacts},
+            subjects=partial(subjects_of, self.station, self.ids, self.life),
         )
         async with AsyncExitStack() as doors:
             doors.push_async_callback(self.ledger.close)

@@ -9,7 +9,8 @@ from collections.abc import Callable
 
 import msgspec
 
-from gateway.alarms.book import AlarmBook, Move
+from gateway.alarms.book import AlarmBook
+from gateway.alarms.outcome import Move
 from gateway.escalation.chains import Escalation
 from gateway.escalation.rows import Answered, Out
 from gateway.model.alarm import AlarmFacts, Evidence, OperatorAct, Verb

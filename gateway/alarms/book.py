@@ -8,15 +8,16 @@ the station axis, and every write goes through the step's delta.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
-import msgspec
 from msgspec.structs import replace
 
 from gateway.alarms.codes import Codes
 from gateway.alarms.machine import Standing, move, over
+from gateway.alarms.outcome import EVENT_OF, Move, Outcome
 from gateway.alarms.refusal import Refusal, refuse, unknown
 from gateway.alarms.states import LIFTING
+from gateway.alarms.walktest import Walktests, closing, untested
 from gateway.model.alarm import (
     Alarm,
     AlarmEvent,
@@ -29,37 +30,20 @@ from gateway.model.alarm import (
     Verb,
 )
 from gateway.model.delta import Delta, Table
+from gateway.model.moment import shifted
 from gateway.model.quality import Doubt, doubt_of
 from gateway.model.verdict import NEVER, Cause, Change
+from gateway.model.walktest import WalkEnd, Walktest
 
-ROW_TYPES: Final[Mapping[str, Any]] = {"alarm": Alarm, "alarm_counter": int, "alarm_closed": bytes}
+ROW_TYPES: Final[Mapping[str, Any]] = {
+    "alarm": Alarm,
+    "alarm_counter": int,
+    "alarm_closed": bytes,
+    "walktest": Walktest,
+}
 
 _COPIED: Final = tuple(name for name in AlarmFacts.__struct_fields__ if name != "title")
 _TIMES: Final = ("since", "raised", "acknowledged_at", "shelved_until", "returned_at")
-
-
-class Move(NamedTuple):
-    """One transition and the alarm as it is after it (also when it has just left the book)."""
-
-    transition: Transition
-    alarm: Alarm
-
-
-class Outcome(msgspec.Struct, frozen=True):
-    """What came of an act: what moved, and what was refused with the reason for the person."""
-
-    moves: tuple[Move, ...]
-    refusals: tuple[Refusal, ...]
-
-
-_EVENT_OF: Final = {
-    Verb.ACK: (AlarmEvent.ACK, Cause.ACKNOWLEDGED),
-    Verb.RESET: (AlarmEvent.RESET, Cause.RESET),
-    Verb.SHELVE: (AlarmEvent.SHELVE, Cause.SHELVED),
-    Verb.UNSHELVE: (AlarmEvent.UNSHELVE, Cause.UNSHELVED),
-    Verb.DISABLE: (AlarmEvent.DISABLE, Cause.OUT_OF_SERVICE),
-    Verb.ENABLE: (AlarmEvent.ENABLE, Cause.IN_SERVICE),
-}
 
 
 def key_of(rule: str, point: int, key: str) -> str:
@@ -81,10 +65,11 @@ class AlarmBook:
         self._by_id: Table[str] = Table("_alarm_id")
         self._shelf: Table[int] = Table("_shelf")
         self._codes = Codes(self.counters)
+        self.walktests = Walktests()
 
     def tables(self) -> tuple[Table[Any], ...]:
         """Return the tables that the store keeps."""
-        return self.alarms, self.counters, self.closed
+        return self.alarms, self.counters, self.closed, self.walktests.table
 
     def load(self, rows: Mapping[str, Mapping[str, Any]]) -> None:
         """Take rows of the store (table name → key → row) in place of everything here, and rebuild the indexes."""
@@ -131,7 +116,7 @@ class AlarmBook:
         if retained and evidence.frame and self.closed.get(key) == evidence.frame:
             return None
         self.closed.drop(delta, key)
-        fresh = alarm or self._new(change, facts, delta)
+        fresh = self.walktests.admit(alarm or self._new(change, facts, delta), facts, change, delta)
         raised = replace(
             fresh,
             **{name: getattr(facts, name) for name in _COPIED},
@@ -169,6 +154,8 @@ class AlarmBook:
 
     def act(self, act: OperatorAct, delta: Delta) -> Outcome:
         """Do what a person asks, alarm by alarm; what cannot be done is refused with its reason and changes nothing."""
+        if act.verb in (Verb.WALKTEST, Verb.END_WALKTEST):
+            return self._walk(act, delta)
         moves: list[Move] = []
         refusals: list[Refusal] = []
         missing: list[int] = []
@@ -188,19 +175,23 @@ class AlarmBook:
         return Outcome(tuple(moves), tuple(refusals))
 
     def due(self) -> int:
-        """Return when the next shelf ends, NEVER if none."""
-        return min(self._shelf.rows.values(), default=NEVER)
+        """Return when the next shelf or a walk test ends, NEVER if none."""
+        return min(self.walktests.due(), min(self._shelf.rows.values(), default=NEVER))
 
     def fire(self, until: int, delta: Delta) -> list[Move]:
-        """End every shelf due at or before `until`, stamped with its own end, in order of ends."""
+        """End every shelf due at or before `until`, stamped with its own end, in order of ends; then a walk test."""
         ended = sorted((end, key) for key, end in self._shelf.rows.items() if end <= until)
-        return [
+        moves = [
             self._move(key, self.alarms[key], AlarmEvent.UNSHELVE, delta, cause=Cause.SHELF_ENDED, at=end)
             for end, key in ended
         ]
+        if (due := self.walktests.due()) <= until:
+            self.walktests.finish(WalkEnd.TIME_OUT, due, delta)
+            moves += self._conclude(due, delta)
+        return moves
 
     def rebase(self, shift: int | None, at: int, delta: Delta) -> list[Move]:
-        """Bring every time to this boot's axis; where time spent down is unknown (None) shelves end and say so.
+        """Bring every time to this boot's axis; where time spent down is unknown (None) shelves and tests end.
 
         An unknown past moment becomes `at`: never later than it was found, never taken for a deadline.
         """
@@ -208,11 +199,41 @@ class AlarmBook:
         if shift == 0:
             return moves
         for key, alarm in list(self.alarms.rows.items()):
-            times = {name: _shifted(getattr(alarm, name), shift, at) for name in _TIMES}
+            times = {name: shifted(getattr(alarm, name), shift, at) for name in _TIMES}
             self._write(key, replace(alarm, **times), delta)
             if shift is None and alarm.suppression is Suppression.SHELVED:
                 row = self.alarms[key]
                 moves.append(self._move(key, row, AlarmEvent.UNSHELVE, delta, cause=Cause.SHELF_ENDED, at=at))
+        self.walktests.rebase(shift, at, delta)
+        return moves + (self._conclude(at, delta) if shift is None else [])
+
+    def _walk(self, act: OperatorAct, delta: Delta) -> Outcome:
+        if act.verb is Verb.WALKTEST:
+            refusal = self.walktests.begin(act, delta)
+            return Outcome((), (refusal,) if refusal else ())
+        refusal = self.walktests.finish(WalkEnd.ACT, act.at, delta, act.who)
+        return Outcome((), (refusal,)) if refusal else Outcome(tuple(self._conclude(act.at, delta)), ())
+
+    def _conclude(self, at: int, delta: Delta) -> list[Move]:
+        """After a walk test: what is still true calls people now, what has returned is closed in the tester's name."""
+        test = self.walktests.latest
+        who = test.who if test is not None else ""
+        moves: list[Move] = []
+
+        def go(event: AlarmEvent, alarm: Alarm) -> Alarm:
+            key = key_of(alarm.rule, alarm.point, alarm.key)
+            moves.append(self._move(key, alarm, event, delta, cause=Cause.WALKTEST, at=at, who=who))
+            return moves[-1].alarm
+
+        for alarm in [alarm for alarm in self.open_alarms() if alarm.test]:
+            if alarm.suppression is not Suppression.BY_DESIGN:  # a person has decided meanwhile: only the mark goes
+                self._write(key_of(alarm.rule, alarm.point, alarm.key), untested(alarm), delta)
+                continue
+            last = alarm
+            for event in closing(alarm):
+                answered = {"acknowledged_by": who, "acknowledged_at": at} if event is AlarmEvent.ACK else {}
+                last = go(event, replace(last, **answered))
+            go(AlarmEvent.UNSUPPRESS, untested(last))
         return moves
 
     def _new(self, change: Change, facts: AlarmFacts, delta: Delta) -> Alarm:
@@ -236,7 +257,7 @@ class AlarmBook:
         )
 
     def _act(self, alarm: Alarm, act: OperatorAct, delta: Delta) -> Move:
-        event, cause = _EVENT_OF[act.verb]
+        event, cause = EVENT_OF[act.verb]
         if event is AlarmEvent.ACK:
             alarm = replace(alarm, acknowledged_by=act.who, acknowledged_at=act.at)
         elif event is AlarmEvent.SHELVE:
@@ -304,10 +325,3 @@ class AlarmBook:
             self._shelf.put(delta, key, alarm.shelved_until)
         else:
             self._shelf.drop(delta, key)
-
-
-def _shifted(time: int, shift: int | None, at: int) -> int:
-    """Return a time on the new axis; 0 means "not yet" and stays."""
-    if not time:
-        return 0
-    return at if shift is None else time + shift

@@ -111,6 +111,7 @@ def _enable(alarm: Alarm, _act: OperatorAct) -> _Words:
     return None if alarm.suppression is Suppression.OUT_OF_SERVICE else ("没有停用", "not out of service")
 
 
+# By verb; walk tests concern no alarm and are refused in `gateway.alarms.walktest`.
 _CHECKS = {
     Verb.ACK: _ack,
     Verb.RESET: _reset,

@@ -25,11 +25,14 @@ def run(options: argparse.Namespace) -> int:
     reader, station = open_reader(options.config)
     with reader:
         columns: tuple[str, ...]
+        rows: Iterator[Row]
         if options.history:
             columns = ("time", "id", "rule", "device", "key", "before", "after", "cause", "who")
             show(_transitions(reader, station), as_json=options.json, columns=columns)
         else:
             rows = (_alarm(entry, reader, station) for entry in reader.alarms())
+            if not options.json:  # for people the mark of a walk test is the word of its suppression
+                rows = ({**row, "suppression": "测试 test"} if row["test"] else row for row in rows)
             columns = (
                 *("id", "code", "class", "severity", "state", "suppression", "until"),
                 *("device", "point", "key", "since", "value"),
@@ -52,6 +55,7 @@ def _alarm(entry: Entry[Alarm], reader: Reader, station: Station | None) -> Row:
         "severity": alarm.severity.word,
         "state": alarm.state.value,
         "suppression": alarm.suppression.value,
+        "test": alarm.test,
         "until": rfc3339(until, zone),
         "since": rfc3339(reader.wall(entry.boot, alarm.since), zone),
         "cause": alarm.cause.value,

@@ -219,7 +219,7 @@ def good_broker(given: str, *, needed: bool) -> tuple[str, str]:
         return ("至少需要一个串口或一个代理", "a serial port or a broker is needed") if needed else GOOD_ANSWER
     host, colon, port = given.partition(":")
     named = host and all(char.isalnum() or char in ".-" for char in host) and not host.startswith("-")
-    numbered = not colon or (port.isascii() and port.isdigit() and 0 < int(port) < 1 << 16)
+    numbered = not colon or (port.isascii() and port.isdigit() and not port.startswith("0") and int(port) < 1 << 16)
     return (
         GOOD_ANSWER
         if named and numbered

@@ -34,12 +34,14 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "shelve": ("acts", "shelve an alarm for a while"),
     "simulate": ("simulate", "play devices, broker or modem"),
     "init": ("init", "ask a few questions, write a first station.toml"),
+    "walktest": ("walktest", "try devices without calling anybody"),
     "doctor": ("doctor", "say what is wrong and how to mend it"),
     "verify": ("verify", "check that the record was not changed"),
     "backup": ("backup", "copy store and configuration while the station runs"),
     "restore": ("restore", "put a backup in its place"),
     "support-bundle": ("support", "pack what helps others help, without personal data"),
     "upgrade-check": ("upgrade", "try this program on a copy of the store"),
+    "page-code": ("page_code", "print the one-time code for a login to the page"),
     "bench": ("bench", "measure this machine, print JSON"),
 }
 

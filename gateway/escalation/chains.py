@@ -117,6 +117,8 @@ class Escalation:
         """Start, go on with or stop the chain of an alarm that has just moved; `alarm` is as it is now."""
         turn = Turn(transition.at, delta, out)
         running = str(alarm.id) in self.chains
+        if alarm.test or transition.cause is Cause.WALKTEST:
+            self._teller.try_out(alarm, transition, turn)
         answered = transition.event is AlarmEvent.ACK
         if calls_people(alarm):
             if not running:

@@ -12,7 +12,7 @@ from gateway.escalation.plan import Method, Planner
 from gateway.escalation.rows import ASKING, WAITING, Chain, FindAlarm, Turn
 from gateway.escalation.sounders import Sounders
 from gateway.escalation.wording import Wording, marked
-from gateway.model.alarm import Alarm
+from gateway.model.alarm import Alarm, AlarmEvent, Transition
 from gateway.model.contact import Step
 from gateway.model.notification import DeliveryState, Notification, NotifyReason
 
@@ -58,6 +58,17 @@ class Teller:
         for channel in self._planner.sounders:
             if not self.sounders.sounds(channel, alarm.id):
                 self._plan(alarm, self._place_notice(alarm, channel, NotifyReason.SOUND, turn.at), turn)
+
+    def try_out(self, alarm: Alarm, transition: Transition, turn: Turn) -> None:
+        """Have an alarm of a walk test with sirens sound where its policy would, as long as it is open and true."""
+        if transition.event is not AlarmEvent.RAISE:
+            self.give_up(alarm, turn)
+            self.sounders.stop(alarm, turn)
+        elif alarm.test_siren:
+            by = {channel for step in self._planner.policy(alarm).steps for channel in step.by}
+            for channel in self._planner.sounders:
+                if channel in by and not self.sounders.sounds(channel, alarm.id):
+                    self._plan(alarm, self._place_notice(alarm, channel, NotifyReason.SOUND, turn.at), turn)
 
     def once_more(self, notice: Notification) -> Notification:
         """Make the repeat of a notice that may have arrived, as one that a crash cut off may: planned, marked 重发."""

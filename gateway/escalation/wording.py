@@ -66,6 +66,8 @@ class Wording:
         word = CLASS_WORDS["zh" if chinese else "en"][alarm.alarm_class]
         head = f"【{word}】码{alarm.code} " if chinese else f"[{word}] code {alarm.code} "
         head += self.place(alarm, FIRST_PART - len(head) - _FOR_MARKS["zh" if chinese else "en"])
+        if alarm.test:
+            head = ("【测试】" if chinese else "TEST ") + head
         if reason in _FOLLOW:
             zh, en = _FOLLOW[reason]
             until = self._until(alarm, at, chinese=chinese) if reason is NotifyReason.SHELVED else ""
@@ -150,6 +152,7 @@ _LIFTED: Final = {
     Cause.SHELF_ENDED: ("搁置已到期", "its shelf has ended"),
     Cause.UNSHELVED: ("搁置已取消", "its shelf was ended"),
     Cause.IN_SERVICE: ("已重新投用", "back in service"),
+    Cause.WALKTEST: ("测试已结束，条件仍在", "the test has ended, still in alarm"),
     Cause.BY_DESIGN: ("屏蔽已解除", "no longer suppressed"),
 }
 

@@ -12,6 +12,7 @@ import msgspec
 
 from gateway.model.point import AlarmClass, Severity
 from gateway.model.verdict import Cause
+from gateway.model.walktest import Subject
 
 
 class AlarmState(StrEnum):
@@ -100,6 +101,8 @@ class Alarm(msgspec.Struct, frozen=True, kw_only=True):
     shelved_until: int = 0
     shelved_by: str = ""
     returned_at: int = 0
+    test: bool = False  # raised by a device under test; calls nobody
+    test_siren: bool = False  # … but sounds
     lifted: Cause | None = None  # what ended its last suppression, since it was raised
     evidence: Evidence = Evidence()
 
@@ -146,13 +149,15 @@ class Verb(StrEnum):
     UNSHELVE = "unshelve"
     DISABLE = "disable"
     ENABLE = "enable"
+    WALKTEST = "walktest"
+    END_WALKTEST = "end_walktest"
 
 
 class OperatorAct(msgspec.Struct, frozen=True, kw_only=True):
     """A person's act, put on the intake like a reading; never a call into alarms.
 
-    `alarms` names ids; empty with verb ACK means "all that are open for this person". `until`: end of a shelf, ns on
-    the station axis.
+    `alarms` names ids; empty with verb ACK means "all that are open for this person". `until`: end of a shelf or
+    walk test, ns on the station axis.
     """
 
     verb: Verb
@@ -163,4 +168,7 @@ class OperatorAct(msgspec.Struct, frozen=True, kw_only=True):
     until: int = 0
     reason: str = ""
     request: str = ""  # token by which the asker finds its answer
+    cells: tuple[str, ...] = ()  # of a walk test, and what is tried there
+    subjects: tuple[Subject, ...] = ()
+    siren: bool = False
     peer: str = ""  # local user at the other end of the control socket, whoever `who` is

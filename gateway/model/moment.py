@@ -26,6 +26,13 @@ class Start(msgspec.Struct, frozen=True, kw_only=True):
     volatile: bool = False
 
 
+def shifted(time: int, shift: int | None, at: int) -> int:
+    """Return a time on the new boot's axis; 0 means "not yet" and stays; an unknown shift makes it `at`."""
+    if not time:
+        return 0
+    return at if shift is None else time + shift
+
+
 class Epoch(msgspec.Struct, frozen=True, kw_only=True):
     """Wall time became trusted, stepped or lost its trust: wall = mono + offset from `mono_from` on (ns)."""
 

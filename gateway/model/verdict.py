@@ -44,6 +44,7 @@ class Cause(StrEnum):
     OUT_OF_SERVICE = "out_of_service"
     IN_SERVICE = "in_service"
     BY_DESIGN = "by_design"
+    WALKTEST = "walktest"  # a walk test has ended
     CONFIGURATION = "configuration"  # its rule or point left the configuration
     ESCALATED = "escalated"  # a higher severity or a new zone
 

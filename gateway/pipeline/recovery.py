@@ -15,7 +15,8 @@ from typing import Any
 import msgspec
 
 from gateway.alarms.book import ROW_TYPES as ALARM_ROWS
-from gateway.alarms.book import AlarmBook, Move, Outcome
+from gateway.alarms.book import AlarmBook
+from gateway.alarms.outcome import Move, Outcome
 from gateway.clock import SECOND, Clock
 from gateway.errors import StoreCorrupt
 from gateway.escalation.chains import Escalation

@@ -16,7 +16,8 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from gateway.alarms.book import AlarmBook, Move
+from gateway.alarms.book import AlarmBook
+from gateway.alarms.outcome import Move
 from gateway.alarms.refusal import Refusal
 from gateway.escalation.chains import Escalation
 from gateway.model.alarm import Evidence, OperatorAct, Transition
@@ -101,6 +102,7 @@ class _Step:
         self.now = now
         self.delta = Delta()
         self.effects = Effects()
+        self.walked = state.book.walktests.latest
 
     def take(self, item: Input) -> None:
         """Apply one input."""
@@ -161,6 +163,7 @@ class _Step:
             self._reach(moment.at)
             moment.at = state.logical
             state.latest.take(moment, self.delta)
+            state.book.walktests.read(moment, self.delta)
             before = len(self.delta.touched)
             changes = state.engine.judge(moment, self.delta)
             if changes or len(self.delta.touched) > before:
@@ -190,6 +193,7 @@ class _Step:
             )
             self.effects.records.append(("event", seen))
         self.effects.hurried = True
+        self.state.book.walktests.told(batch.events, at, self.delta)
         for change in self.state.engine.events(batch.events, at, self.delta):
             self._change(change, _event_evidence(batch.events[change.position]))
 
@@ -295,7 +299,9 @@ class _Step:
             self._change(change, _event_evidence(event))
 
     def close(self) -> None:
-        """Keep what led to running delays; collect the notices that the dispatch has put into `sending`."""
+        """Keep what led to running delays; collect a walk test's report and the notices put into `sending`."""
+        if (report := self.state.book.walktests.over(self.walked)) is not None:
+            self.effects.records.append(("walktest", report))
         self.state.begun.settle(self._delays(0))
         notices = {body.id: body for _, body in self.effects.records if isinstance(body, Notification)}
         self.effects.sending = [notice for notice in notices.values() if notice.state is DeliveryState.SENDING]

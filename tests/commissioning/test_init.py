@@ -81,6 +81,7 @@ def test_an_input_that_ends_early_means_the_defaults(tmp_path: Path, monkeypatch
         ("--port", "/etc/hostname", "no such serial port"),
         ("--broker", "two words", "write a host"),
         ("--broker", "host:0", "write a host"),
+        ("--broker", "host:0883", "write a host"),
         ("--broker", "-", "a serial port or a broker is needed"),
         ("--modem", "/dev/no-such-port", "no such serial port"),
         ("--phone", "13800138", "11 digits"),

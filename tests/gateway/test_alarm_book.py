@@ -6,7 +6,8 @@ import copy
 
 import pytest
 
-from gateway.alarms.book import AlarmBook, Move, Outcome
+from gateway.alarms.book import AlarmBook
+from gateway.alarms.outcome import Move, Outcome
 from gateway.model.alarm import AlarmFacts, AlarmState, Evidence, OperatorAct, Suppression, Verb
 from gateway.model.delta import Delta
 from gateway.model.point import AlarmClass, Severity

@@ -7,7 +7,8 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.alarms.book import AlarmBook, Move
+from gateway.alarms.book import AlarmBook
+from gateway.alarms.outcome import Move
 from gateway.model.alarm import AlarmEvent, AlarmState, Evidence, OperatorAct, Verb
 from gateway.model.delta import Delta
 from tests.escalation_world import change, encoded, facts, ns
