@@ -25,6 +25,7 @@ from gateway.config.quantities import duration
 from gateway.errors import ConfigError, GatewayError
 
 SHORTEST = 16.0  # s; the daemon's own delays cannot be squeezed
+PAGE = 8080  # the live page's port, if it is free
 STARTING, CLOSING = 3.0, 1.5  # s of the time given, before the station is armed and after the story
 _LONG = 10 * 365 * 86400.0  # s: at a keyboard the end is when somebody says so
 
@@ -61,12 +62,15 @@ async def play(seconds: float, language: str, *, keyboard: bool) -> int:
     pace = min(1.0, (seconds - STARTING - CLOSING) / STORY)
     with tempfile.TemporaryDirectory(prefix="firegrid-demo-") as name:
         async with demo_broker.broker(Path(name), clock) as (broker, port):
-            config = demo_station.write(Path(name), port=port, language=language, escalate=ESCALATE * pace)
+            page = await demo_broker.free_port(PAGE)
+            escalate = ESCALATE * pace
+            config = demo_station.write(Path(name), port=port, page=page, language=language, escalate=escalate)
             station = read(config).station
             if station is None:
                 raise GatewayError("the embedded station is not good")
             show = Demo(station, screen, clock, stop, pace=pace, keyboard=keyboard)
             screen.say("note", "intro", broker=broker, fire=FIRE * pace)
+            screen.say("note", "page", address=f"http://127.0.0.1:{page}/")
             code, died = await _tell(show, config, clock, stop, end)
     screen.close()
     if died:

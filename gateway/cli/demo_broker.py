@@ -46,7 +46,7 @@ async def broker(folder: Path, clock: Clock) -> AsyncIterator[tuple[str, int]]:
     """Run a broker on a free loopback port; yields its name and port."""
     binary = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin")
     if binary is not None:
-        port = await _free_port()
+        port = await free_port()
         config = folder / "mosquitto.conf"
         config.write_text(_MOSQUITTO.format(port=port), encoding="utf-8")
         async with _process([binary, "-c", str(config)], folder / "mosquitto.log", clock):
@@ -109,8 +109,12 @@ async def _process(command: Sequence[str], log: Path, clock: Clock, stdout: int 
                 await process.wait()
 
 
-async def _free_port() -> int:
-    server, port = await listen(asyncio.Protocol)
+async def free_port(wanted: int = 0) -> int:
+    """Return the wanted loopback port if nobody has it, else one that is free now."""
+    try:
+        server, port = await listen(asyncio.Protocol, port=wanted)
+    except LinkDown:
+        server, port = await listen(asyncio.Protocol)
     server.close()
     await server.wait_closed()
     return port

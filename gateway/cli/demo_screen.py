@@ -18,6 +18,7 @@ WORDS = {
     "zh": {
         "intro": "一个完整的模拟消防站：真实的 Modbus RTU 字节（伪终端）、{broker}（MQTT）、模拟短信模块；"
         "网关就是 firegrid run。{fire:.0f} 秒后起火。",
+        "page": "实时页面 {address}",
         "keys": "按 a 或回车确认报警，按 q 结束。",
         "armed": "网关已布防（启动用时 {seconds:.1f} 秒）",
         "fire": "★ 地下配电间起火：先有烟，随后升温",
@@ -46,6 +47,7 @@ WORDS = {
     "en": {
         "intro": "A whole simulated fire station: real Modbus RTU bytes over a pseudo-terminal, MQTT over {broker}, a "
         "simulated SMS modem; the gateway is `firegrid run`. A fire breaks out after {fire:.0f} s.",
+        "page": "live page: {address}",
         "keys": "Press a or Enter to acknowledge an alarm, q to end.",
         "armed": "the gateway is armed (starting took {seconds:.1f} s)",
         "fire": "* fire in the cellar: smoke first, then heat",

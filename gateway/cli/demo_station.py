@@ -61,6 +61,9 @@ commit_interval = "1s"
 [limits]
 settle = "5s"
 
+[page]
+listen = "127.0.0.1:$page"
+
 [[source]]
 id = "bus"
 driver = "modbus_rtu"
@@ -194,9 +197,9 @@ policy = "turn-out"
 """)
 
 
-def write(folder: Path, *, port: int, language: str, escalate: float) -> Path:
-    """Write `station.toml`; `port` is the broker's, `escalate` the seconds before the captain is told."""
-    values = {"folder": folder, "port": port, "language": language, "escalate": round(escalate * 1000)}
+def write(folder: Path, *, port: int, page: int, language: str, escalate: float) -> Path:
+    """Write `station.toml`; `port` is the broker's, `page` the page's, `escalate` the s before the captain is told."""
+    values = {"folder": folder, "port": port, "page": page, "language": language, "escalate": round(escalate * 1000)}
     config = folder / "station.toml"
     config.write_text(_STATION.substitute(values, **_NAMES[language]), encoding="utf-8")
     return config

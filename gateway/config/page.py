@@ -36,14 +36,18 @@ class PageOptions(msgspec.Struct, frozen=True, kw_only=True):
 def address(given: str) -> tuple[str, int]:
     """Return host and port of `127.0.0.1:8080`, `[::1]:8080` or `localhost:8080`. Raises ValueError."""
     found = _ADDRESS.fullmatch(given.strip())
-    if found is None or not 0 < int(found["port"]) <= _LAST_PORT:
-        raise ValueError(given)
-    if found["six"]:
-        return str(ipaddress.IPv6Address(found["six"])), int(found["port"])
-    host = found["host"]
-    if host != "localhost":
-        host = str(ipaddress.IPv4Address(host))
+    host = (found["six"] or found["host"]) if found else ""
+    if found is None or not (host == "localhost" or _is_address(host)) or not 0 < int(found["port"]) <= _LAST_PORT:
+        raise ValueError(f"not an address with a port: {given!r}")
     return host, int(found["port"])
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def loopback(host: str) -> bool:

@@ -142,12 +142,18 @@ def code_file(store: str) -> Path:
 
 
 def new_code(path: Path) -> str:
-    """Make a one-time code and write it down. Raises OSError."""
+    """Make a one-time code and write it down, for the owner of the folder: root makes it, the daemon reads it.
+
+    Raises OSError.
+    """
     code = "".join(secrets.choice(_ALPHABET) for _ in range(_CODE))
     path.unlink(missing_ok=True)
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w", encoding="ascii") as file:
         file.write(code + "\n")
+        if os.geteuid() == 0:
+            folder = path.parent.stat()
+            os.fchown(file.fileno(), folder.st_uid, folder.st_gid)
     return code
 
 

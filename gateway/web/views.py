@@ -117,6 +117,8 @@ class Views:
             if number == value:
                 return words.LABELS[self.language].get(label, label)
         unit = words.UNITS.get(spec.unit, spec.unit)
+        if spec.unit == "By":
+            value, unit = _bytes(value)
         return f"{value:.4g} {unit}".strip() if abs(value) < 10_000 else f"{value:.0f} {unit}".strip()
 
     # -- alarms
@@ -279,6 +281,15 @@ class Views:
                 }
             )
         return found
+
+
+def _bytes(value: float) -> tuple[float, str]:
+    """Return bytes in the unit in which they are a short number."""
+    for unit in ("B", "KiB", "MiB"):
+        if abs(value) < 1024:
+            return value, unit
+        value /= 1024
+    return value, "GiB"
 
 
 def _calls(alarm: Alarm) -> bool:

@@ -15,6 +15,13 @@ from tests.browser.chromium import DESKTOP, PHONE, Browser, browser
 from tests.browser.rig import Names, Rig, living, until
 
 IMAGES = Path(__file__).parents[2] / "docs" / "img"
+PICTURES = (
+    ("overview-desktop", "/", DESKTOP, False),
+    ("turnout-desktop-dark", "/turnout", DESKTOP, True),
+    ("alarms-phone", "/alarms", PHONE, False),
+    ("turnout-phone-dark", "/turnout", PHONE, True),
+    ("history-phone", "/point/kitchen.ch4", PHONE, False),
+)
 BREATH = 1.2  # s for a stream to open and a chart to be drawn
 
 
@@ -22,24 +29,17 @@ def main() -> None:
     """Write them."""
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else IMAGES
     folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory() as name, living(Path(name), Names()) as rig:
+    with tempfile.TemporaryDirectory() as station, living(Path(station), Names()) as rig:
         fire(rig)
-        for size, form in ((DESKTOP, "desktop"), (PHONE, "phone")):
-            for dark in (False, True):
-                with browser(rig.address, size, dark=dark) as window:
-                    window.open("/who?back=/")
-                    window.press('button[value="wang"]')
-                    shade = f"{form}-dark" if dark else form
-                    for view, path in (("overview", "/"), ("alarms", "/alarms"), ("turnout", "/turnout")):
-                        shoot(window, folder, f"{view}-{shade}", path)
-                    if not dark:
-                        shoot(window, folder, f"devices-{shade}", "/links")
-                        shoot(window, folder, f"history-{shade}", "/point/kitchen.ch4")
+        for name, path, size, dark in PICTURES:
+            with browser(rig.address, size, dark=dark) as window:
+                window.open("/who?back=/")
+                window.press('button[value="wang"]')
+                until(lambda: window.there(".summary"))
+                shoot(window, folder, name, path)
         with browser(rig.address, PHONE) as window:
             window.open("/language?to=en&back=/alarms")
-            shoot(window, folder, "alarms-phone-en", "/alarms")
-            rig.clear()
-            shoot(window, folder, "calm-phone-en", "/")
+            time.sleep(BREATH)
             rig.daemon.kill()
             until(lambda: window.there("#stale"))
             window.picture(folder / "stale-phone.png")

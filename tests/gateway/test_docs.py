@@ -130,6 +130,7 @@ def test_every_plug_in_profile_and_command_has_its_place() -> None:
         Group.DIALECT: "drivers.md",
         Group.KIND: "rules.md",
         Group.CHANNEL: "channels.md",
+        Group.SINK: "time-series.md",
     }
     for group, page in pages.items():
         text = (DOCS / page).read_text(encoding="utf-8")

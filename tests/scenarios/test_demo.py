@@ -195,7 +195,7 @@ def test_a_time_too_short_for_the_story_is_refused() -> None:
 
 
 def test_a_configured_station_is_played_where_it_says(tmp_path: Path) -> None:
-    config = demo_station.write(tmp_path, port=free_port(), language="zh", escalate=5.0)
+    config = demo_station.write(tmp_path, port=free_port(), page=free_port(), language="zh", escalate=5.0)
     arguments = ("simulate", "station", "-c", str(config), "--fire", "1s", "--answer", "50ms")
     with shown(tmp_path, *arguments) as field:
         field.until("playing fire")
@@ -212,7 +212,7 @@ def test_a_configured_station_is_played_where_it_says(tmp_path: Path) -> None:
 
 
 def test_nothing_real_is_played_over(tmp_path: Path) -> None:
-    config = demo_station.write(tmp_path, port=free_port(), language="en", escalate=5.0)
+    config = demo_station.write(tmp_path, port=free_port(), page=free_port(), language="en", escalate=5.0)
     (tmp_path / "modem").write_text("a real one", encoding="utf-8")
     said = io.StringIO()
     with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):

@@ -1,0 +1,162 @@
+"""What the live page costs: CPU and memory of the daemon with 0, 50 and 200 open pages; prints JSON.
+
+`python -m benchmarks.page [--seconds 20] [--points 50]`: a real broker, a real `firegrid run`, every point read once a
+second, every page open on the overview, which shows them all. Pages are raw sockets that read what comes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import gzip
+import http.client
+import json
+import os
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import paho.mqtt.client as paho
+from paho.mqtt.enums import CallbackAPIVersion
+
+from tests.daemon import Daemon
+from tests.real_mosquitto import OPEN, free_port, running
+
+PAGES = (0, 50, 200)
+SETTLE = 3.0  # s
+STATION = """
+[station]
+id = "bench"
+clock = "trusted"
+[store]
+path = "{folder}/station.db"
+commit_interval = "1s"
+[page]
+listen = "127.0.0.1:{port}"
+[[source]]
+id = "broker"
+driver = "mqtt"
+host = "127.0.0.1"
+port = {broker}
+[[channel]]
+id = "screen"
+kind = "console"
+[[contact]]
+id = "li"
+name = "li"
+"""
+DEVICE = """
+[[device]]
+id = "d{number}"
+source = "broker"
+profile = "json-generic"
+topic = "t/{number}"
+[device.points.temperature]
+unit = "Cel"
+valid_range = [-40, 200]
+decode = {{ path = "$" }}
+"""
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=float, default=20.0)
+    parser.add_argument("--points", type=int, default=50)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name, running(Path(name), OPEN) as broker:
+        port = free_port()
+        config = Path(name) / "station.toml"
+        devices = "".join(DEVICE.format(number=number) for number in range(options.points))
+        text = STATION.format(folder=name, port=port, broker=broker.port) + devices
+        config.write_text(text, encoding="utf-8")
+        daemon = Daemon(config)
+        daemon.wait_armed()
+        with _speaking(broker.port, options.points):
+            found = {"points": options.points, "first_page_bytes": _first_page(port)}
+            for pages in PAGES:
+                found[f"{pages}_pages"] = asyncio.run(_measure(daemon, port, pages, options.seconds))
+        daemon.kill()
+    print(json.dumps(found, indent=2))
+
+
+@contextmanager
+def _speaking(port: int, points: int) -> Iterator[None]:
+    """Let every device speak once a second, one after the other."""
+    client = paho.Client(CallbackAPIVersion.VERSION2, client_id="bench")
+    client.connect("127.0.0.1", port)
+    client.loop_start()
+    stop = [False]
+
+    def speak() -> None:
+        begin, number = time.monotonic(), 0
+        while not stop[0]:
+            client.publish(f"t/{number % points}", f"{20 + number % 97 / 10:.1f}", qos=1)
+            number += 1
+            time.sleep(max(0.0, begin + number / points - time.monotonic()))
+
+    loop = asyncio.new_event_loop()
+    speaking = loop.run_in_executor(None, speak)
+    try:
+        yield
+    finally:
+        stop[0] = True
+        loop.run_until_complete(speaking)
+        loop.close()
+        client.disconnect()
+        client.loop_stop()
+
+
+async def _measure(daemon: Daemon, port: int, pages: int, seconds: float) -> dict[str, float]:
+    received = [0]
+
+    async def read() -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"GET /stream?view=overview HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        try:
+            while part := await reader.read(1 << 16):
+                received[0] += len(part)
+        finally:
+            writer.close()
+
+    tasks = [asyncio.create_task(read()) for _ in range(pages)]
+    await asyncio.sleep(SETTLE)
+    received[0], cpu, begin = 0, _cpu(daemon.pid), time.monotonic()
+    await asyncio.sleep(seconds)
+    took = time.monotonic() - begin
+    percent = 100 * (_cpu(daemon.pid) - cpu) / took
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    rate = received[0] / took / max(1, pages)
+    return {
+        "cpu_percent": round(percent, 1),
+        "rss_mib": round(daemon.rss() / (1 << 20), 1),
+        "bytes_per_page_second": round(rate),
+    }
+
+
+def _cpu(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(") ")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def _first_page(port: int) -> int:
+    """Return the bytes of everything that the first page loads, as it goes over the wire."""
+    size = 0
+    for path in ("/", "/static/page.css", "/static/page.js", "/static/icons.svg", "/static/icon.svg"):
+        connection = http.client.HTTPConnection("127.0.0.1", port)
+        connection.request("GET", path, headers={"accept-encoding": "gzip"})
+        answer = connection.getresponse()
+        body = answer.read()
+        if answer.getheader("content-encoding") == "gzip":
+            gzip.decompress(body)
+        size += len(body)
+        connection.close()
+    return size
+
+
+if __name__ == "__main__":
+    main()
