@@ -6,9 +6,11 @@ DEMO_ARGS ?=
 SOAK_ARGS ?=
 FUZZ_ARGS ?=
 BENCH_ARGS ?=
-DEBIAN_TEST := mosquitto openssl
+DEBIAN_TEST := mosquitto openssl chromium chromium-driver fonts-noto-cjk systemd
+TOOLS_TEST := mosquitto openssl chromium chromedriver systemd-analyze
+DEBIAN_DEB := dpkg-dev python3-venv
 
-.PHONY: demo test check bench bench-wear soak fuzz lock clean setup setup-test debian-test
+.PHONY: demo test check bench bench-wear soak fuzz lock clean setup setup-test debian-test deb test-deb deb-tools
 
 demo: setup
 	$(BIN)/firegrid demo $(DEMO_ARGS)
@@ -55,7 +57,17 @@ $(VENV)/.test: $(VENV)/.run requirements/test.lock
 	@touch $@
 
 debian-test:
-	@command -v mosquitto >/dev/null || test -x /usr/sbin/mosquitto && command -v openssl >/dev/null || { echo "installing Debian packages: $(DEBIAN_TEST)"; apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(DEBIAN_TEST); }
+	@for tool in $(TOOLS_TEST); do PATH="$$PATH:/usr/sbin" command -v $$tool >/dev/null || missing="$$missing $$tool"; done; \
+	test -z "$$missing" || { echo "installing Debian packages: $(DEBIAN_TEST)"; apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(DEBIAN_TEST); }
+
+deb: setup-test deb-tools
+	deploy/debian/build
+
+test-deb: deb
+	$(BIN)/python -m pytest -q -m deb tests/packaging $(TEST_ARGS)
+
+deb-tools:
+	@command -v dpkg-deb >/dev/null && /usr/bin/python3 -c 'import venv' || { echo "installing Debian packages: $(DEBIAN_DEB)"; apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(DEBIAN_DEB); }
 
 lock:
 	$(BIN)/python -m pip install -q pip-tools

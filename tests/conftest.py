@@ -18,7 +18,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Leave long proofs to their own commands."""
     if config.getoption("-m"):
         return
-    long = [item for item in items if item.get_closest_marker("soak") or item.get_closest_marker("fuzz")]
+    long = [item for item in items if any(item.get_closest_marker(name) for name in ("soak", "fuzz", "deb"))]
     config.hook.pytest_deselected(items=long)
     items[:] = [item for item in items if item not in long]
 

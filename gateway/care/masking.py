@@ -18,7 +18,7 @@ _PEOPLE = ("contact", "contacts")
 _KEPT = ("cell", "role", "language")  # of a contact
 _MOBILE = re.compile(r"(?<!\d)(?:\+?86[ -]?)?1[3-9]\d[ -]?\d{4}[ -]?\d{4}(?!\d)")
 _URL = re.compile(r"(\w+://)(?:[^\s/\"'@]*@)?([^\s/\"'@?#]+)[^\s\"']*")
-_HOME = re.compile(r"/home/[^/\s\"']+")
+_HOME = re.compile(r"(/(?:home|Users)/)[^/\s\"']+")
 
 
 class Mask:
@@ -40,7 +40,7 @@ class Mask:
 
     def text(self, text: str) -> str:
         """Return a text without people, numbers of mobile phones, and what stands in addresses beside the host."""
-        text = _URL.sub(rf"\1\2/{GONE}", _HOME.sub(f"/home/{GONE}", text))
+        text = _URL.sub(rf"\1\2/{GONE}", _HOME.sub(rf"\1{GONE}", text))
         if self._known is not None:
             text = self._known.sub(lambda found: self._words.get(found[0].casefold(), GONE), text)
         return _MOBILE.sub(GONE, text)

@@ -39,7 +39,7 @@ def run(options: argparse.Namespace) -> int:
     if checked.broken is not None or (checked.rows, checked.head) != (manifest.record, manifest.head):
         raise StoreError(f"{source}: the record's chain breaks at row {checked.broken}: use another backup")
     places = _places(options, manifest, source)
-    there = [place for place in places.values() if place.exists()]
+    there = [place for place in places.values() if place.exists() and not _unwritten(place)]
     if there and not options.replace:
         print(f"firegrid: {there[0]} is there already; --replace sets it aside")
         return REFUSED
@@ -75,6 +75,14 @@ def _places(options: argparse.Namespace, manifest: archive.Manifest, source: Pat
     else:
         places[archive.STORE] = home / archive.STORE
     return places
+
+
+def _unwritten(place: Path) -> bool:
+    """Whether it is the package's configuration that nobody has written a station into yet."""
+    try:
+        return place.suffix == ".toml" and not tomllib.loads(place.read_text(encoding="utf-8-sig"))
+    except ValueError:
+        return False
 
 
 def _put(source: Path, place: Path, home: Path, *, private: bool) -> None:

@@ -175,6 +175,15 @@ def test_restored_on_a_new_box_it_is_the_same_station(tmp_path: Path, box: Box) 
     with_store.close()
 
 
+def test_the_packages_own_configuration_without_a_station_is_no_obstacle(tmp_path: Path, box: Box) -> None:
+    firegrid("backup", "-c", box.config, tmp_path / "copy")
+    fresh = tmp_path / "new" / "station.toml"
+    fresh.parent.mkdir()
+    fresh.write_bytes(Path("deploy/debian/station.toml").read_bytes())
+    assert firegrid("restore", tmp_path / "copy", "-c", fresh)[0] == GOOD
+    assert read(fresh).station is not None
+
+
 def test_what_is_there_is_set_aside_or_left_alone(tmp_path: Path, box: Box) -> None:
     firegrid("backup", "-c", box.config, tmp_path / "copy")
     before = box.store.read_bytes()
