@@ -161,6 +161,7 @@ class Views:
             "shelved_until": facts.moment(alarm.shelved_until, "%m-%d %H:%M"),
             "verbs": _verbs(alarm),
             "old": alarm.from_before_start,
+            "test": alarm.test,
         }
 
     # -- turn-out
@@ -293,7 +294,7 @@ def _bytes(value: float) -> tuple[float, str]:
 
 
 def _calls(alarm: Alarm) -> bool:
-    return alarm.state.unacknowledged and alarm.suppression is Suppression.NONE
+    return alarm.state.unacknowledged and alarm.suppression is Suppression.NONE and not alarm.test
 
 
 def _precedence(alarm: Alarm) -> tuple[int, bool, int, int]:

@@ -58,6 +58,8 @@ _TEXTS: Final[dict[str, tuple[str, str]]] = {
     "acked_by": ("确认人", "acknowledged by"),
     "shelved_by": ("搁置人", "shelved by"),
     "until": ("至", "until"),
+    "test": ("测试，不通知", "test, calls nobody"),
+    "old": ("启动前状态", "state from before start"),
     "more": ("条未显示", "more not shown"),
     "none_open": ("没有未结束的报警", "No open alarm"),
     "who": ("操作人", "Acting as"),
