@@ -20,7 +20,7 @@ from gateway.care.watchdog import Watchdog
 from gateway.house import House
 from gateway.model.modem import OverModem
 from gateway.transport import notify
-from gateway.uplink.part import Uplink, forget
+from gateway.uplink.part import Uplink, forget, rewind
 
 Part = Callable[[], Awaitable[None]]
 
@@ -70,8 +70,11 @@ def _box(house: House, lag: LoopLag) -> dict[str, Part]:
 
 def _uplinks(house: House) -> dict[str, Part]:
     """Return a part for each sink; what is remembered of sinks that are no more goes."""
-    forget([spec.id for spec in house.station.sinks], house.ledger, house.runner.memory)
-    return {(name := f"sink {spec.id}"): _uplink(house, spec.id, name).run for spec in house.station.sinks}
+    sinks = [spec.id for spec in house.station.sinks]
+    forget(sinks, house.ledger, house.runner.memory)
+    uplinks = {sink: _uplink(house, sink, f"sink {sink}") for sink in sinks}
+    house.requests["rewind"] = partial(rewind, uplinks)
+    return {f"sink {sink}": uplink.run for sink, uplink in uplinks.items()}
 
 
 def _uplink(house: House, sink: str, name: str) -> Uplink:

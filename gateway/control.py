@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Collection, Iterator, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -26,7 +27,11 @@ ANSWER_WITHIN = 10.0  # s
 
 
 class Control:
-    """Answers requests. `people`: contacts of the station, id → name; `subjects`: devices of cells, for walk tests."""
+    """Answers requests.
+
+    `people`: contacts of the station, id → name; `subjects`: devices of cells, for walk tests; `parts`: what parts
+    beside the flow answer themselves, by request.
+    """
 
     def __init__(
         self,
@@ -36,6 +41,7 @@ class Control:
         links: Callable[[], list[Health]],
         people: Mapping[str, str],
         subjects: Callable[[Collection[str]], tuple[Subject, ...]] = lambda _: (),
+        parts: Mapping[str, Callable[[dict[str, Any]], dict[str, Any]]] = MappingProxyType({}),
     ) -> None:
         self._runner = runner
         self._clock = clock
@@ -43,6 +49,7 @@ class Control:
         self._people = people
         self._subjects = subjects
         self._requests = itertools.count(1)
+        self.parts = parts
 
     async def answer(self, request: dict[str, Any], user: str) -> dict[str, Any]:
         """Answer one request: `{"do": "act" | "alarms" | "status" | "walktest", …}`."""
@@ -55,6 +62,8 @@ class Control:
                 return self._status()
             case "walktest":
                 return self._walktest()
+            case str(other) if other in self.parts:
+                return self.parts[other](request)
             case other:
                 return {"error": f"unknown request {other!r}: act, alarms, status or walktest"}
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 from gateway import fitting
 from gateway.clock import Clock
@@ -115,6 +116,7 @@ class House:
         )
         self._memory = self.runner.memory = restored.memory
         self.links: dict[str, Supervisor] = {}
+        self.requests: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {}  # which parts of the annex answer
         self.life = {point.device for point in points_of(station, self.ids) if point.id in engine.life_points}
         self.drivers = {source.id: self._driver(source, frozenset(self.life)) for source in station.sources}
         self.channels = {spec.id: self._channel(spec) for spec in station.channels}
@@ -210,6 +212,7 @@ class House:
             links=lambda: [link.health for link in self.links.values()],
             people={contact.id: contact.name for contact in self.station.contacts},
             subjects=partial(subjects_of, self.station, self.ids, self.life),
+            parts=self.requests,
         )
         async with AsyncExitStack() as doors:
             doors.push_async_callback(self.ledger.close)

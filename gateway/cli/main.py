@@ -42,6 +42,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "support-bundle": ("support", "pack what helps others help, without personal data"),
     "upgrade-check": ("upgrade", "try this program on a copy of the store"),
     "page-code": ("page_code", "print the one-time code for a login to the page"),
+    "sink": ("sink", "have a far end sent everything again"),
     "bench": ("bench", "measure this machine, print JSON"),
 }
 

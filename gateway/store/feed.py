@@ -107,6 +107,22 @@ class Feed:
         """Return the seq of the oldest commit that is still in the journal, 0 without one."""
         return self._number("SELECT coalesce(min(seq), 0) FROM journal")
 
+    def last_chunk(self) -> int:
+        """Return the id of the newest chunk, 0 without one."""
+        return self._number("SELECT coalesce(max(id), 0) FROM chunk")
+
+    def since(self, wall: int) -> tuple[int, int]:
+        """Return (id of the first chunk, number before the first row of the record) that may reach past a wall time."""
+        chunk, note = self.last_chunk() + 1, self.last_note()
+        for boot, number in self._numbers().items():
+            window = self._clock.window(boot, wall, wall)
+            if window is not None:
+                sql = "SELECT min(id) FROM chunk WHERE boot = ? AND (t1 >= ? OR s1 >= ?)"
+                chunk = min(chunk, self._least(sql, (number, window[0], wall), chunk))
+                sql = "SELECT min(n) - 1 FROM record WHERE boot = ? AND mono >= ?"
+                note = min(note, self._least(sql, (number, window[0]), note))
+        return chunk, note
+
     def last_note(self) -> int:
         """Return the number of the newest row of the record, 0 without one."""
         return self._number("SELECT coalesce(max(n), 0) FROM record")
@@ -211,6 +227,15 @@ class Feed:
     def _number(self, sql: str) -> int:
         with translated(self._path):
             return int(self._connection.execute(sql).fetchone()[0])
+
+    def _numbers(self) -> dict[str, int]:
+        with translated(self._path):
+            return tables.boots(self._connection)
+
+    def _least(self, sql: str, values: tuple[int, ...], otherwise: int) -> int:
+        with translated(self._path):
+            (found,) = self._connection.execute(sql, values).fetchone()
+        return otherwise if found is None else int(found)
 
     def _wall(self, sql: str, place: int) -> int | None:
         with translated(self._path):

@@ -29,7 +29,7 @@ from gateway.model.station import Station
 from gateway.store.feed import Feed
 from gateway.store.read import Reader
 from gateway.uplink.drain import Drain
-from gateway.uplink.messages import HEARTBEAT, Order, Report
+from gateway.uplink.messages import HEARTBEAT, Order, Report, Rewind
 from rules.compile import compile_rules
 
 SOON = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0)  # s between tries when the far end does not answer
@@ -49,9 +49,12 @@ class Child:
         self._said_at = 0
         self._error = ""
         self._tries = 0
+        self._rewind: Rewind | None = None
 
-    def wake(self) -> None:
-        """Something was committed."""
+    def wake(self, line: bytes) -> None:
+        """Something was committed, or (a line that is not empty) a person wants something."""
+        if line.strip():
+            self._rewind = msgspec.json.decode(line, type=Rewind)
         self._wake.set()
 
     def fail(self, reason: str) -> None:
@@ -65,6 +68,9 @@ class Child:
         drain = Drain(feed, sink, self._order.position, cursor=self._order.cursor, clock=self._clock)
         while not feed.replaced() and threading.active_count() < THREADS:
             pause = HEARTBEAT
+            if self._rewind is not None:
+                drain.rewind(self._rewind.since)
+                self._rewind = None
             try:
                 more = await drain.turn()
             except DeliveryError as error:
@@ -156,8 +162,8 @@ async def _main() -> NoReturn:
     child = Child(msgspec.json.decode(await orders.readline(), type=Order), SystemClock())
     working = asyncio.create_task(child.run())
     working.add_done_callback(partial(_ended, child))
-    while await orders.readline():
-        child.wake()
+    while line := await orders.readline():
+        child.wake(line)
     os._exit(0)  # the daemon is gone: no thread of ours is waited for
 
 

@@ -40,6 +40,12 @@ class Source(Protocol):
     def last_note(self) -> int:
         """Return the newest number of the record."""
 
+    def last_chunk(self) -> int:
+        """Return the newest chunk."""
+
+    def since(self, wall: int) -> tuple[int, int]:
+        """Return the first chunk and the note before the first that may reach past a wall time."""
+
     def detours(self, cursor: str) -> list[Detour]:
         """Return detours of a cursor."""
 
@@ -77,6 +83,12 @@ class Drain:
     def interrupt(self) -> None:
         """Leave what is not sent yet to the backlog: what comes next is live, and must not wait for it."""
         self.position.leave(self._feed.last())
+
+    def rewind(self, since: int) -> None:
+        """Send everything from a wall time (ns) on once more; of the journal all that it still has."""
+        self._feed.refresh()
+        self.interrupt()
+        self.position.rewind(*self._feed.since(since), max(0, self._feed.first() - 1))
 
     async def turn(self) -> bool:
         """Send a slice of everything; return whether more can be sent at once. Raises as the sink, and StoreError."""
@@ -135,18 +147,38 @@ class Drain:
         self.interrupt()
 
     async def _backlog(self) -> bool:
-        """Send the oldest slice that has times; return whether another follows."""
+        """Send the oldest slice that has times; return whether another may follow."""
         position, began = self.position, self._clock.mono()
-        if position.chunks:
-            begin, upto = position.chunks[0]
-            found = self._feed.chunks(begin, min(upto, FOREVER), self._limit)
-            if found.dating is not Dating.LATER:
-                await self._send(_joined(found))
-                self._count(found)
-                done = found.upto >= upto
-                position.chunks[:1] = [] if done else [(found.upto + 1, upto)]
-                self._pace(began)
-                return bool(position.chunks or position.gaps)
+        ways = [self._from_chunks, self._from_journal]
+        if position.chunks and position.chunks[0][1] == FOREVER:  # first what may leave the journal for a chunk
+            ways.reverse()
+        sent = await ways[0]() or await ways[1]()
+        if sent:
+            took = self._clock.mono() - began
+            if took > LONG:
+                self._limit = max(LEAST, self._limit // 2)
+            elif took < SHORT:
+                self._limit = min(MOST, self._limit * 2)
+        return sent and bool(position.chunks or position.gaps)
+
+    async def _from_chunks(self) -> bool:
+        """Send a slice of chunks; return whether there was one."""
+        position = self.position
+        if not position.chunks:
+            return False
+        begin, end = position.chunks[0]
+        upto = min(end, self._feed.last_chunk())
+        found = self._feed.chunks(begin, upto, self._limit)
+        if found.dating is Dating.LATER:
+            return False
+        await self._send(_joined(found))
+        self._count(found)
+        position.chunks[:1] = [] if found.upto >= upto else [(found.upto + 1, end)]
+        return True
+
+    async def _from_journal(self) -> bool:
+        """Send a slice of the oldest gap; return whether there was one."""
+        position = self.position
         if not position.gaps:
             return False
         after, upto = position.gaps[0]
@@ -156,8 +188,7 @@ class Drain:
         await self._send(_joined(found))
         self._count(found)
         position.gaps[:1] = [] if found.upto >= upto else [(found.upto, upto)]
-        self._pace(began)
-        return bool(position.gaps)
+        return True
 
     async def _send(self, portion: Portion) -> None:
         if len(portion):
@@ -171,13 +202,6 @@ class Drain:
         position.unreadable += found.unreadable
         if found.dating is Dating.NEVER:
             position.undated += found.readings
-
-    def _pace(self, began: int) -> None:
-        took = self._clock.mono() - began
-        if took > LONG:
-            self._limit = max(LEAST, self._limit // 2)
-        elif took < SHORT:
-            self._limit = min(MOST, self._limit * 2)
 
 
 def _joined(found: Slice) -> Portion:

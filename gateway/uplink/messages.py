@@ -18,6 +18,12 @@ class Order(msgspec.Struct, frozen=True):
     position: Position
 
 
+class Rewind(msgspec.Struct, frozen=True):
+    """What a person may ask of a running process: send again what happened from `since` (ns since 1970) on."""
+
+    since: int
+
+
 class Report(msgspec.Struct, frozen=True, omit_defaults=True):
     """What it says: where it stands, whether the far end takes anything, and how old the oldest unsent reading is.
 

@@ -12,7 +12,7 @@ import secrets
 import sys
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from contextlib import suppress
-from typing import NoReturn, Protocol
+from typing import Any, NoReturn, Protocol
 
 import msgspec
 
@@ -20,7 +20,7 @@ from gateway.clock import SECOND, Clock
 from gateway.errors import LinkDown
 from gateway.pipeline.supervisor import Supervisor
 from gateway.store.shapes import MEMORY
-from gateway.uplink.messages import HEARTBEAT, Order, Report
+from gateway.uplink.messages import HEARTBEAT, Order, Report, Rewind
 from gateway.uplink.position import Position
 
 WAKE_EVERY = 0.25  # s
@@ -62,7 +62,15 @@ class Uplink:
         self._clock = clock
         self._command = command
         self._written_at = clock.mono()
+        self._orders: asyncio.StreamWriter | None = None
         self.position = self._kept()
+
+    def rewind(self, since: int) -> bool:
+        """Have everything from a wall time (ns) on sent again; return whether there is a process to ask."""
+        if self._orders is None:
+            return False
+        self._orders.write(msgspec.json.encode(Rewind(since)) + b"\n")
+        return True
 
     async def run(self) -> NoReturn:
         """Run one process until it ends. Raises LinkDown with its last words; it is never left behind."""
@@ -83,6 +91,7 @@ class Uplink:
         if orders is None or reports is None:
             raise AssertionError("it was started with pipes")
         orders.write(msgspec.json.encode(order) + b"\n")
+        self._orders = orders
         waking = asyncio.create_task(self._wake(orders))
         error = ""
         try:
@@ -99,6 +108,7 @@ class Uplink:
                 self.take(report)
         finally:
             waking.cancel()
+            self._orders = None
             orders.close()
 
     async def _wake(self, orders: asyncio.StreamWriter) -> None:
@@ -169,3 +179,15 @@ def cursor_of(sink: str) -> str:
 def row_of(sink: str) -> str:
     """Return the key of a sink's place among what plug-ins remember."""
     return f"{_PREFIX}{sink}{_SUFFIX}"
+
+
+def rewind(uplinks: Mapping[str, Uplink], request: dict[str, Any]) -> dict[str, Any]:
+    """Answer `{"do": "rewind", "sink": …, "since": ns}` of the control socket."""
+    sink, since = str(request.get("sink")), request.get("since")
+    if sink not in uplinks:
+        return {"error": f"no sink {sink!r}; there is {', '.join(uplinks) or 'none'}"}
+    if type(since) is not int or since < 0:
+        return {"error": "since: ns since 1970"}
+    if not uplinks[sink].rewind(since):
+        return {"error": f"sink {sink!r} is just being started again: try once more"}
+    return {"rewound": sink}

@@ -71,6 +71,12 @@ class Position(msgspec.Struct, kw_only=True):
         if chunks[0] <= chunks[1]:
             self.chunks.append(chunks)
 
+    def rewind(self, chunk: int, note: int, seq: int) -> None:
+        """Have everything from a chunk, a note and a commit on sent again; chunks made meanwhile belong to it."""
+        self.chunks = [(chunk, FOREVER)]
+        self.gaps = [(seq, self.live)] if seq < self.live else []
+        self.notes = [(note, self.record)] if note < self.record else []
+
     def refuse(self, asides: list[Aside]) -> None:
         """Count what was set aside and keep the newest."""
         self.set_aside += len(asides)

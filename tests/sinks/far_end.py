@@ -100,7 +100,7 @@ class FarEnd:
 
     def __init__(self, field: Field, *, cost: Callable[[Portion], int] = lambda _: 0) -> None:
         self._field = field
-        self._cost = cost
+        self.cost = cost
         self.up = True
         self.got: dict[tuple[int, int], float] = {}
         self.at: dict[tuple[int, int], int] = {}
@@ -110,7 +110,7 @@ class FarEnd:
 
     async def send(self, portion: Portion) -> Sequence[Aside]:
         """Take a portion, or raise LinkDown."""
-        self._field.pass_time(self._cost(portion))
+        self._field.pass_time(self.cost(portion))
         if not self.up:
             raise LinkDown("nobody there")
         self.order.append("notes" if portion.notes else "readings")

@@ -81,7 +81,7 @@ class Living:
 
         async def wake() -> None:
             while True:
-                one.wake()
+                one.wake(b"\n")
                 await asyncio.sleep(0.02)
 
         tasks = [asyncio.create_task(one.run()), asyncio.create_task(wake())]

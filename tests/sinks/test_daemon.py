@@ -14,6 +14,7 @@ import paho.mqtt.client as paho
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
+from gateway.cli.main import run
 from gateway.model.alarm import AlarmState
 from gateway.model.inventory import BOX
 from gateway.store.read import Reader
@@ -136,5 +137,10 @@ def test_what_the_daemon_stores_reads_back_equal_from_victoria_metrics_and_influ
             health = links(tmp_path)
             assert health["sink vm"]["up"]
             assert health["sink influx"]["counters"]["sent"] >= len(VALUES) * len(DEVICES)
+            influx.ask("DROP DATABASE firegrid")
+            influx.make()
+            assert run(["sink", "rewind", "influx", "-c", str(tmp_path / "station.toml")]) == 0
+            assert run(["sink", "rewind", "none", "-c", str(tmp_path / "station.toml")]) == 3
+            wait(lambda: stored(tmp_path) == at_influx(influx))
         finally:
             assert life.stop() == 0

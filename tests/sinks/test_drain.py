@@ -26,7 +26,7 @@ def test_72_hours_without_the_server_lose_nothing_live_does_not_wait_and_the_new
     tmp_path: Path,
 ) -> None:
     async def main() -> None:
-        field = Field(tmp_path, every=30.0, rate=30)
+        field = Field(tmp_path, every=60.0, rate=30)
         field.commit(field.epoch())
         far = FarEnd(field, cost=over_the_wire)
         drain = drain_of(field, far)
@@ -41,8 +41,8 @@ def test_72_hours_without_the_server_lose_nothing_live_does_not_wait_and_the_new
                 field.keep(drain.position)
                 field.house_keep()
         missing = len(field.committed) - len(far.got)
-        assert missing == HOURS * 120 * 30
-        assert field.store.connection.execute("SELECT count(*) FROM journal").fetchone()[0] > HOURS * 120  # held
+        assert missing == HOURS * 60 * 30
+        assert field.store.connection.execute("SELECT count(*) FROM journal").fetchone()[0] > HOURS * 60  # held
 
         field.every = SECOND  # from now on 30 readings a second
         field.due = field.clock.mono() + SECOND
@@ -181,6 +181,54 @@ def test_far_behind_the_backlog_comes_out_of_chunks_and_the_journal_is_let_go(tm
         await emptied(again)
         assert far.got == field.committed
         assert again.position.expired == again.position.undated == again.position.unreadable == 0
+
+    asyncio.run(main())
+
+
+def test_a_far_end_that_was_emptied_is_sent_everything_again_while_live_goes_on(tmp_path: Path) -> None:
+    async def main() -> None:
+        field = Field(tmp_path, every=1.0)
+        field.commit(field.epoch(), alarm=True)
+        far = FarEnd(field, cost=lambda _: SECOND)  # a chunk is made, and the journal forgotten, while it is sent
+        drain = drain_of(field, far)
+        for _ in range(30):
+            field.pass_time(MINUTE)
+            await drain.turn()
+            field.keep(drain.position)
+            field.house_keep()
+        far.got.clear()
+        far.notes.clear()
+        drain.rewind(0)
+        while await drain.turn():
+            field.keep(drain.position)
+            field.house_keep()
+        far.cost = lambda _: 0  # what is live would never end
+        await emptied(drain)
+        assert far.got == field.committed
+        assert sorted(set(far.notes)) == field.moves
+        assert drain.position.expired == 0
+
+    asyncio.run(main())
+
+
+def test_rewound_to_a_time_only_what_came_after_it_is_sent_again(tmp_path: Path) -> None:
+    async def main() -> None:
+        field = Field(tmp_path, every=1.0)
+        field.commit(field.epoch(), alarm=True)
+        far = FarEnd(field)
+        drain = drain_of(field, far)
+        for _ in range(60):
+            field.pass_time(MINUTE)
+            field.house_keep()
+        await emptied(drain)
+        field.keep(drain.position)
+        field.house_keep()
+        far.got.clear()
+        since = field.clock.wall() - 20 * MINUTE
+        drain.rewind(since)
+        await emptied(drain)
+        assert {key for key in field.committed if key[1] >= since} <= set(far.got)
+        assert len(far.got) < 40 * 60 * field.rate
 
     asyncio.run(main())
 
