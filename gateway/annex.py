@@ -9,18 +9,31 @@ from __future__ import annotations
 
 import os
 from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from gateway import registry
 from gateway.care.box import Box, Starts
+from gateway.care.heartbeat import Heartbeat, Relay, Way, Webhook
 from gateway.care.lag import LoopLag
 from gateway.care.machine import Machine
 from gateway.care.modems import Modems
+from gateway.care.power import Power, Ups, power_off
 from gateway.care.watchdog import Watchdog
+from gateway.clock import SECOND
+from gateway.config.options import read
 from gateway.house import House
+from gateway.model.care import HeartbeatSpec, PowerSpec
 from gateway.model.modem import OverModem
+from gateway.model.point import MAINS_SILENCE
+from gateway.model.quality import Level, level_of
 from gateway.transport import notify
 from gateway.uplink.part import Uplink, forget, rewind
+
+if TYPE_CHECKING:
+    from gateway.transport.mqtt_options import MqttOptions  # it imports mqtt5
 
 Part = Callable[[], Awaitable[None]]
 
@@ -40,6 +53,8 @@ def parts(house: House) -> Mapping[str, Part]:
         "watchdog": lambda: watchdog.run(house.links["watchdog"].alive),
         "loop": lambda: lag.run(house.links["loop"].alive),
         **_box(house, lag),
+        **_heartbeat(house, watchdog),
+        **_power(house),
         **_uplinks(house),
         **_page(house),
     }
@@ -63,9 +78,92 @@ def _box(house: House, lag: LoopLag) -> dict[str, Part]:
         ids=house.ids,
         clock=house.clock,
         inside=inside,
+        elsewhere=_told_better(house.station.power),
     )
     parts: dict[str, Part] = {"box": lambda: box.run(house.links["box"].alive)}
     return parts | ({"modem time": lambda: modems.run(house.links["modem time"].alive)} if found else {})
+
+
+def _told_better(power: PowerSpec | None) -> set[str]:
+    """Return what the kernel need not tell of the supply, because the configuration names somebody who knows."""
+    names = {"mains", "battery_charge"} if power and power.nut else set[str]()
+    return names | ({"mains"} if power and power.mains_lost else set())
+
+
+def _heartbeat(house: House, watchdog: Watchdog) -> dict[str, Part]:
+    """Return a part for each way of the heartbeat that is configured."""
+    spec, station = house.station.heartbeat, house.station
+    if spec is None:
+        return {}
+
+    def facts(state: str) -> dict[str, object]:
+        mono = house.clock.mono()
+        axis = house.state.axis
+        moment = datetime.fromtimestamp((mono + axis.offset) / SECOND, tz=UTC).isoformat(timespec="seconds")
+        open_alarms = sum(1 for _ in house.state.book.open_alarms())
+        known = {"station": station.id, "state": state, "at": moment if axis.trusted else "", "every": spec.every}
+        return known | {"uptime": mono // SECOND, "alarms": open_alarms}
+
+    ways: dict[str, Way] = {}
+    if spec.source:
+        ways["heartbeat mqtt"] = _broker_way(house, spec, facts)
+    if spec.url:
+        files = Path(spec.secret_file), spec.ca_file or None
+        ways["heartbeat webhook"] = Webhook(spec.url, *files, facts=facts, clock=house.clock)
+    if spec.device:
+        ways["heartbeat relay"] = Relay(partial(house.write, spec.device, spec.point), toggle=spec.toggle)
+    beating = {
+        name: Heartbeat(way, every=spec.every, clock=house.clock, last_probe=lambda: watchdog.last)
+        for name, way in ways.items()
+    }
+    return {name: partial(_alive, house, name, one.run) for name, one in beating.items()}
+
+
+def _broker_way(house: House, spec: HeartbeatSpec, facts: Callable[[str], dict[str, object]]) -> Way:
+    from gateway.care.heartbeat_mqtt import Broker  # noqa: PLC0415 - mqtt5 is imported only where there is a broker
+
+    source = next(one for one in house.station.sources if one.id == spec.source)
+
+    def options() -> MqttOptions:
+        driver = registry.driver(source.driver)
+        made: MqttOptions = driver.connection_of(
+            read(source, driver.OPTIONS), station=house.station.id, source=source.id, receive_maximum=1
+        )
+        return made
+
+    topic = spec.topic or f"firegrid/{house.station.id}/heartbeat"
+    return Broker(options, topic, facts=facts, clock=house.clock)
+
+
+def _power(house: House) -> dict[str, Part]:
+    """Return what watches mains and battery, and the UPS that a NUT server knows."""
+    spec = house.station.power
+    if spec is None:
+        return {}
+    ups = Ups(spec, house.intake.put, ids=house.ids, clock=house.clock) if spec.nut else None
+    power = Power(
+        spec,
+        house.intake.put,
+        level=partial(_level, house),
+        said_low=lambda: ups is not None and ups.low,
+        ids=house.ids,
+        clock=house.clock,
+        stop=house.stop,
+        power_off=partial(power_off, "systemctl", "poweroff", clock=house.clock),
+    )
+    parts: dict[str, Part] = {"power": partial(_alive, house, "power", power.run)}
+    return parts | ({"ups": partial(_alive, house, "ups", ups.run)} if ups else {})
+
+
+def _level(house: House, point: str) -> float | None:
+    """Return the newest value of a point; None when it is bad, or older than any device may be silent."""
+    latest, number = house.state.latest, house.ids[point]
+    fresh = house.clock.mono() - int(latest.time[number]) <= MAINS_SILENCE * SECOND
+    return float(latest.value[number]) if fresh and level_of(int(latest.quality[number])) is not Level.BAD else None
+
+
+def _alive(house: House, name: str, run: Callable[[Callable[[], None]], Awaitable[None]]) -> Awaitable[None]:
+    return run(house.links[name].alive)
 
 
 def _uplinks(house: House) -> dict[str, Part]:

@@ -142,8 +142,8 @@ async def serve(
     clock: Clock | None = None,
     ready: Callable[[House], None] = lambda _: None,
     faults: Faults = lambda _: None,
-) -> None:
-    """Run a station until SIGTERM or SIGINT."""
+) -> int:
+    """Run a station until SIGTERM or SIGINT, or until it ends by itself; returns the exit code."""
     house = await open_house(path, clock or SystemClock(), faults)
     task = asyncio.current_task()
     loop = asyncio.get_running_loop()
@@ -153,3 +153,4 @@ async def serve(
         await house.run(lambda: ready(house), annex.parts(house))
     except asyncio.CancelledError:
         log.info("stopped")
+    return house.outcome

@@ -116,6 +116,8 @@ class House:
         )
         self._memory = self.runner.memory = restored.memory
         self.links: dict[str, Supervisor] = {}
+        self.outcome = 0  # exit code of the daemon
+        self._life: asyncio.Task[None] | None = None
         self.requests: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {}  # which parts of the annex answer
         self.life = {point.device for point in points_of(station, self.ids) if point.id in engine.life_points}
         self.drivers = {source.id: self._driver(source, frozenset(self.life)) for source in station.sources}
@@ -206,6 +208,7 @@ class House:
         beside: Mapping[str, Callable[[], Awaitable[None]]] = MappingProxyType({}),
     ) -> None:
         """Live until cancelled, parts `beside` the flow too; what is open is written before the last door closes."""
+        self._life = asyncio.current_task()
         control = Control(
             self.runner,
             self.clock,
@@ -234,6 +237,12 @@ class House:
                     link = self._link(name, self.ids[events_of(OWN)], key=name)
                     tasks.create_task(link.run(part), name=name)
                 tasks.create_task(self._announce(ready), name="announce")
+
+    def stop(self, outcome: int) -> None:
+        """End in order, as a signal would; the daemon then exits with `outcome`."""
+        self.outcome = outcome
+        if self._life is not None:
+            self._life.cancel()
 
     async def _announce(self, ready: Callable[[], None]) -> None:
         """Say that the house is armed when every source has come up, or failed once, or takes too long for either."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 import msgspec
 
@@ -26,7 +26,11 @@ _REMEMBERED = 100  # starts; a box that starts more often than that in a day is 
 
 
 class Box:
-    """Looks every half minute. `ids`: durable ids by `device.point`; `inside`: figures that only the daemon knows."""
+    """Looks every half minute.
+
+    `ids`: durable ids by `device.point`; `inside`: figures that only the daemon knows; `elsewhere`: names of figures
+    that another part tells better.
+    """
 
     def __init__(
         self,
@@ -36,12 +40,14 @@ class Box:
         ids: Mapping[str, int],
         clock: Clock,
         inside: Callable[[], Mapping[str, float]],
+        elsewhere: Collection[str] = (),
     ) -> None:
         self._put = put
         self._machine = machine
         self._ids = ids
         self._clock = clock
         self._inside = inside
+        self._elsewhere = frozenset(elsewhere)
 
     async def run(self, alive: Callable[[], None] = lambda: None) -> None:
         """Look until cancelled."""
@@ -58,7 +64,7 @@ class Box:
         rows = [
             (self._ids[f"{BOX}.{name}"], 0, value, GOOD)
             for name, value in figures.items()
-            if math.isfinite(value) and f"{BOX}.{name}" in self._ids
+            if math.isfinite(value) and f"{BOX}.{name}" in self._ids and name not in self._elsewhere
         ]
         self._put(make_batch(BOX, self._clock.mono(), rows))
 

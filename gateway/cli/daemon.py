@@ -9,7 +9,7 @@ import logging
 import sys
 
 from gateway.app import serve
-from gateway.cli.main import GOOD, add_config
+from gateway.cli.main import add_config
 from gateway.house import House
 
 
@@ -20,12 +20,11 @@ def arguments(own: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Run until SIGTERM or SIGINT."""
+    """Run until SIGTERM or SIGINT, or until the battery runs out (4)."""
     level = logging.DEBUG if options.verbose else logging.INFO
     faulthandler.enable(2)  # the watchdog's SIGABRT leaves in the log where it hung
     logging.basicConfig(level=level, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
-    asyncio.run(serve(options.config, ready=_ready))
-    return GOOD
+    return asyncio.run(serve(options.config, ready=_ready))
 
 
 def _ready(house: House) -> None:

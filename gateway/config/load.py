@@ -17,6 +17,7 @@ import msgspec
 
 from gateway import registry
 from gateway.config import people, spreadsheet, text
+from gateway.config.care import read_heartbeat, read_power
 from gateway.config.loaded import Loaded
 from gateway.config.page import read_page
 from gateway.config.people import Book, Grid
@@ -42,7 +43,6 @@ from gateway.model.point import Device, Profile
 from gateway.model.station import SourceSpec, Station
 
 _TABLES = ("source", "device", "channel", "sink", "policy", "rule")
-_EXAMPLES = {"station": "[station]", "store": "[store]", "people": "[people]", "limits": "[limits]", "page": "[page]"}
 T = TypeVar("T")
 
 
@@ -146,6 +146,11 @@ class _Reading:
             found = [_in_english(device) for device in found]
         devices = {device.id: device for device in found if device.source in usable}
         channels = self._each("channel", lambda sheet: read_channel(sheet, names, devices))
+        heartbeat, power = None, None
+        if "heartbeat" in self._top.table:
+            heartbeat = read_heartbeat(self._section("heartbeat"), self._folder, sources, devices)
+        if "power" in self._top.table:
+            power = read_power(self._section("power"), self._folder, devices)
         sinks = self._each("sink", lambda sheet: read_sink(sheet, names))
         policies = self._each("policy", lambda sheet: read_policy(sheet, names, book))
         rules = self._each("rule", lambda sheet: read_rule(sheet, names))
@@ -176,6 +181,8 @@ class _Reading:
             cells=tuple(names.grid.cells.values()),
             contacts=contacts,
             page=page,
+            heartbeat=heartbeat,
+            power=power,
         )
         return self._loaded(station, found)
 
@@ -187,7 +194,7 @@ class _Reading:
         return self._section("station")
 
     def _section(self, key: str) -> Sheet:
-        return self._top.sheet(key, example=_EXAMPLES[key])
+        return self._top.sheet(key, example=f"[{key}]")
 
     def _each(self, key: str, read: Callable[[Sheet], T | None]) -> list[T]:
         """Read an array of tables with ids; the first of two with one id is kept."""

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from gateway.model.care import HeartbeatSpec, PowerSpec
 from gateway.model.contact import Cell, ChannelSpec, Contact, Policy, PolicyChoice
 from gateway.model.point import AlarmClass, Device, Severity
 
@@ -112,3 +113,5 @@ class Station(msgspec.Struct, frozen=True, kw_only=True):
     limits: Limits = Limits()
     socket: str = ""  # control socket; empty: beside the store
     page: PageSpec | None = None
+    heartbeat: HeartbeatSpec | None = None
+    power: PowerSpec | None = None
