@@ -176,7 +176,7 @@ def test_restored_on_a_new_box_it_is_the_same_station(tmp_path: Path, box: Box) 
 
 
 def test_the_packages_own_configuration_without_a_station_is_no_obstacle(tmp_path: Path, box: Box) -> None:
-    firegrid("backup", "-c", box.config, tmp_path / "copy")
+    firegrid("backup", "-c", box.config, tmp_path / "copy", "--with-secrets")
     fresh = tmp_path / "new" / "station.toml"
     fresh.parent.mkdir()
     fresh.write_bytes(Path("deploy/debian/station.toml").read_bytes())
