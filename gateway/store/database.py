@@ -20,7 +20,7 @@ from gateway.errors import StoreCorrupt
 from gateway.model.batch import Batch, Mark
 from gateway.model.moment import Epoch
 from gateway.model.station import StoreSpec
-from gateway.store import chunks, journal, shapes, tables
+from gateway.store import chunks, detour, journal, shapes, tables
 from gateway.store.connection import MEMORY, Lock, check_header, connect, translated
 from gateway.store.epochs import Epochs
 from gateway.store.points import assign
@@ -169,14 +169,7 @@ class Store:
         gone = [(name, key) for name, key, value in _durable(group.rows) if value is None]
         self.connection.executemany("INSERT OR REPLACE INTO state VALUES (?, ?, ?, ?)", kept)
         self.connection.executemany("DELETE FROM state WHERE name = ? AND key = ?", gone)
-        self.connection.executemany(
-            # Never back: retention may have led it on, and the rows before it are gone.
-            "INSERT INTO cursor VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET seq = max(seq, excluded.seq)",
-            [(name, seq) for name, seq in group.cursors.items() if seq >= 0],
-        )
-        self.connection.executemany(
-            "DELETE FROM cursor WHERE name = ?", [(name,) for name, seq in group.cursors.items() if seq < 0]
-        )
+        detour.advance(self.connection, group.cursors)
 
     def _write_epochs(self, boots: dict[str, int], epochs: Sequence[Epoch]) -> None:
         self.connection.executemany(

@@ -8,6 +8,7 @@ early: a reading may have waited in the intake longer than another, and sending 
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Mapping
 
 import msgspec
 
@@ -30,6 +31,15 @@ class Detour(msgspec.Struct, frozen=True, array_like=True):
 
 _rows = msgspec.msgpack.Decoder(list[Detour])
 _pack = msgspec.msgpack.Encoder().encode
+
+
+def advance(connection: sqlite3.Connection, cursors: Mapping[str, int]) -> None:
+    """Write cursors; never back: a detour may have led one on, and the rows before it are gone. Negative: no more."""
+    connection.executemany(
+        "INSERT INTO cursor VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET seq = max(seq, excluded.seq)",
+        [(name, seq) for name, seq in cursors.items() if seq >= 0],
+    )
+    connection.executemany("DELETE FROM cursor WHERE name = ?", [(name,) for name, seq in cursors.items() if seq < 0])
 
 
 def read(connection: sqlite3.Connection, cursor: str) -> list[Detour]:
