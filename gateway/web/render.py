@@ -14,12 +14,12 @@ from typing import Any, NamedTuple
 import jinja2
 from markupsafe import escape
 
-from gateway.model.alarm import Alarm
 from gateway.model.point import AlarmClass
 from gateway.model.quality import Level, doubt_of, level_of
 from gateway.model.verdict import ALWAYS_AGO
 from gateway.web import words
 from gateway.web.facts import Facts
+from gateway.web.turnouts import TurnOuts
 from gateway.web.views import Values, Views
 
 HERE = Path(__file__).parent
@@ -49,6 +49,7 @@ class Renderer:
             lstrip_blocks=True,
         )
         self._environment.globals.update(version=version, station=facts.station.name or facts.station.id)
+        self._cells: dict[str, list[Values]] = {}  # by language: the configuration does not change
         self._values: dict[tuple[int, str], tuple[tuple[object, ...], str]] = {}  # (point, language) → made from, HTML
 
     def exists(self, topic: Topic) -> bool:
@@ -57,7 +58,7 @@ class Renderer:
 
     def fragments(self, topic: Topic) -> Fragments:
         """Return every fragment of a topic as it stands now: id → inner HTML."""
-        views = Views(self._facts, topic.language, entitled=topic.entitled)
+        views = Views(self._facts, topic.language)
         make = partial(self._template, views)
         found = {"state": make("part_state", state=views.state()), "badge": str(views.state()["unanswered"] or "")}
         match topic.view:
@@ -67,10 +68,13 @@ class Renderer:
             case "alarms":
                 found["list"] = make("part_alarms", **views.alarms())
             case "turnout":
-                found["list"] = make("part_turnouts", turnouts=views.turnouts())
+                found["list"] = make(
+                    "part_turnouts", turnouts=TurnOuts(self._facts, views, entitled=topic.entitled).all()
+                )
             case "alarm":
                 alarm = self._facts.state.book.by_id(int(topic.argument))
-                found["list"] = make("part_turnouts", turnouts=views.turnouts([alarm])) if alarm else _ended(views)
+                turnouts = TurnOuts(self._facts, views, entitled=topic.entitled)
+                found["list"] = make("part_turnouts", turnouts=turnouts.all([alarm])) if alarm else _ended(views)
             case "links":
                 found["links"] = make("part_links", **views.links())
                 found["devs"] = make("part_devices", devices=views.heard())
@@ -81,8 +85,8 @@ class Renderer:
 
     def page(self, topic: Topic, fragments: Fragments, **values: Any) -> str:  # noqa: ANN401 - a template's values
         """Return a whole page."""
-        views = Views(self._facts, topic.language, entitled=topic.entitled)
-        own: Values = {"cells": views.cells()} if topic.view == "overview" else {}
+        views = Views(self._facts, topic.language)
+        own: Values = {"cells": self._layout(views)} if topic.view == "overview" else {}
         if topic.view == "point":
             point = self._facts.points[self._facts.ids[topic.argument]]
             own = {"title": views.point_title(point.spec), "name": point.name, "path_of": views.path(point.cell)}
@@ -91,7 +95,7 @@ class Renderer:
 
     def plain(self, name: str, language: str, /, **values: Any) -> str:  # noqa: ANN401 - as above
         """Return a page without a stream: login, choice of the person, an error."""
-        views = Views(self._facts, language, entitled=False)
+        views = Views(self._facts, language)
         return self._template(views, name, topic=Topic("", "", language, entitled=False), **values)
 
     def _template(self, views: Views, name: str, /, **values: Any) -> str:  # noqa: ANN401 - as above
@@ -99,16 +103,21 @@ class Renderer:
 
     def _overview(self, views: Views) -> Iterator[tuple[str, str]]:
         alarming = self._alarming()
-        for cell in views.cells():
-            worst = min((alarm.alarm_class for alarm in self._of_cell(cell["cell"])), default=None)
-            yield cell["id"], "" if worst is None else _chip(views.language, worst)
+        worst: dict[str, AlarmClass] = {}
+        for alarm in self._facts.state.book.alarms.rows.values():
+            worst[alarm.cell] = min(alarm.alarm_class, worst.get(alarm.cell, alarm.alarm_class))
+        for cell in self._layout(views):
+            kind = worst.get(cell["cell"])
+            yield cell["id"], "" if kind is None else _chip(views.language, kind)
             for device in cell["devices"]:
                 for point in device["points"]:
                     number = point["number"]
                     yield f"v-{number}", self._value(views, number, alarming.get(number))
 
-    def _of_cell(self, cell: str) -> Iterator[Alarm]:
-        return (alarm for alarm in self._facts.state.book.alarms.rows.values() if alarm.cell == cell)
+    def _layout(self, views: Views) -> list[Values]:
+        if views.language not in self._cells:
+            self._cells[views.language] = views.cells()
+        return self._cells[views.language]
 
     def _alarming(self) -> dict[int, AlarmClass]:
         """Return the worst class of the alarms whose condition is true, by point."""

@@ -21,7 +21,7 @@ import uvicorn
 from starlette.applications import Starlette
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
-from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -41,6 +41,8 @@ Handler = Callable[[Desk, Visit], Awaitable[Response]]
 MOST_CONNECTIONS = 600
 NEVER_READ = 10.0  # s after which a page that takes nothing is left
 _STATIC = HERE / "static"
+# Who follows a link from elsewhere comes without the cookie (SameSite=Strict): asked once more from here, it is sent.
+_ONCE_MORE = '<!doctype html><meta http-equiv="refresh" content="0"><title>firegrid</title>'
 _OPEN = ("login", "setup", "language")  # what somebody who has not logged in may ask for
 
 
@@ -134,6 +136,8 @@ class LivePage:
 
         async def endpoint(request: Request) -> Response:
             visit = self.desk.visit(request)
+            if visit.fresh and request.method == "GET" and request.headers.get("sec-fetch-site") == "cross-site":
+                return HTMLResponse(_ONCE_MORE)
             if not self.desk.inside(visit) and request.url.path.lstrip("/") not in _OPEN:
                 return self.desk.keep(visit, RedirectResponse("/login", 303))
             try:

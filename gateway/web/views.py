@@ -1,18 +1,15 @@
-"""What each view of the page says, as plain values for its templates: overview, alarms, turn-out, links and devices.
+"""What the views of the page say, as plain values for their templates: overview, alarms, links and devices.
 
 Between the state in RAM and the templates (`gateway.web.render`). Reads and decides nothing but order: classes in the
-precedence of a fire panel, what waits for a person before what does not. Only persons entitled to them see whole phone
-numbers (mission S8).
+precedence of a fire panel, what waits for a person before what does not.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 from gateway.clock import MILLISECOND
 from gateway.model.alarm import Alarm, AlarmState, Suppression, Verb
-from gateway.model.notification import DeliveryState, Notification, NotifyReason
 from gateway.model.point import AlarmClass, Device, Kind, PointSpec
 from gateway.model.verdict import ALWAYS_AGO
 from gateway.web import words
@@ -21,21 +18,13 @@ from gateway.web.facts import Facts
 Values = dict[str, Any]
 
 SHOWN = 40  # alarms, the most important first; the rest is counted
-SHOWN_TURNOUTS = 12
-_ASKING = (NotifyReason.RAISED, NotifyReason.ESCALATED, NotifyReason.REPEATED, NotifyReason.SOUND)
-
-
-def masked(number: str) -> str:
-    """Return a phone number of which only the last four digits can be read."""
-    return "•" * max(0, len(number) - 4) + number[-4:]
 
 
 class Views:
-    """The views of one station in one language; `entitled` persons see whole numbers."""
+    """The views of one station in one language."""
 
-    def __init__(self, facts: Facts, language: str, *, entitled: bool) -> None:
+    def __init__(self, facts: Facts, language: str) -> None:
         self._facts = facts
-        self._entitled = entitled
         self.language = language
         self.text = words.TEXTS[language]
 
@@ -125,7 +114,7 @@ class Views:
 
     def alarms(self) -> Values:
         """Return the open alarms by class, the most important first, and how many are not shown."""
-        found = sorted(self._facts.state.book.alarms.rows.values(), key=_precedence)
+        found = sorted(self._facts.state.book.alarms.rows.values(), key=precedence)
         groups: list[Values] = []
         for alarm in found[:SHOWN]:
             if not groups or groups[-1]["class"] != alarm.alarm_class.word:
@@ -162,70 +151,6 @@ class Views:
             "verbs": _verbs(alarm),
             "old": alarm.from_before_start,
             "test": alarm.test,
-        }
-
-    # -- turn-out
-
-    def turnouts(self, alarms: Iterable[Alarm] | None = None) -> list[Values]:
-        """Return who was told of each alarm, who answered, and what is next; the most important first."""
-        book = self._facts.state.book.alarms.rows.values()
-        chosen = sorted(book if alarms is None else alarms, key=_precedence)[:SHOWN_TURNOUTS]
-        wanted = {alarm.id for alarm in chosen}
-        notices: dict[int, list[Notification]] = {}
-        for notice in self._facts.state.escalation.notices.rows:
-            if notice.alarm in wanted and notice.state is not DeliveryState.SUPERSEDED:
-                notices.setdefault(notice.alarm, []).append(notice)
-        return [self._turnout(alarm, notices.get(alarm.id, [])) for alarm in chosen]
-
-    def _turnout(self, alarm: Alarm, notices: list[Notification]) -> Values:
-        ways: dict[tuple[str, str], Values] = {}
-        for notice in sorted(notices, key=lambda notice: notice.id):
-            if notice.reason in _ASKING:
-                way = ways.setdefault((notice.contact, notice.channel), {"times": 0})
-                way.update(self._way(notice))
-                way["times"] += 1
-        answered = "" if alarm.state.unacknowledged else self._facts.person(alarm.acknowledged_by)
-        return {
-            "alarm": self.alarm(alarm),
-            "told": list(ways.values()),
-            "answered": answered,
-            "answered_at": self._facts.moment(alarm.acknowledged_at) if answered else "",
-            "next": self._next(alarm),
-        }
-
-    def _way(self, notice: Notification) -> Values:
-        good = notice.state in (DeliveryState.SENT, DeliveryState.DELIVERED, DeliveryState.READ)
-        bad = notice.state in (DeliveryState.FAILED_FOR_GOOD, DeliveryState.FAILED_FOR_NOW)
-        at = notice.sent_at or notice.sending_at or notice.planned_at
-        return {
-            "name": self._facts.person(notice.contact) or self.text["place_channel"],
-            "number": self._number(notice.address),
-            "channel": notice.channel,
-            "state": words.DELIVERIES[self.language][notice.state],
-            "tone": "good" if good else "bad" if bad else "open",
-            "at": self._facts.moment(at),
-            "since": self.ms(at),
-            "failure": notice.failure,
-            "recorded": notice.recorded,
-        }
-
-    def _number(self, address: str) -> str:
-        return address if self._entitled else masked(address)
-
-    def _next(self, alarm: Alarm) -> Values | None:
-        escalation = self._facts.state.escalation
-        chain = escalation.chains.get(str(alarm.id))
-        if chain is None:
-            return None
-        steps = escalation.planner.policy(alarm).steps
-        step = steps[min(chain.step, len(steps) - 1)]
-        methods = [*escalation.planner.methods(step, alarm.cell), *escalation.planner.places_of(step)]
-        people = dict.fromkeys(self._facts.person(way.contact) for way in methods if way.contact)
-        return {
-            "due": self.ms(chain.due),
-            "at": self._facts.moment(chain.due),
-            "people": list(people),
-            "channels": list(dict.fromkeys(way.channel for way in methods)),
         }
 
     # -- links and devices
@@ -297,7 +222,7 @@ def _calls(alarm: Alarm) -> bool:
     return alarm.state.unacknowledged and alarm.suppression is Suppression.NONE and not alarm.test
 
 
-def _precedence(alarm: Alarm) -> tuple[int, bool, int, int]:
+def precedence(alarm: Alarm) -> tuple[int, bool, int, int]:
     """Order as a fire panel does: class, then what waits for a person, then the worst, then the newest."""
     return alarm.alarm_class, not _calls(alarm), -alarm.severity, -alarm.raised
 

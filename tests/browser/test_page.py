@@ -9,7 +9,6 @@ from __future__ import annotations
 import signal
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -117,9 +116,10 @@ def test_a_chart_shows_what_was_read(rig: Rig, window: Browser) -> None:
         until(lambda: int(window.run("return document.getElementById('chart').dataset.rows ?? 0")) >= 1)
 
 
-def test_a_page_that_is_no_longer_live_says_so(tmp_path: Path) -> None:
-    with living(tmp_path) as rig, browser(rig.address, PHONE) as window:
-        window.open("/")
+def test_a_page_that_is_no_longer_live_says_so(rig: Rig) -> None:
+    """Comes last: the daemon is killed."""
+    with browser(rig.address, PHONE) as window:
+        window.open("/language?to=zh&back=/")
         rig.calm()
         until(lambda: "24.5" in window.text("main"))
         assert not window.there("#stale")

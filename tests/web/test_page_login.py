@@ -119,6 +119,20 @@ def test_loopback_sessions_are_worth_nothing_outside(tmp_path: Path) -> None:
     live(tmp_path, body, REMOTE)
 
 
+def test_a_link_from_elsewhere_costs_nobody_the_session(tmp_path: Path) -> None:
+    """A strict cookie does not come with it: a new session must not take the old one's place."""
+
+    async def body(lived: Lived) -> None:
+        await enrolled(lived)
+        stranger = Caller(lived.page)
+        answer = await stranger.get("/alarms", **{"sec-fetch-site": "cross-site"})
+        assert "refresh" in answer.text
+        assert not stranger.cookies
+        assert (await lived.caller.get("/alarms", **{"sec-fetch-site": "same-origin"})).status == 200
+
+    live(tmp_path, body, REMOTE)
+
+
 class Dictionary:
     """A memory for one test."""
 
