@@ -59,7 +59,7 @@ def channel(setup: ChannelSetup) -> Channel:
 
 def misfits(station: Station, ids: Mapping[str, int]) -> Iterator[tuple[str, str]]:
     """Yield (key of the configuration, reason) of all that drivers and channels refuse. `ids` as in `DriverSetup`."""
-    blank, clock = _Blank(), SystemClock()
+    blank, clock = Blank(), SystemClock()
     for source in station.sources:
         devices = [device for device in station.devices if device.source == source.id]
         setup = DriverSetup(
@@ -80,7 +80,7 @@ def misfits(station: Station, ids: Mapping[str, int]) -> Iterator[tuple[str, str
     yield from _refused_channels(station, blank, clock)
 
 
-def _refused_channels(station: Station, blank: _Blank, clock: Clock) -> Iterator[tuple[str, str]]:
+def _refused_channels(station: Station, blank: Blank, clock: Clock) -> Iterator[tuple[str, str]]:
     for spec in station.channels:
         setup = ChannelSetup(spec=spec, clock=clock, memory=blank, report=blank, write=blank.write)
         try:
@@ -96,7 +96,7 @@ def _placed(line: str, otherwise: str) -> tuple[str, str]:
     return (f"{kind}[{name}]", reason) if kind in ("device", "source") and reason else (otherwise, line)
 
 
-class _Blank:
+class Blank:
     """Memory, report and outputs of a trial: remembers nothing."""
 
     def get(self, key: str) -> None:

@@ -1,6 +1,6 @@
 """`firegrid doctor`: what is wrong on this machine and with this station, and how to mend it.
 
-Looks with its own eyes (`examined`, `brokers`) and asks the running daemon; changes nothing. Exit codes: 0 nothing
+Looks with its own eyes (`examined…`, `brokers`) and asks the running daemon; changes nothing. Exit codes: 0 nothing
 wrong, 1 something to mend, 2 the configuration is wrong.
 """
 
@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from gateway.app import problems_of, read
-from gateway.cli import brokers, examined, links
+from gateway.cli import brokers, examined, examined_doors, examined_wires, links
 from gateway.cli.examined import Finding, Level
 from gateway.cli.main import BAD_CONFIGURATION, FAILED, GOOD, add_config
 from gateway.clock import SystemClock
@@ -59,8 +59,14 @@ def findings(config: Path, *, probe: bool) -> Iterator[Finding]:
         yield from examined.store(spec)
     if station is not None:
         yield from examined.ports(station)
-        yield from links.daemon(station)
+        yield from examined_doors.certificates(station, clock)
+        heard = list(links.daemon(station))
+        yield from heard
+        if heard[0].level is not Level.GOOD:  # no daemon holds the port of the page, the buses and the modem
+            yield from examined_doors.page(station.page)
+            yield from examined_wires.wires(station, clock)
         yield from brokers.brokers(station, clock, probe=probe)
+        yield from examined_doors.servers(station, clock)
 
 
 def row(finding: Finding, language: str) -> dict[str, str]:

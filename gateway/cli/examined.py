@@ -22,7 +22,7 @@ from typing import NamedTuple
 from gateway.clock import SECOND, Clock
 from gateway.config.loaded import Loaded
 from gateway.config.problems import Problem
-from gateway.errors import GatewayError
+from gateway.errors import GatewayError, StoreTooNew
 from gateway.model.station import Station, StoreSpec
 from gateway.store import tables
 from gateway.store.connection import check_header, connect_readonly, translated
@@ -119,6 +119,13 @@ def store(spec: StoreSpec) -> Iterator[Finding]:
     yield from _weight(path)
     try:
         rows, fault = _verified(path)
+    except StoreTooNew as error:
+        fix = "安装写它的版本或更新的版本：firegrid --version；或恢复升级前的备份"
+        fix_en = "install the version that wrote it or a newer one; or restore the backup from before the upgrade"
+        yield Finding(
+            "store", Level.BAD, f"由更新的版本写成：{error}", f"a newer version wrote it: {error}", fix, fix_en
+        )
+        return
     except GatewayError as error:
         fix = "停止守护进程并备份该文件；下次启动会自动另存并接管可读部分"
         fix_en = "stop the daemon and copy the file; the next start sets it aside and takes over what can be read"

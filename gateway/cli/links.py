@@ -41,9 +41,37 @@ _CAUSES: dict[str, Cause] = {
     "Errno 111": Cause("该地址没有代理在监听", "nothing listens there", *_RUNNING),
     "Errno 113": Cause("网络不通", "there is no way to it", "检查网线与 host", "check the network and host"),
     "Name or service": Cause("主机名无法解析", "the host name is not known", "检查 host", "check host"),
+    "certificate has expired": Cause(
+        "证书已过期", "its certificate has expired", "在代理上换新证书", "put a new certificate in place at the broker"
+    ),
     "CERTIFICATE_VERIFY_FAILED": Cause(
         "证书无法验证", "its certificate cannot be verified", "检查 cafile 与 host", "check cafile and host"
     ),
+}
+_MODEM = "检查模块电源、USB 线和 port", "check the module's power, its USB cable and port"
+_CARD = "插好 SIM 卡后重启模块", "put a SIM in and restart the module"
+_CAUSES |= {
+    "SIM PIN refused": Cause(
+        "PIN 不对，未再尝试", "the PIN is wrong and was not tried again", "改正通道的 pin", "correct pin of the channel"
+    ),
+    "SIM: SIM PIN": Cause("SIM 卡要求 PIN", "the SIM asks for its PIN", "在通道中写 pin", "write pin in the channel"),
+    "SIM: SIM PUK": Cause(
+        "SIM 卡已被锁死", "the SIM is locked for good", "用运营商的 PUK 解锁", "unlock it with the operator's PUK"
+    ),
+    "SIM: ": Cause("没有可用的 SIM 卡", "there is no SIM that works", *_CARD),
+    "not registered": Cause(
+        "没有注册到网络",
+        "it is not registered in a network",
+        "检查天线、信号、欠费与卡是否开通",
+        "check antenna, signal, the account and whether the SIM is active",
+    ),
+    "no service centre": Cause(
+        "没有短信中心号码",
+        "there is no service centre number",
+        "在通道中写 service_centre（问运营商）",
+        "write service_centre in the channel (ask the operator)",
+    ),
+    "no answer to AT": Cause("模块没有应答", "the module does not answer", *_MODEM),
 }
 _UNREAD = {
     "not_json": ("不是 JSON", "not JSON"),
@@ -103,16 +131,30 @@ def _links(known: Iterable[Mapping[str, Any]]) -> Iterator[Finding]:
             down = unreachable(name, str(link["reason"]))
             yield down._replace(area="daemon", zh=f"链路中断 {down.zh}", en=f"link down: {down.en}")
         for key, text in link["findings"].items():
-            yield _unread(name, key, text) if key.startswith("unread ") else _remark(name, text)
+            what, _, topic = key.partition(" ")
+            tell = {"unread": _unread, "qos0": _unkept}.get(what) if topic else None
+            yield tell(name, topic, text) if tell else _remark(name, text)
 
 
 def _remark(name: str, text: str) -> Finding:
     return Finding("daemon", Level.REMARK, f"{name}：{text}", f"{name}: {text}")
 
 
+def _unkept(name: str, topic: str, _: str) -> Finding:
+    """Read the finding of `drivers._mqtt_lane` about a life-safety topic that comes without QoS."""
+    return Finding(
+        "daemon",
+        Level.BAD,
+        f"{name}：{topic} 关系生命安全，却以 QoS 0 发送：代理或链路中断时会丢失",
+        f"{name}: {topic} is a life-safety topic sent at QoS 0: lost if the broker or a link fails at that moment",
+        "在 Zigbee2MQTT 的 configuration.yaml 该设备下写 qos: 1 和 retain: true",
+        "in Zigbee2MQTT's configuration.yaml put `qos: 1` and `retain: true` under this device",
+    )
+
+
 def _unread(name: str, key: str, text: str) -> Finding:
     """Read a finding of `drivers._mqtt_unread`."""
-    _, device, reason = key.split(" ", 2)
+    device, reason = key.split(" ", 1)
     count, _, sample = text.partition(" ")
     zh, en = _UNREAD.get(reason, (reason, reason))
     return Finding(

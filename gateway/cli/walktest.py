@@ -146,15 +146,20 @@ class _Screen:
         """Print what is new since the last look."""
         test = msgspec.convert(answer["walktest"], Walktest)
         if not self._shown and not self._json:
-            minutes = round((test.until - test.began) / 60e9)
+            minutes = f"{(test.until - test.began) / 60e9:.3g}"
             cells = ", ".join(test.cells)
             many = len(test.subjects)
             zh = f"巡检测试 {cells}：{many} 台设备，{minutes} 分钟；它们的报警不通知任何人。Ctrl-C 结束"
             en = f"walk test of {cells}: {many} devices, {minutes} min; their alarms call nobody. Ctrl-C ends it"
             print(zh if self.zh else en, flush=True)
         self._shown.add(("", ""))
-        steps = [(at, device, what) for what in ("heard", "alarmed") for device, at in getattr(test, what).items()]
-        for at, device, what in sorted(steps):
+        steps = [
+            (at, what == "alarmed", device)
+            for what in ("heard", "alarmed")
+            for device, at in getattr(test, what).items()
+        ]
+        for at, alarmed, device in sorted(steps):
+            what = "alarmed" if alarmed else "heard"
             if (what, device) not in self._shown:
                 self._shown.add((what, device))
                 self._tick(test, device, what, _wall(at, answer))
@@ -228,7 +233,8 @@ class _Screen:
             yield f"{count} devices passed"
         for one in row["devices"]:
             if not one["passed"]:
-                yield f"✗ {one['device']} {self._devices.get(one['device'], '')} {one['cell']}: {self._lack(one)}"
+                name = " ".join(filter(None, (one["device"], self._devices.get(one["device"]), one["cell"])))
+                yield f"✗ {name}: {self._lack(one)}"
 
     def _lack(self, one: Row) -> str:
         if not one["spoke"]:

@@ -1,0 +1,238 @@
+"""What `firegrid doctor` finds on the wires while no daemon holds them: Modbus buses and the SMS modem.
+
+Beside `examined`. Every device of a bus is asked a few times, as the driver asks it; how they answer together says what
+is wrong: garbage from all is a wrong baud rate, garbage from one are two devices of one address, silence of all is the
+wiring. The modem is taken up its ladder and sends nothing; a PIN is never tried here. Nothing is changed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+from drivers._modbus_master import Master, Outcome
+from drivers._modbus_setup import Options, Unit, read_setup
+from gateway.channels.sms_modem import OPTIONS as MODEM_OPTIONS
+from gateway.cli.examined import Finding, Level
+from gateway.cli.links import unreachable
+from gateway.clock import Clock
+from gateway.config.options import read
+from gateway.errors import ConfigError, LinkDown
+from gateway.fitting import Blank
+from gateway.model.inventory import numbered
+from gateway.model.ports import DriverSetup
+from gateway.model.station import SourceSpec, Station
+from gateway.transport.at_link import AtLink
+from gateway.transport.modem_start import USABLE_SIGNAL, Facts, climb
+from gateway.transport.serial import SerialPort
+
+ASKED = 4  # times each device: one collision may be chance
+MODEM_WITHIN = 60.0  # s for the whole ladder
+_USABLE_DBM = -113 + 2 * USABLE_SIGNAL
+_PROC = Path("/proc")
+
+
+def wires(station: Station, clock: Clock) -> Iterator[Finding]:
+    """Yield the findings of every bus and modem whose port is there. Runs loops of its own: blocking, some seconds."""
+    for source in station.sources:
+        port = str(source.options.get("port", ""))
+        if source.driver == "modbus_rtu" and Path(port).exists():
+            yield from _held(f"source[{source.id}]", port) or _bus(source, station, clock)
+    for channel in station.channels:
+        port = str(channel.options.get("port", ""))
+        if channel.kind == "sms_modem" and Path(port).exists():
+            name = f"channel {channel.id}"
+            yield from _held(name, port) or asyncio.run(_modem(name, read(channel, MODEM_OPTIONS), clock))
+
+
+def _held(owner: str, port: str) -> list[Finding]:
+    """Say who has a port open. A pseudo-terminal does not count: whoever plays the devices holds its far end."""
+    if Path(port).resolve().is_relative_to("/dev/pts"):
+        return []
+    return [_taken(owner, port, holder) for holder in _holders(port)][:1]
+
+
+def _holders(port: str) -> Iterator[str]:
+    """Yield name and number of other processes that have a port open, as far as this user may see it."""
+    wanted = Path(port).resolve()
+    for process in _PROC.glob("[0-9]*"):
+        try:
+            held = process.name != str(os.getpid()) and any(fd.resolve() == wanted for fd in (process / "fd").iterdir())
+            if held:
+                yield f"{(process / 'comm').read_text(encoding='utf-8').strip()} ({process.name})"
+        except OSError:
+            continue  # another user's, or gone by now
+
+
+def _taken(owner: str, port: str, holder: str) -> Finding:
+    text = f"{owner}：{port} 被 {holder} 占用", f"{owner}: {port} is held by {holder}"
+    mend = f"停止该程序：{holder}；ModemManager 请停用", f"stop that program: {holder}; ModemManager is best disabled"
+    return Finding("serial", Level.BAD, *text, *mend)
+
+
+def _closed(owner: str, port: str, error: LinkDown) -> Finding:
+    """Say why a port does not open: somebody's, as far as that can be seen."""
+    for holder in _holders(port):
+        return _taken(owner, port, holder)
+    mend = f"查看谁占用：sudo fuser -v {port}", f"see who holds it: sudo fuser -v {port}"
+    return Finding("serial", Level.BAD, f"{owner}：{error}", f"{owner}: {error}", *mend)
+
+
+# -- buses
+
+
+def _bus(source: SourceSpec, station: Station, clock: Clock) -> list[Finding]:
+    devices = [device for device in station.devices if device.source == source.id]
+    blank = Blank()
+    setup = DriverSetup(
+        source=source,
+        devices=devices,
+        point_ids=numbered(station),
+        life_safety=frozenset(),
+        clock=clock,
+        memory=blank,
+        report=blank,
+    )
+    try:
+        options, units = read_setup(setup)
+        heard = asyncio.run(_ask(options, units, clock))
+    except ConfigError:
+        return []  # told as a problem of the configuration
+    except LinkDown as error:
+        return [_closed(f"source[{source.id}]", str(source.options["port"]), error)]
+    return list(_judged(source.id, options, heard))
+
+
+async def _ask(options: Options, units: list[Unit], clock: Clock) -> dict[str, tuple[int, Counter[Outcome]]]:
+    """Return device → its address and how it answered. Raises LinkDown: the port is taken or lost."""
+    port = SerialPort.open(
+        options.port,
+        baudrate=options.baudrate,
+        bytesize=options.bytesize,
+        parity=options.parity,
+        stopbits=options.stopbits,
+    )
+    heard: dict[str, tuple[int, Counter[Outcome]]] = {}
+    try:
+        master = Master(port, clock, baudrate=options.baudrate, echo=options.echo, count=lambda *_: None)
+        for unit in units:
+            outcomes: Counter[Outcome] = Counter()
+            for _ in range(ASKED if unit.slave.blocks else 0):
+                answer = await master.ask(unit.slave.blocks[0].request, unit.manners)
+                outcomes[answer.outcome] += 1
+            heard[unit.slave.device.id] = unit.slave.address, outcomes
+    finally:
+        port.close()
+    return heard
+
+
+def _judged(name: str, options: Options, heard: dict[str, tuple[int, Counter[Outcome]]]) -> Iterator[Finding]:
+    asked = {device: of for device, of in heard.items() if of[1]}
+    answered = [device for device, (_, of) in asked.items() if of[Outcome.ANSWERED] or of[Outcome.REFUSED]]
+    if asked and not answered:
+        yield _nobody(name, options, garbage=any(of[Outcome.BROKEN] for _, of in asked.values()))
+        return
+    for device, (address, of) in asked.items():
+        zh, en = f"{name}：{device}（地址 {address}）", f"{name}: {device} (address {address}) "
+        if of[Outcome.BROKEN]:
+            yield Finding(
+                "bus",
+                Level.BAD,
+                f"{zh}的应答混乱，其他设备正常：可能两台设备同一地址",
+                f"{en}answers garbage while others are clear: two devices may have this address",
+                "断开其中一台再试，并给它另一地址；否则检查该设备接线",
+                "take one of them off and try again, give it another address; else check this device's wiring",
+            )
+        elif of[Outcome.SILENT] == ASKED:
+            yield Finding(
+                "bus",
+                Level.BAD,
+                f"{zh}没有应答，其他设备正常",
+                f"{en}does not answer, others do",
+                "检查该设备的电源、A/B 接线和地址",
+                "check this device's power, its A and B wires and its address",
+            )
+        elif of[Outcome.REFUSED]:
+            yield Finding(
+                "bus",
+                Level.BAD,
+                f"{zh}在线，但拒绝所读的寄存器",
+                f"{en}is there, but refuses the registers that are read",
+                "检查 profile 与 address 是否对应此设备",
+                "check that profile and address belong to this device",
+            )
+        else:
+            yield Finding("bus", Level.GOOD, f"{zh}应答正常", f"{en}answers")
+
+
+def _nobody(name: str, options: Options, *, garbage: bool) -> Finding:
+    line = f"{options.baudrate} {options.bytesize}{options.parity}{options.stopbits}"
+    if garbage:
+        return Finding(
+            "bus",
+            Level.BAD,
+            f"{name}：{line} 下只收到乱码",
+            f"{name}: only garbage comes at {line}",
+            "改正 baudrate、parity、stopbits，与设备一致（常见 4800、9600 8N1）",
+            "make baudrate, parity and stopbits those of the devices (often 4800 or 9600 8N1)",
+        )
+    return Finding(
+        "bus",
+        Level.BAD,
+        f"{name}：{line} 下没有任何设备应答",
+        f"{name}: no device answers at {line}",
+        "检查设备电源，对调 A/B 线，核对 baudrate",
+        "check the devices' power, swap A and B, compare baudrate",
+    )
+
+
+# -- modems
+
+
+async def _modem(name: str, options: MODEM_OPTIONS, clock: Clock) -> list[Finding]:
+    facts = Facts()
+    try:
+        port = SerialPort.open(options.port, baudrate=options.baudrate)
+    except LinkDown as error:
+        return [_closed(name, options.port, error)]
+    link = AtLink(port, clock, lambda _: None)
+    listening = asyncio.create_task(link.listen(), name="modem")
+    try:
+        async with clock.timeout(MODEM_WITHIN):
+            problem = await climb(link, clock, facts, pin="", service_centre=options.service_centre)
+    except (TimeoutError, LinkDown):
+        return [unreachable(name, "no answer to AT")._replace(area="modem")]
+    finally:
+        listening.cancel()
+        await asyncio.gather(listening, return_exceptions=True)
+        port.close()
+    status = facts.status(problem)
+    if status.reason == "SIM: SIM PIN" and options.pin:
+        zh, en = f"{name}：SIM 已锁，运行时用配置的 PIN 解锁", f"{name}: the SIM is locked; `run` enters the PIN"
+        return [Finding("modem", Level.REMARK, zh, en)]
+    if status.reason:
+        return [unreachable(name, status.reason)._replace(area="modem")]
+    return list(_signal(name, facts))
+
+
+def _signal(name: str, facts: Facts) -> Iterator[Finding]:
+    shown = "?" if facts.signal is None else str(facts.signal)
+    if facts.signal is None or facts.signal < _USABLE_DBM:
+        text = (
+            f"{name}：信号弱（{shown} dBm），短信可能发不出",
+            f"{name}: weak signal ({shown} dBm): messages may not leave",
+        )
+        mend = (
+            "换到窗边或外接天线，或换运营商的卡",
+            "move it to a window, use an outside antenna or another operator's SIM",
+        )
+        yield Finding("modem", Level.BAD, *text, *mend)
+    else:
+        text = f"{name}：{facts.operator} {shown} dBm", f"{name}: {facts.operator} {shown} dBm"
+        yield Finding("modem", Level.GOOD, *text)
+    if facts.full:
+        text = f"{name}：SIM 短信存储已满，收不到回复", f"{name}: the SIM's storage is full: no reply can be received"
+        yield Finding("modem", Level.BAD, *text, "删除旧短信：AT+CMGD=1,4", "delete old messages: AT+CMGD=1,4")
