@@ -116,7 +116,6 @@ class House:
         )
         self._memory = self.runner.memory = restored.memory
         self.links: dict[str, Supervisor] = {}
-        self.requests: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {}  # which parts of the annex answer
         self.outcome = 0  # exit code of the daemon
         self._life: asyncio.Task[None] | None = None
         self.requests: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {}  # which parts of the annex answer
