@@ -14,9 +14,10 @@ import json
 import os
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion
@@ -60,26 +61,36 @@ decode = {{ path = "$" }}
 """
 
 
+def measure(
+    folder: Path, seconds: float, *, points: int = 50, pages: Sequence[int] = PAGES, settle: float = SETTLE
+) -> dict[str, Any]:
+    """Return bytes of the first page, and by number of open pages: CPU (% of a core), RSS, bytes to each page."""
+    with running(folder, OPEN) as broker:
+        port = free_port()
+        config = folder / "station.toml"
+        devices = "".join(DEVICE.format(number=number) for number in range(points))
+        text = STATION.format(folder=folder, port=port, broker=broker.port) + devices
+        config.write_text(text, encoding="utf-8")
+        daemon = Daemon(config)
+        try:
+            daemon.wait_armed()
+            with _speaking(broker.port, points):
+                found: dict[str, Any] = {"points": points, "first_page_bytes": _first_page(port)}
+                for number in pages:
+                    found[f"{number}_pages"] = asyncio.run(_measure(daemon, port, number, seconds, settle))
+        finally:
+            daemon.kill()
+    return found
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=20.0)
     parser.add_argument("--points", type=int, default=50)
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as name, running(Path(name), OPEN) as broker:
-        port = free_port()
-        config = Path(name) / "station.toml"
-        devices = "".join(DEVICE.format(number=number) for number in range(options.points))
-        text = STATION.format(folder=name, port=port, broker=broker.port) + devices
-        config.write_text(text, encoding="utf-8")
-        daemon = Daemon(config)
-        daemon.wait_armed()
-        with _speaking(broker.port, options.points):
-            found = {"points": options.points, "first_page_bytes": _first_page(port)}
-            for pages in PAGES:
-                found[f"{pages}_pages"] = asyncio.run(_measure(daemon, port, pages, options.seconds))
-        daemon.kill()
-    print(json.dumps(found, indent=2))
+    with tempfile.TemporaryDirectory() as folder:
+        print(json.dumps(measure(Path(folder), options.seconds, points=options.points), indent=2))
 
 
 @contextmanager
@@ -109,7 +120,7 @@ def _speaking(port: int, points: int) -> Iterator[None]:
         client.loop_stop()
 
 
-async def _measure(daemon: Daemon, port: int, pages: int, seconds: float) -> dict[str, float]:
+async def _measure(daemon: Daemon, port: int, pages: int, seconds: float, settle: float) -> dict[str, float]:
     received = [0]
 
     async def read() -> None:
@@ -122,7 +133,7 @@ async def _measure(daemon: Daemon, port: int, pages: int, seconds: float) -> dic
             writer.close()
 
     tasks = [asyncio.create_task(read()) for _ in range(pages)]
-    await asyncio.sleep(SETTLE)
+    await asyncio.sleep(settle)
     received[0], cpu, begin = 0, _cpu(daemon.pid), time.monotonic()
     await asyncio.sleep(seconds)
     took = time.monotonic() - begin
