@@ -16,6 +16,7 @@ import msgspec
 
 from drivers._profiles import SHIPPED, profile
 from gateway import registry
+from gateway.care.own import POINTS
 from gateway.cli.main import COMMANDS
 from gateway.config.quantities import DURATION
 from gateway.model.station import Limits
@@ -105,7 +106,21 @@ def _limits() -> Iterator[str]:
     return _rows(("key", "default"), rows)
 
 
+def _box() -> Iterator[str]:
+    rows = []
+    for point in POINTS:
+        alarms = [
+            f"{alarm.when}{f' for {alarm.on_delay:g} s' if alarm.on_delay else ''}: "
+            f"{alarm.alarm_class.word}, {alarm.severity.word}"
+            for alarm in point.alarms
+        ]
+        unit = point.unit or ", ".join(point.labels)
+        rows.append((f"`{point.name}`", point.title_en, unit, "; ".join(alarms) or "–"))
+    return _rows(("point", "is", "unit or states", "alarm"), rows)
+
+
 _TABLES: dict[str, Callable[..., Iterator[str]]] = {
+    "box": _box,
     "keys": _keys,
     "profiles": _profiles,
     "commands": _commands,

@@ -35,7 +35,7 @@ def _low(warning: float, critical: float, alarm_class: AlarmClass = AlarmClass.F
 
 def _high(limit: float, clear: float, alarm_class: AlarmClass, on_delay: float) -> tuple[AlarmSpec, ...]:
     severity = Severity.WARNING
-    return (_alarm(f"value > {limit:g}", f"value < {clear:g}", alarm_class, severity, on_delay),)
+    return (_alarm(f"value > {limit:.15g}", f"value < {clear:.15g}", alarm_class, severity, on_delay),)
 
 
 def _measure(name: str, unit: str, title: tuple[str, str], alarms: tuple[AlarmSpec, ...] = ()) -> PointSpec:
