@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import shutil
+import sys
 import tomllib
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -21,6 +22,7 @@ from gateway.cli.meter import Meter
 from gateway.cli.printing import rfc3339, zone_of
 from gateway.clock import SECOND, SystemClock
 from gateway.errors import StoreError, StoreFull
+from gateway.transport import unix
 
 SPARE = 16 << 20  # bytes that must be free beyond the size of the store
 
@@ -64,10 +66,20 @@ def run(options: argparse.Namespace) -> int:
         progress=meter.add,
     )
     meter.end()
+    if loaded.station is not None and _without_disk(Path(loaded.station.socket or f"{store}.sock")):
+        print("the station lives without its disk now: what it keeps in RAM is not in the copy", file=sys.stderr)
     print(target)
     for name in manifest.missing:
         print(f"not in it: {name}")
     return GOOD
+
+
+def _without_disk(socket: Path) -> bool:
+    """Whether a daemon runs whose newest records have not reached the store."""
+    try:
+        return bool(unix.ask(socket, {"do": "status"})["volatile"])
+    except (OSError, LookupError, ValueError):
+        return False
 
 
 def _parsed(config: Path) -> dict[str, Any]:

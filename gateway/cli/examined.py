@@ -24,15 +24,11 @@ from gateway.config.loaded import Loaded
 from gateway.config.problems import Problem
 from gateway.errors import GatewayError, StoreTooNew
 from gateway.model.station import Station, StoreSpec
-from gateway.store import tables
-from gateway.store.connection import check_header, connect_readonly, translated
-from gateway.store.migrate import check_version
-from gateway.store.record import GENESIS, broken
+from gateway.store import chain
 
 MIB = 1 << 20
 LEAST_FREE = 200 * MIB  # below it a store of a day's readings no longer fits
 LARGE_WAL = 64 * MIB  # SQLite's own is 4 MiB; sixteen times that means that something holds a snapshot open
-SLICE = 2000  # record rows looked at at once
 OLDEST_YEAR = 2025  # an earlier wall clock was never set
 
 
@@ -118,7 +114,7 @@ def store(spec: StoreSpec) -> Iterator[Finding]:
         return
     yield from _weight(path)
     try:
-        rows, fault = _verified(path)
+        rows, _, fault, _ = chain.check(path)
     except StoreTooNew as error:
         fix = "安装写它的版本或更新的版本：firegrid --version；或恢复升级前的备份"
         fix_en = "install the version that wrote it or a newer one; or restore the backup from before the upgrade"
@@ -150,23 +146,6 @@ def _weight(path: Path) -> Iterator[Finding]:
             f"the WAL has {heavy // MIB} MiB: a reader holds it",
         )
         yield Finding("store", Level.REMARK, *text, f"运行：fuser {path}", f"find it: fuser {path}")
-
-
-def _verified(path: Path) -> tuple[int, int | None]:
-    """Return how many record rows there are and the first that breaks the chain. Raises StoreError."""
-    check_header(path)
-    connection = connect_readonly(path)
-    try:
-        with translated(str(path)):
-            check_version(connection)
-            seen, before = 0, GENESIS
-            while rows := tables.record(connection, seen, SLICE):
-                if (fault := broken(before, rows, seen + 1)) is not None:
-                    return seen, fault
-                seen, before = rows[-1].n, rows[-1].hash
-    finally:
-        connection.close()
-    return seen, None
 
 
 def ports(station: Station) -> Iterator[Finding]:

@@ -263,6 +263,17 @@ def test_a_target_that_fills_up_while_it_is_written(
     assert {path.name for path in small_disk.iterdir()} == {"ballast"}
 
 
+def test_a_station_without_its_disk_is_said_to_hold_more_than_the_copy(
+    tmp_path: Path, box: Box, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(command.unix, "ask", lambda *_: {"volatile": True})
+    code, _, err = firegrid("backup", "-c", box.config, tmp_path / "copy")
+    assert code == GOOD
+    assert "without its disk" in err
+    monkeypatch.undo()  # nobody answers: no daemon runs
+    assert "without its disk" not in firegrid("backup", "-c", box.config, tmp_path / "again")[2]
+
+
 def test_a_configuration_that_is_not_there_or_cannot_be_read(tmp_path: Path, box: Box) -> None:
     assert firegrid("backup", "-c", tmp_path / "none.toml", tmp_path / "copy")[0] == FAILED
     box.config.write_text("[[[", encoding="utf-8")
