@@ -222,7 +222,7 @@ def rows_stored(path: Path) -> int:
         kept = [(point, n) for point, n in connection.execute("SELECT point, n FROM chunk") if point not in own]
         tail = connection.execute("SELECT body FROM journal WHERE seq > ?", (chunks.progress(connection),))
         rows = [decode_readings(body).point for (body,) in tail]
-        return sum(n for _, n in kept) + sum(int((~np.isin(points, own)).sum()) for points in rows)
+        return sum(int(n) for _, n in kept) + sum(int((~np.isin(points, own)).sum()) for points in rows)
     finally:
         connection.close()
 
