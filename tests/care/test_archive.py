@@ -266,7 +266,7 @@ def test_a_target_that_fills_up_while_it_is_written(
 def test_a_station_without_its_disk_is_said_to_hold_more_than_the_copy(
     tmp_path: Path, box: Box, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(command.unix, "ask", lambda *_: {"volatile": True})
+    monkeypatch.setattr("gateway.transport.unix.ask", lambda *_: {"volatile": True})
     code, _, err = firegrid("backup", "-c", box.config, tmp_path / "copy")
     assert code == GOOD
     assert "without its disk" in err
