@@ -72,19 +72,17 @@ class Box:
 class Starts:
     """How often the daemon began in the last day, over its lives. A box that does not know the time counts none."""
 
-    def __init__(self, memory: Memory, clock: Clock) -> None:
+    def __init__(self, memory: Memory) -> None:
         self._memory = memory
-        self._clock = clock
         self._known: list[int] = []
         with contextlib.suppress(msgspec.MsgspecError):  # of another version
             self._known = msgspec.json.decode(memory.get(_STARTS) or "[]", type=list[int])
         self._counted = False
 
-    def count(self, *, trusted: bool) -> float | None:
-        """Return the number with this one; None while wall time is not trusted. `trusted`: whether it is now."""
-        if not trusted:
+    def count(self, now: int | None) -> float | None:
+        """Return the number with this one. `now`: wall time, ns; None while it is not trusted."""
+        if now is None:
             return None
-        now = self._clock.wall()
         if not self._counted:
             self._counted = True
             self._known = [*self._known, now][-_REMEMBERED:]

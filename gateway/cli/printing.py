@@ -13,6 +13,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from gateway.app import DEFAULT_STORE, read
+from gateway.care.own import furnished
 from gateway.clock import SECOND
 from gateway.model.station import Station
 from gateway.store.read import Reader
@@ -22,9 +23,9 @@ PAGE = 200  # rows that are aligned together: a store has millions, and the firs
 
 
 def open_reader(config: Path) -> tuple[Reader, Station | None]:
-    """Open the store that a configuration names, also while the daemon runs."""
+    """Open the store that a configuration names, also while the daemon runs; the station has its box, as it lives."""
     station = read(config).station
-    return Reader(station.store.path if station else DEFAULT_STORE), station
+    return Reader(station.store.path if station else DEFAULT_STORE), furnished(station) if station else None
 
 
 def zone_of(station: Station | None) -> ZoneInfo:
