@@ -9,9 +9,11 @@ import pytest
 
 from gateway.clock import MILLISECOND, MINUTE, SECOND
 from gateway.errors import LinkDown
+from gateway.model.batch import make_batch
 from gateway.model.portion import Portion
+from gateway.store.shapes import Group
 from gateway.uplink.position import RANGES, Position, add
-from tests.sinks.far_end import BOOT, FarEnd, Field, drain_of, emptied
+from tests.sinks.far_end import BOOT, CURSOR, FarEnd, Field, drain_of, emptied
 
 HOURS = 72
 LIVE_WAITS = SECOND
@@ -189,7 +191,7 @@ def test_a_far_end_that_was_emptied_is_sent_everything_again_while_live_goes_on(
     async def main() -> None:
         field = Field(tmp_path, every=1.0)
         field.commit(field.epoch(), alarm=True)
-        far = FarEnd(field, cost=lambda _: SECOND)  # a chunk is made, and the journal forgotten, while it is sent
+        far = FarEnd(field)
         drain = drain_of(field, far)
         for _ in range(30):
             field.pass_time(MINUTE)
@@ -198,6 +200,8 @@ def test_a_far_end_that_was_emptied_is_sent_everything_again_while_live_goes_on(
             field.house_keep()
         far.got.clear()
         far.notes.clear()
+        slow = iter([12 * MINUTE] * 6)  # each long enough for the journal's rows to become chunks
+        far.cost = lambda _: next(slow, 0)
         drain.rewind(0)
         while await drain.turn():
             field.keep(drain.position)
@@ -231,6 +235,47 @@ def test_rewound_to_a_time_only_what_came_after_it_is_sent_again(tmp_path: Path)
         assert len(far.got) < 40 * 60 * field.rate
 
     asyncio.run(main())
+
+
+def test_over_a_slow_line_slices_become_shorter_and_live_still_does_not_wait(tmp_path: Path) -> None:
+    async def main() -> None:
+        field = Field(tmp_path, every=0.5, rate=100)
+        field.commit(field.epoch())
+        field.pass_time(300 * SECOND)
+        far = FarEnd(field, cost=lambda portion: len(portion) * 60_000)  # 60 µs a line
+        drain = drain_of(field, far)
+        began = field.clock.mono()
+        while await drain.turn():
+            pass
+        waits = [far.at[key] - at for key, at in field.stamp.items() if at > began and key in far.at]
+        assert len(waits) > 100
+        assert max(waits) <= LIVE_WAITS
+
+    asyncio.run(main())
+
+
+def test_readings_of_one_arrival_follow_ns_by_ns_and_what_a_device_says_twice_is_one(tmp_path: Path) -> None:
+    async def main() -> None:
+        field = Field(tmp_path, rate=0)
+        field.commit(field.epoch())
+        at, own = field.clock.mono(), field.clock.wall() - SECOND
+        rows = [(1, 0, 1.0, 0), (2, 0, 2.0, 0), (1, 0, 3.0, 0), (1, 0, 4.0, 0), (3, own, 5.0, 0), (3, own, 6.0, 0)]
+        field.commit(make_batch("bus", at, rows))
+        far = FarEnd(field)
+        await emptied(drain_of(field, far))
+        wall = field.clock.wall()
+        assert far.got == {(1, wall): 1.0, (2, wall): 2.0, (1, wall + 1): 3.0, (1, wall + 2): 4.0, (3, own): 6.0}
+
+    asyncio.run(main())
+
+
+def test_a_cursor_is_never_led_back_and_one_that_is_no_more_goes(tmp_path: Path) -> None:
+    field = Field(tmp_path)
+    for live in (100, 50):
+        field.keep(Position(instance="x", live=live))
+        assert field.store.connection.execute("SELECT seq FROM cursor").fetchall() == [(100,)]
+    field.store.commit(Group(BOOT, field.clock.mono(), field.clock.wall(), (), cursors={CURSOR: -1}))
+    assert field.store.connection.execute("SELECT seq FROM cursor").fetchall() == []
 
 
 def test_what_the_far_end_refuses_is_counted_and_shown_and_the_rest_goes_on(tmp_path: Path) -> None:
