@@ -21,6 +21,7 @@ from gateway.care.lag import LoopLag
 from gateway.care.machine import Machine
 from gateway.care.modems import Modems
 from gateway.care.power import Power, Ups, power_off
+from gateway.care.tested import Overdue
 from gateway.care.watchdog import Watchdog
 from gateway.clock import SECOND
 from gateway.config.options import read
@@ -52,12 +53,29 @@ def parts(house: House) -> Mapping[str, Part]:
     return {
         "watchdog": lambda: watchdog.run(house.links["watchdog"].alive),
         "loop": lambda: lag.run(house.links["loop"].alive),
+        "tested": _tested(house),
         **_box(house, lag),
         **_heartbeat(house, watchdog),
         **_power(house),
         **_uplinks(house),
         **_page(house),
     }
+
+
+def _tested(house: House) -> Part:
+    """Return who looks which devices are due for a test."""
+    state = house.state
+    overdue = Overdue(
+        house.intake.put,
+        station=house.station,
+        ids=house.ids,
+        life=house.life,
+        memory=house.remembered("test"),
+        clock=house.clock,
+        latest=lambda: state.book.walktests.latest,
+        offset=lambda: state.axis.offset if state.axis.trusted else None,
+    )
+    return lambda: overdue.run(house.links["tested"].alive)
 
 
 def _box(house: House, lag: LoopLag) -> dict[str, Part]:

@@ -79,6 +79,9 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     receive_maximum: int = 8192
     send_timeout: float = 120.0  # a notice in `sending` this long without a receipt has failed
     retry: tuple[float, ...] = (10.0, 30.0, 90.0)
+    first_test: float = 30 * 86400.0  # a device that was never tried so long after it was configured is due
+    test_life: float = 180 * 86400.0  # likewise one that watches for fire, gas or flood, after its last test
+    test_other: float = 365 * 86400.0  # … and any other
 
 
 class PageSpec(msgspec.Struct, frozen=True, kw_only=True):

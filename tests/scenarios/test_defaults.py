@@ -47,6 +47,9 @@ DEFAULTS: dict[str, float] = {
     "receive_maximum": 8192,
     "send_timeout": 120.0,
     "keys": 4096,
+    "first_test": 30 * 86400.0,  # tests/commissioning/test_tested.py
+    "test_life": 180 * 86400.0,
+    "test_other": 365 * 86400.0,
     "repeat": 120.0,
     "silence": 100.0,
     "keepalive": 20,
