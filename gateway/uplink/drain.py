@@ -73,7 +73,7 @@ class Drain:
         self._sink = sink
         self._cursor = cursor
         self._clock = clock
-        self._limit = 10 * LEAST
+        self._limit = LEAST
         self.position = position
         if position.live == position.record == 0 and not position.gaps:  # a new sink: what the journal still has
             position.live = max(0, feed.first() - 1)

@@ -237,18 +237,26 @@ def test_rewound_to_a_time_only_what_came_after_it_is_sent_again(tmp_path: Path)
     asyncio.run(main())
 
 
-def test_over_a_slow_line_slices_become_shorter_and_live_still_does_not_wait(tmp_path: Path) -> None:
+def test_when_the_line_becomes_slow_slices_become_shorter_and_live_does_not_wait(tmp_path: Path) -> None:
     async def main() -> None:
         field = Field(tmp_path, every=0.5, rate=100)
         field.commit(field.epoch())
-        field.pass_time(300 * SECOND)
-        far = FarEnd(field, cost=lambda portion: len(portion) * 60_000)  # 60 µs a line
+        field.pass_time(900 * SECOND)
+        slow_from = 0
+
+        def cost(portion: Portion) -> int:
+            nonlocal slow_from
+            if len(portion) > 15_000 and not slow_from:
+                slow_from = field.clock.mono()
+            return len(portion) * (70_000 if slow_from else 1_000)
+
+        far = FarEnd(field, cost=cost)
         drain = drain_of(field, far)
-        began = field.clock.mono()
         while await drain.turn():
             pass
-        waits = [far.at[key] - at for key, at in field.stamp.items() if at > began and key in far.at]
-        assert len(waits) > 100
+        waits = [far.at[key] - at for key, at in field.stamp.items() if at > slow_from + 3 * SECOND and key in far.at]
+        assert slow_from
+        assert len(waits) > 300
         assert max(waits) <= LIVE_WAITS
 
     asyncio.run(main())
