@@ -50,6 +50,10 @@ cell = "jc"
 unit = "Cel"
 valid_range = [-40, 200]
 decode = {{ path = "$.temperature" }}
+[device.points.draught]
+unit = "<b>Pa</b>"
+valid_range = [0, 10]
+decode = {{ path = "$.draught" }}
 [[rule]]
 id = "heat"
 title = '''{HOSTILE}'''

@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from gateway.model.alarm import AlarmState
+from gateway.model.batch import make_batch
 from tests.page_house import HOSTILE, Caller, Lived, live
+from tests.real_mosquitto import until
 
 
 def test_only_our_own_names_are_answered(tmp_path: Path) -> None:
@@ -41,6 +43,12 @@ def test_browsers_are_told_to_load_nothing_from_elsewhere(tmp_path: Path) -> Non
 def test_names_stay_text_on_every_page(tmp_path: Path) -> None:
     async def body(lived: Lived) -> None:
         await lived.burning()
+        house = lived.house
+        house.intake.put(make_batch("broker", house.clock.mono(), [(house.ids["oven.draught"], 0, 3.0, 0)]))
+        await until(lambda: house.state.latest.value[house.ids["oven.draught"]] == 3.0)
+        for path in ("/", "/point/oven.draught"):
+            text = (await lived.caller.get(path)).text
+            assert "3 &lt;b&gt;Pa&lt;/b&gt;" in text
         await lived.caller.post("/who", who="li")
         for path in ("/", "/alarms", "/turnout", "/links", f"/alarm/{lived.fire}", "/point/oven.temperature", "/who"):
             answer = await lived.caller.get(path)

@@ -49,7 +49,9 @@ async def next_with(messages: AsyncIterator[bytes], word: str) -> dict[str, Any]
     raise AssertionError(f"the stream ended without {word}")
 
 
-def test_an_alarm_reaches_the_page_at_once(tmp_path: Path) -> None:
+def test_an_alarm_reaches_the_page_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live_module, "VALUES_EVERY", 30.0)  # it does not wait for the next look at values
+
     async def body(lived: Lived) -> None:
         with lived.page.live.joined(ALARMS) as page:
             messages = page.messages()
@@ -60,6 +62,19 @@ def test_an_alarm_reaches_the_page_at_once(tmp_path: Path) -> None:
             fragments = await next_with(messages, "88 ℃")
             assert (lived.house.clock.mono() - begin) / SECOND < AT_ONCE
             assert fragments["badge"] == "1"
+
+    live(tmp_path, body)
+
+
+def test_what_has_not_changed_is_not_sent_again(tmp_path: Path) -> None:
+    async def body(lived: Lived) -> None:
+        with lived.page.live.joined(ALARMS) as page:
+            messages = page.messages()
+            await anext(messages)
+            rendered = lived.page.live.rendered
+            await until(lambda: lived.page.live.rendered > rendered + 2)
+            kinds = [kind for kind, _ in parsed(await anext(messages))]
+            assert set(kinds) == {"b"}
 
     live(tmp_path, body)
 
