@@ -27,7 +27,7 @@ WAKE_EVERY = 0.25  # s
 HUNG_AFTER = 6 * HEARTBEAT
 WRITE_EVERY = 60 * SECOND  # a place on the disk is this old at most, unless no commit happens
 _LINE = 1 << 20  # bytes of a report
-_COMMAND = (sys.executable, "-m", "gateway.uplink")
+_COMMAND = (sys.executable, "-P", "-m", "gateway.uplink")  # -P: nothing is imported from where it was started
 _PREFIX, _SUFFIX = "sink ", " position"
 
 
@@ -138,8 +138,10 @@ class Uplink:
             if number := getattr(position, name):
                 counters[name] = number
         waits = "没有积压 nothing waits"
+        counters.pop("backlog_seconds", None)  # the one that is no count
         if report.waits:
             age = max(0, self._clock.wall() - report.oldest) / SECOND if report.oldest else 0.0
+            counters["backlog_seconds"] = round(age)
             waits = f"最早的积压 oldest waiting: {age:.0f} s" if age else "有积压 something waits"
         link.finding("position", f"已送至 sent up to commit {position.cursor()}, {waits}")
         if position.asides:
