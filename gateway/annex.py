@@ -82,12 +82,13 @@ def _box(house: House, lag: LoopLag) -> dict[str, Part]:
     """Return the box as points, and its modems as a witness of the time."""
     found = [channel for channel in house.channels.values() if isinstance(channel, OverModem)]
     modems = Modems(found, house.timekeeper.hear, house.clock)
-    starts = Starts(house.remembered("box"), house.clock)
+    starts = Starts(house.remembered("box"))
 
     def inside() -> dict[str, float]:
-        trusted = house.timekeeper.epoch.trusted
-        figures = {"loop_lag": lag.peak(), "clock_trusted": float(trusted), "clock_error": house.timekeeper.error()}
-        restarts = starts.count(trusted=trusted)
+        epoch = house.timekeeper.epoch
+        figures = {"loop_lag": lag.peak(), "clock_trusted": float(epoch.trusted)}
+        figures["clock_error"] = house.timekeeper.error()
+        restarts = starts.count(house.clock.mono() + epoch.wall_offset if epoch.trusted else None)
         return figures | modems.figures() | ({} if restarts is None else {"restarts_day": restarts})
 
     box = Box(
