@@ -17,7 +17,7 @@ from drivers._modbus_master import Master, Outcome
 from drivers._modbus_setup import Options, Unit, read_setup
 from gateway.channels.sms_modem import OPTIONS as MODEM_OPTIONS
 from gateway.cli.examined import Finding, Level
-from gateway.cli.links import unreachable
+from gateway.cli.links import deaf, unreachable
 from gateway.clock import Clock
 from gateway.config.options import read
 from gateway.errors import ConfigError, LinkDown
@@ -133,7 +133,8 @@ def _judged(name: str, options: Options, heard: dict[str, tuple[int, Counter[Out
     asked = {device: of for device, of in heard.items() if of[1]}
     answered = [device for device, (_, of) in asked.items() if of[Outcome.ANSWERED] or of[Outcome.REFUSED]]
     if asked and not answered:
-        yield _nobody(name, options, garbage=any(of[Outcome.BROKEN] for _, of in asked.values()))
+        line = f"{options.baudrate} {options.bytesize}{options.parity}{options.stopbits}"
+        yield deaf(name, line, garbage=any(of[Outcome.BROKEN] for _, of in asked.values()))
         return
     for device, (address, of) in asked.items():
         zh, en = f"{name}：{device}（地址 {address}）", f"{name}: {device} (address {address}) "
@@ -166,27 +167,6 @@ def _judged(name: str, options: Options, heard: dict[str, tuple[int, Counter[Out
             )
         else:
             yield Finding("bus", Level.GOOD, f"{zh}应答正常", f"{en}answers")
-
-
-def _nobody(name: str, options: Options, *, garbage: bool) -> Finding:
-    line = f"{options.baudrate} {options.bytesize}{options.parity}{options.stopbits}"
-    if garbage:
-        return Finding(
-            "bus",
-            Level.BAD,
-            f"{name}：{line} 下只收到乱码",
-            f"{name}: only garbage comes at {line}",
-            "改正 baudrate、parity、stopbits，与设备一致（常见 4800、9600 8N1）",
-            "make baudrate, parity and stopbits those of the devices (often 4800 or 9600 8N1)",
-        )
-    return Finding(
-        "bus",
-        Level.BAD,
-        f"{name}：{line} 下没有任何设备应答",
-        f"{name}: no device answers at {line}",
-        "检查设备电源，对调 A/B 线，核对 baudrate",
-        "check the devices' power, swap A and B, compare baudrate",
-    )
 
 
 # -- modems

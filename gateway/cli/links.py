@@ -95,6 +95,28 @@ def unreachable(name: str, error: str) -> Finding:
     return Finding("broker", Level.BAD, f"{name}：{error}", f"{name}: {error}", *mend)
 
 
+def deaf(name: str, line: str, *, garbage: bool) -> Finding:
+    """Return what is wrong with a bus on which no device at all is understood. `line`: its settings, as 9600 8N1."""
+    zh, en = (f"{line} 下", f" at {line}") if line else ("", "")
+    if garbage:
+        return Finding(
+            "bus",
+            Level.BAD,
+            f"{name}：{zh}只收到乱码",
+            f"{name}: only garbage comes{en}",
+            "改正 baudrate、parity、stopbits，与设备一致（常见 4800、9600 8N1）",
+            "make baudrate, parity and stopbits those of the devices (often 4800 or 9600 8N1)",
+        )
+    return Finding(
+        "bus",
+        Level.BAD,
+        f"{name}：{zh}没有任何设备应答",
+        f"{name}: no device answers{en}",
+        "检查设备电源，对调 A/B 线，核对 baudrate",
+        "check the devices' power, swap A and B, compare baudrate",
+    )
+
+
 def daemon(station: Station) -> Iterator[Finding]:
     """Yield what the running daemon says of itself: its links, their findings, its store."""
     path = Path(station.socket or f"{station.store.path}.sock")
@@ -130,6 +152,9 @@ def _links(known: Iterable[Mapping[str, Any]]) -> Iterator[Finding]:
         if not link["up"]:
             down = unreachable(name, str(link["reason"]))
             yield down._replace(area="daemon", zh=f"链路中断 {down.zh}", en=f"link down: {down.en}")
+        counted = link.get("counters", {})
+        if not (counted.get("answered") or counted.get("refused")) and (counted.get("broken") or counted.get("silent")):
+            yield deaf(name, "", garbage=bool(counted.get("broken")))
         for key, text in link["findings"].items():
             what, _, topic = key.partition(" ")
             tell = {"unread": _unread, "qos0": _unkept}.get(what) if topic else None

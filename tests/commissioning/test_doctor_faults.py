@@ -107,6 +107,13 @@ def baud_rate_wrong(at: Field, _: Patch) -> Path:
     return at.write(*at.bus(near=noise, far=noise))
 
 
+@fault("bus", en="bus: only garbage comes", zh="bus：只收到乱码", mend="baudrate, parity and stopbits")
+def baud_rate_wrong_while_the_daemon_has_the_port(at: Field, _: Patch) -> Path:
+    link = {"name": "bus", "up": True, "reason": "", "findings": {}, "counters": {"broken": 12, "silent": 3}}
+    at.stack.enter_context(faulty.daemon(at.folder / "station.db.sock", {"links": [link]}))
+    return at.write(*at.bus(near=Fault()))
+
+
 @fault("bus", en="no device answers at 9600 8N1", zh="没有任何设备应答", mend="swap A and B")
 def bus_wired_wrong(at: Field, _: Patch) -> Path:
     return at.write(*at.bus(near=Fault(silent=True), far=Fault(silent=True)))
