@@ -62,6 +62,8 @@ def read_heartbeat(
     for first, second in (("url", "secret_file"), ("device", "point")):
         if getattr(own, first) and not getattr(own, second):
             sheet.report(Kind.MISSING_KEY, example=f'{second} = "…"')
+    if not (sheet.broken or own.source or own.url or own.device):  # nobody would hear it
+        sheet.report(Kind.MISSING_KEY, example='source = "broker"')
     if own.device:
         _output(sheet, own, devices)
     return None if sheet.broken else own

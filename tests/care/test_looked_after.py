@@ -89,6 +89,20 @@ def test_life_death_and_end_of_a_daemon_are_known_to_others(tmp_path: Path) -> N
     assert newest(tmp_path, "restarts_day") == 2
 
 
+def test_a_daemon_that_stands_still_is_given_up_by_the_broker(tmp_path: Path) -> None:
+    with real_mosquitto.running(tmp_path) as broker:
+        path = config(tmp_path, broker.port, 9)
+        text = path.read_text(encoding="utf-8")
+        path.write_text(text.replace('driver = "mqtt"', 'driver = "mqtt"\nkeepalive = 2', 1), encoding="utf-8")
+        life = Daemon(path)
+        try:
+            life.wait_armed()
+            asyncio.run(until(broker.port, "alive"))
+            assert asyncio.run(until(broker.port, "lost", lambda: life.signal(signal.SIGSTOP)))[-1] == "lost"
+        finally:
+            life.kill()
+
+
 def test_an_end_of_its_own_has_its_exit_code(tmp_path: Path) -> None:
     def ready(house: House) -> None:
         house.stop(4)
