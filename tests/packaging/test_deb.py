@@ -292,7 +292,7 @@ def test_a_program_that_does_not_come_up_is_rolled_back_with_its_schema(box: Box
 
     def change(site: Path) -> None:
         add_schema(site, "CREATE TABLE extra (x INTEGER) STRICT;\n")
-        edit(site, "gateway/cli/daemon.py", "    asyncio.run(serve(", "    asyncio.run(_spoil(")
+        edit(site, "gateway/cli/daemon.py", "asyncio.run(serve(", "asyncio.run(_spoil(")
         edit(site, "gateway/cli/daemon.py", "\n\ndef _ready(", SPOIL + "\n\ndef _ready(")
 
     newer = box.variant("9.1", change)
