@@ -10,7 +10,7 @@ DEBIAN_TEST := mosquitto openssl chromium chromium-driver fonts-noto-cjk systemd
 TOOLS_TEST := mosquitto openssl chromium chromedriver systemd-analyze influxd victoria-metrics
 DEBIAN_DEB := dpkg-dev python3-venv
 
-.PHONY: demo test check bench bench-wear soak fuzz lock clean setup setup-test debian-test deb test-deb deb-tools
+.PHONY: demo test check bench bench-wear soak fuzz lock clean dashboards setup setup-test debian-test deb test-deb deb-tools
 
 demo: setup
 	$(BIN)/firegrid demo $(DEMO_ARGS)
@@ -73,6 +73,9 @@ test-deb: deb
 
 deb-tools:
 	@command -v dpkg-deb >/dev/null && /usr/bin/python3 -c 'import venv' || { echo "installing Debian packages: $(DEBIAN_DEB)"; apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(DEBIAN_DEB); }
+
+dashboards: setup-test
+	$(BIN)/python -m dashboards.generate
 
 lock:
 	$(BIN)/python -m pip install -q pip-tools

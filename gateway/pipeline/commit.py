@@ -42,7 +42,7 @@ Settling = tuple[Sequence[Mark], Callable[[], bool]]  # marks, and whether nothi
 class Work:
     """A group being filled, with what waits for its commit.
 
-    `safety_since`: when a life-safety transition joined (ns, monotonic).
+    `safety_since`: when a life-safety transition joined; `closed_at`: when it was given to the disk (ns, monotonic).
     """
 
     steps: list[tuple[int, list[Input]]] = field(default_factory=list)
@@ -57,6 +57,7 @@ class Work:
     messages: int = 0
     first_at: int = NEVER
     safety_since: int = NEVER
+    closed_at: int = 0
     urgent: bool = False
     hurried: bool = False
 

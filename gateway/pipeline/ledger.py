@@ -199,6 +199,7 @@ class Ledger:
 
     def _close(self, now: int) -> Work:
         work, self._open = self._open, Work()
+        work.closed_at = now
         self._policy.spend(work, now)
         return work
 

@@ -33,6 +33,7 @@ from gateway.web.facts import Facts
 from gateway.web.guard import Guard
 from gateway.web.history import History
 from gateway.web.live import Live, Page, TooManyPagesError
+from gateway.web.metrics import Metrics
 from gateway.web.render import HERE, Renderer
 from gateway.web.routes import BadRequestError, Desk, Visit
 
@@ -59,6 +60,7 @@ class LivePage:
             facts=facts, renderer=self._renderer, live=self.live, keeper=Keeper(facts.memory), remote=remote
         )
         self._history = History(facts)
+        self.metrics = Metrics(facts)
         self.app: ASGIApp = Guard(self._application(), _names(facts), secure=bool(facts.spec.cert_file))
 
     async def run(self, alive: Callable[[], None]) -> None:
@@ -83,7 +85,8 @@ class LivePage:
             ssl_certfile=spec.cert_file or None,
             ssl_keyfile=spec.key_file or None,
         )
-        await self._serve(_Server(config), made, alive)
+        with self.metrics.listening():
+            await self._serve(_Server(config), made, alive)
 
     async def _serve(self, server: _Server, made: socket.socket, alive: Callable[[], None]) -> None:
         async with asyncio.TaskGroup() as tasks:
@@ -123,6 +126,7 @@ class LivePage:
                     Route("/setup", self._at(door.setup), methods=both),
                     Route("/logout", self._at(door.logout), methods=["POST"]),
                     Route("/history/{argument}", self._at(self._history.answer), methods=get),
+                    Route("/metrics", self._scraped, methods=get),
                     Route("/{view:str}", self._at(routes.view), methods=get),
                     Route("/{view:str}/{argument:str}", self._at(routes.view), methods=get),
                 ],
@@ -130,6 +134,14 @@ class LivePage:
             minimum_size=600,
             compresslevel=6,
         )
+
+    async def _scraped(self, request: Request) -> Response:
+        """Answer a scrape; beyond loopback only one from this box itself, which has no login."""
+        near = request.client is not None and loopback(request.client.host)
+        if self.desk.remote and not near and not self.desk.inside(self.desk.visit(request)):
+            return Response(status_code=403)
+        body, kind = self.metrics.text(request.headers.get("accept", ""))
+        return Response(body, headers={"content-type": kind})
 
     def _at(self, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
         """Return an endpoint: nobody from outside gets past the login, and what is wrong is said in words."""
