@@ -59,6 +59,8 @@ def read_heartbeat(
     brokers = [source.id for source in sources if source.driver == "mqtt"]
     if own.source and own.source not in brokers:
         _unknown(sheet, "source", "mqtt source", own.source, brokers)
+    if set("+#") & set(own.topic):
+        sheet.report(Kind.REFUSED, "topic", error=f'"{own.topic}" has + or #, which no message can be sent to')
     for first, second in (("url", "secret_file"), ("device", "point")):
         if getattr(own, first) and not getattr(own, second):
             sheet.report(Kind.MISSING_KEY, example=f'{second} = "…"')
