@@ -7,14 +7,10 @@ alarm, never the alarm.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import NamedTuple
-
-import numpy as np
+from collections.abc import Iterable, Mapping
 
 from gateway.model.alarm import Evidence
 from gateway.model.batch import Batch
-from gateway.model.moment import Moment
 from gateway.model.verdict import Change, Delay
 from rules.compiled import name_of
 
@@ -32,14 +28,13 @@ class Begun:
         self._kept: dict[str, dict[int, Evidence]] = {}  # key → begin of the delay, ns → evidence
         self.size = 0  # bytes of frames
 
-    def keep(self, rows: Iterable[tuple[str, Delay | None]], heard: Heard) -> None:
-        """Take from a moment the evidence of the delays that it began; `rows` are those it touched."""
-        for key, row in rows:
-            if row is not None and row.since not in self._kept.get(key, ()):
-                found = heard.began(row)
-                if found is not None:
-                    self._kept.setdefault(key, {})[row.since] = found
-                    self.size += len(found.frame)
+    def keep(self, led: Mapping[str, tuple[int, int]], batch: Batch, offset: int) -> None:
+        """Take the evidence of the delays that a moment began, which starts at row `offset` of the batch."""
+        for key, (since, position) in led.items():
+            known = self._kept.setdefault(key, {})
+            if since not in known:
+                known[since] = evidence_of(batch, offset + position)
+                self.size += len(known[since].frame)
         while self.size > self._limit:  # the longest goes first: short frames say as much
             self._forget(max(self._kept, key=self._bytes), None)
 
@@ -59,31 +54,10 @@ class Begun:
                 self._kept[key] = kept
             self.size -= before - sum(len(one.frame) for one in kept.values())
 
-    def of(self, change: Change, heard: Heard | None = None) -> Evidence:
-        """Return the reading with which a delay began, with its raw frame; without it once that is lost.
-
-        `heard`: the moment that is being judged, in which the delay may have begun and ended.
-        """
+    def of(self, change: Change) -> Evidence:
+        """Return the reading with which a delay began, with its raw frame; without it once that is lost."""
         kept = self._kept.get(name_of(change.rule, change.point, change.key), {}).get(change.since)
-        if kept is None and heard is not None:
-            kept = heard.began(change)
         return kept or Evidence(value=change.value, quality=change.quality)
-
-
-class Heard(NamedTuple):
-    """A moment and the batch it is cut from, whose row `offset` is its first."""
-
-    batch: Batch
-    offset: int
-    moment: Moment
-
-    def began(self, what: Change | Delay) -> Evidence | None:
-        """Return the evidence of the first reading that can have begun it, the same however the batch was cut."""
-        moment = self.moment
-        at = np.flatnonzero((moment.point == what.point) & (moment.time == what.since))
-        same = at[(moment.value[at] == what.value) & (moment.quality[at] == what.quality)]
-        at = same if len(same) else at  # a rate is not the value of a reading
-        return evidence_of(self.batch, self.offset + int(at[0])) if len(at) else None
 
 
 def evidence_of(batch: Batch, row: int) -> Evidence:

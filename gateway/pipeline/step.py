@@ -25,8 +25,8 @@ from gateway.model.delta import Delta
 from gateway.model.moment import Epoch, Input, Start
 from gateway.model.notification import ChannelState, DeliveryState, Notification, Receipt, Reply
 from gateway.model.time import SECOND
-from gateway.model.verdict import Change, Delay
-from gateway.pipeline.evidence import Begun, Heard, evidence_of
+from gateway.model.verdict import Change
+from gateway.pipeline.evidence import Begun, evidence_of
 from gateway.pipeline.latest import Latest
 from gateway.pipeline.validate import Axis, moments
 from rules.compiled import name_of
@@ -161,15 +161,13 @@ class _Step:
             self._reach(moment.at)
             moment.at = state.logical
             state.latest.take(moment, self.delta)
-            before = len(self.delta.touched)
             changes = state.engine.judge(moment, self.delta)
-            if changes or len(self.delta.touched) > before:
-                heard = Heard(batch, offset, moment)
-                state.begun.keep(self._delays(before), heard)
-                for change in changes:
-                    own = change.position >= 0 and not change.timed
-                    led = evidence_of(batch, offset + change.position) if own else state.begun.of(change, heard)
-                    self._change(change, led)
+            if self.delta.led:
+                state.begun.keep(self.delta.led, batch, offset)
+                self.delta.led.clear()
+            for change in changes:
+                own = change.position >= 0 and not change.timed
+                self._change(change, evidence_of(batch, offset + change.position) if own else state.begun.of(change))
         if batch.events:
             self._events(batch)
         self.effects.urgent |= batch.waiting
@@ -192,11 +190,6 @@ class _Step:
         self.effects.hurried = True
         for change in self.state.engine.events(batch.events, at, self.delta):
             self._change(change, _event_evidence(batch.events[change.position]))
-
-    def _delays(self, since: int) -> Iterator[tuple[str, Delay | None]]:
-        """Yield the rows of delays written since so many writes of this step."""
-        rows = self.state.engine.tables.delays.rows
-        return ((key, rows.get(key)) for table, key in self.delta.touched[since:] if table == "delay")
 
     def _change(self, change: Change, evidence: Evidence) -> None:
         facts = self.state.engine.facts(change.rule, change.point, change.key)
@@ -296,7 +289,7 @@ class _Step:
 
     def close(self) -> None:
         """Keep what led to running delays; collect the notices that the dispatch has put into `sending`."""
-        self.state.begun.settle(self._delays(0))
+        self.state.begun.settle((key, row) for table, key, row in self.delta.rows() if table == "delay")
         notices = {body.id: body for _, body in self.effects.records if isinstance(body, Notification)}
         self.effects.sending = [notice for notice in notices.values() if notice.state is DeliveryState.SENDING]
 
