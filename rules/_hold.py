@@ -199,7 +199,7 @@ class Hold:
 
     def _begin(self, slot: int, state: int, reading: _Reading, delta: Delta) -> None:
         place = self.places[slot]
-        delta.led[name_of(*place.id)] = int(self.since[slot]), reading.position
+        delta.led.append((name_of(*place.id), int(self.since[slot]), reading.position))
         due = int(self.since[slot]) + (place.on_delay if state == PENDING else place.off_delay)
         self.run(slot, state, due, delta)
 

@@ -59,8 +59,8 @@ class Delta:
     __slots__ = ("_arrays", "_rows", "led")
 
     def __init__(self) -> None:
-        #: Delays that the moment judged last began: key of the row → (since, position of the reading in the moment).
-        self.led: dict[str, tuple[int, int]] = {}
+        #: What the moment judged last began, in order: (key of the delay's row, since, position of the reading).
+        self.led: list[tuple[str, int, int]] = []
         self._rows: dict[tuple[str, str], tuple[Table[Any], Any]] = {}
         self._arrays: list[tuple[NDArray[Any], NDArray[np.intp], NDArray[Any]]] = []
 

@@ -7,7 +7,7 @@ alarm, never the alarm.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 from gateway.model.alarm import Evidence
 from gateway.model.batch import Batch
@@ -28,9 +28,9 @@ class Begun:
         self._kept: dict[str, dict[int, Evidence]] = {}  # key → begin of the delay, ns → evidence
         self.size = 0  # bytes of frames
 
-    def keep(self, led: Mapping[str, tuple[int, int]], batch: Batch, offset: int) -> None:
+    def keep(self, led: Iterable[tuple[str, int, int]], batch: Batch, offset: int) -> None:
         """Take the evidence of the delays that a moment began, which starts at row `offset` of the batch."""
-        for key, (since, position) in led.items():
+        for key, since, position in led:
             known = self._kept.setdefault(key, {})
             if since not in known:
                 known[since] = evidence_of(batch, offset + position)
