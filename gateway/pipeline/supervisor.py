@@ -66,6 +66,7 @@ class Supervisor:
         self._up_since = -self._fault_after
         self._faulted = False
         self._unsteady = False  # it comes and goes: the fault alarm stands until it stays
+        self._settling: asyncio.Task[None] | None = None
         self._fault_unknown = True  # a fault alarm from before the start may still stand
         self.tried = asyncio.Event()  # the link has come up or failed once
         self.health = Health(name=name, since=clock.mono())
@@ -87,12 +88,17 @@ class Supervisor:
         """Say that the link is up though nothing was read yet."""
         if not self.health.up:
             self._came_up()
-        elif self._unsteady and self._steady():
-            self._unsteady = False
-            self._restore()
 
     async def run(self, work: Callable[[], Awaitable[None]]) -> None:
         """Call `work` again and again until cancelled."""
+        try:
+            await self._keep_up(work)
+        finally:
+            if self._settling is not None:
+                self._settling.cancel()
+                await asyncio.gather(self._settling, return_exceptions=True)
+
+    async def _keep_up(self, work: Callable[[], Awaitable[None]]) -> None:
         self._down_since = self._clock.mono()
         while True:
             fatal = False
@@ -124,6 +130,8 @@ class Supervisor:
         self.tried.set()
         now = self._clock.mono()
         if self.health.up or self.health.tries == 0:
+            if self._settling is not None:
+                self._settling.cancel()
             self._unsteady = self.health.up and self._down_since > 0 and not self._steady()
             if not self._unsteady:
                 self._down_since = now
@@ -141,11 +149,19 @@ class Supervisor:
         log.info("%s: link up", self._name)
         self.health.up, self.health.reason, self.health.tries = True, "", 0
         self.health.since = self._up_since = self._clock.mono()
-        if not self._unsteady:
+        if self._unsteady:
+            self._settling = asyncio.create_task(self._settle(), name=f"{self._name} settling")
+        else:
             self._restore()
 
     def _steady(self) -> bool:
         return self._clock.mono() - self._up_since >= STEADY * self._fault_after
+
+    async def _settle(self) -> None:
+        """Take the fault back once the link has stayed, whether or not anything is said over it."""
+        await self._clock.sleep(STEADY * self._fault_after / SECOND)
+        self._unsteady = False
+        self._restore()
 
     def _restore(self) -> None:
         if self._faulted or self._fault_unknown:

@@ -30,7 +30,7 @@ class Bench:
         self.begun: list[float] = []
         self.ended = 0
         self.stays = False
-        self._ups = ups
+        self.ups = ups
         self._runs = runs
         self._start = self.clock.mono()
         self.link = Supervisor(
@@ -41,7 +41,7 @@ class Bench:
         """Be the plug-in."""
         self.begun.append(self.seconds())
         try:
-            if self._ups:
+            if self.ups:
                 self.link.alive()
             end = None if self.stays else next(self._runs)
             if end is None:
@@ -183,14 +183,23 @@ def test_a_link_that_comes_and_goes_is_one_fault_until_it_stays() -> None:
         assert FAULT_AFTER <= fault[1] <= FAULT_AFTER + BACK_OFF[0]
         bench.stays = True
         await bench.clock.advance(5)
-        bench.link.alive()
         assert len(bench.said()) == 2
-        await bench.clock.advance(STEADY * FAULT_AFTER)
-        bench.link.alive()
-        bench.link.alive()
+        await bench.clock.advance(STEADY * FAULT_AFTER)  # nothing more is heard: quiet devices
         assert [code for code, _ in bench.said()[2:]] == [EventCode.RESTORE]
 
     play(Bench(repeat(LOST), ups=True), test)
+
+
+def test_a_link_lost_once_more_soon_after_a_long_outage_is_told_when_it_is_back() -> None:
+    async def test(bench: Bench) -> None:
+        await bench.clock.advance(FAULT_AFTER + 1)
+        bench.link.alive()
+        bench.ups = bench.stays = True
+        await bench.clock.advance(3_600)
+        assert bench.link.health.up
+        assert [code for code, _ in bench.said()] == [EventCode.FAULT, EventCode.RESTORE]
+
+    play(Bench(repeat(LOST)), test)
 
 
 def test_a_fault_of_an_earlier_life_is_taken_back_when_the_link_comes_up() -> None:
