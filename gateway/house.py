@@ -28,8 +28,9 @@ from gateway.model.station import SourceSpec, Station
 from gateway.pipeline.dispatch import Dispatcher
 from gateway.pipeline.intake import Intake, rank_points
 from gateway.pipeline.ledger import Ledger
-from gateway.pipeline.opening import Enrolment, Faults, Opened, Reopener
+from gateway.pipeline.opening import Enrolment, Faults, Opened
 from gateway.pipeline.recovery import shift_of, start_of
+from gateway.pipeline.reopening import Reopener
 from gateway.pipeline.restart import restore
 from gateway.pipeline.run import Runner
 from gateway.pipeline.supervisor import Supervisor

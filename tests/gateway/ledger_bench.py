@@ -13,7 +13,8 @@ from gateway.model.station import Limits, StoreSpec
 from gateway.pipeline.backlog import Row
 from gateway.pipeline.commit import Work
 from gateway.pipeline.ledger import Ledger
-from gateway.pipeline.opening import Enrolment, Opened, Reopener
+from gateway.pipeline.opening import Enrolment, Opened
+from gateway.pipeline.reopening import Reopener
 from gateway.pipeline.step import Effects
 from gateway.store.connection import Lock
 from gateway.store.database import Store
