@@ -22,7 +22,7 @@ from gateway.escalation.chains import Escalation
 from gateway.model.alarm import Evidence, OperatorAct, Transition
 from gateway.model.batch import Batch, Event, EventCode, EventSeen
 from gateway.model.delta import Delta
-from gateway.model.moment import Epoch, Input, Start
+from gateway.model.moment import Epoch, Found, Input, Start
 from gateway.model.notification import ChannelState, DeliveryState, Notification, Receipt, Reply
 from gateway.model.time import SECOND
 from gateway.model.verdict import Change
@@ -127,6 +127,9 @@ class _Step:
                 self.effects.hurried = True
             case Start():
                 self._start(item)
+            case Found():
+                self._reach(item.at)
+                self._found(item)
 
     def advance(self, until: int) -> None:
         """Fire every timer due at or before `until`, each stamped with its own due time."""
@@ -238,6 +241,14 @@ class _Step:
             self._take_over(state.successor, start.at)
         self._orphans(start.at)
         state.escalation.adopt(state.book.open_alarms(), start.at, self.delta, self.effects.records)
+        self.effects.urgent = True
+
+    def _found(self, found: Found) -> None:
+        """Go on with alarms that nobody has answered: they hold until a reading says otherwise."""
+        for move in self.state.book.take(found.alarms, found.at, self.delta):
+            self._moved(move)
+        true = frozenset((alarm.rule, alarm.point, alarm.key) for alarm in found.alarms if alarm.condition)
+        self.state.engine.hold(true, self.delta)
         self.effects.urgent = True
 
     def _take_over(self, successor: Engine, at: int) -> None:

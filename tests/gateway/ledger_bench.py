@@ -108,7 +108,7 @@ class Bench:
         opened = Opened(store, self.lock, volatile=volatile)
         self.ledger = Ledger(
             None if volatile else store,
-            Reopener(self.spec, opened, WANTED, ids, self.disk),
+            Reopener(self.spec, opened, WANTED, ids, self.disk, tell=lambda _: None),
             clock=self.clock,
             limits=Limits(receive_maximum=window),
             interval=interval,
