@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import functools
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import msgspec
@@ -25,6 +26,7 @@ from gateway.transport.mqtt_options import MqttOptions
 _BATCH = 500  # messages; a step takes whole batches, so none may be large
 _GATHER = 0.1  # s that telemetry waits for company: a step costs the same for one message and for fifty
 _REFUSED = 0x80  # SUBACK codes from here on (MQTT 5.0 section 3.9.3)
+_FORGET_WITHIN = 2.0  # s
 _ASK_EXPIRY = 60  # s; a question that waited longer would be answered by newer news anyway
 
 
@@ -73,12 +75,9 @@ class Lane:
         self._clock = clock
         self._memory = memory
         self._report = report
-        self._inherited = [mark for mark in marks if mark.session == self.name]
-        self._handed = Handed(self._inherited)
-        self._again: set[int] = set()  # packet ids sent again on the live link, handed over on an earlier one
+        self._handed = Handed(mark for mark in marks if mark.session == self.name)
         self._remarked: set[str] = set()
         self._unread = Unread(routes, clock, report)
-        self._session: MqttSession | None = None
         self._emit: Emit | None = None
         self._gathered: list[Message] = []
         self._came = asyncio.Event()
@@ -86,9 +85,8 @@ class Lane:
     async def run(self, emit: Emit) -> None:
         """Keep one connection until it ends: raises `LinkDown` with the reason, or is cancelled."""
         self._emit = emit
-        self._again.clear()
-        self._session = None
         session = await connect(self._options, self._clock, self._receive)
+        self._handed.follow(session)
         # No TaskGroup, as in `mqtt.py`. Whichever of the two fails ends the session.
         tasks = [
             asyncio.create_task(self._live(session), name=f"{self.name} session"),
@@ -121,6 +119,7 @@ class Lane:
         stale = sorted(kept - set(wanted)) if session.session_present else []
         if not session.session_present:
             self._report.count("new_session")
+            await self._forget()
         codes = await session.subscribe([(pattern, 1) for pattern in wanted]) if wanted else []
         self._judge(dict(zip(wanted, codes, strict=True)))
         if stale:
@@ -130,6 +129,20 @@ class Lane:
             await session.publish(self._options.will.topic, b"online", retain=True)
         for topic, payload in self._asks:
             await session.publish(topic, payload, expiry=_ASK_EXPIRY)
+
+    async def _forget(self) -> None:
+        """Let marks of a session that the broker lost leave the store before anything comes under their ids again.
+
+        Nothing comes before we subscribe. A store that does not answer may not keep us deaf: then they leave with the
+        first message.
+        """
+        stale = self._handed.stale()
+        if stale and self._emit is not None:
+            gone = asyncio.Event()
+            self._emit(make_batch(self._source, self._clock.mono(), stale=stale, ack=gone.set, waiting=True))
+            with suppress(TimeoutError):
+                async with self._clock.timeout(_FORGET_WITHIN):
+                    await gone.wait()
 
     def _keep(self, patterns: set[str]) -> None:
         self._memory.put(f"{self.name} subscriptions", msgspec.json.encode(sorted(patterns)).decode())
@@ -157,7 +170,7 @@ class Lane:
     # messages
     def _receive(self, session: MqttSession, messages: list[Message]) -> None:
         """Make batches of what one read brought, or let it wait for company. Loop thread; waits for nothing."""
-        self._session = session
+        self._handed.follow(session)
         self._gathered += messages
         if self.number != TELEMETRY or len(self._gathered) >= _BATCH:
             self._flush(session)
@@ -195,9 +208,9 @@ class Lane:
                 events=turn.decoded.events,
                 heard=turn.decoded.heard,
                 marks=turn.marks,
-                ack=functools.partial(self._committed, session, turn.marks),
-                settled=functools.partial(self._settled, session, turn.marks),
-                stale=self._stale(session),
+                ack=functools.partial(self._handed.committed, session, self._handed.session, turn.marks),
+                settled=functools.partial(self._handed.settled, session, turn.marks),
+                stale=self._handed.stale(),
                 waiting=session.pressed,
             )
             self._emit(batch)
@@ -210,7 +223,7 @@ class Lane:
             route = self._routes.of(topic)
             if self.number not in route.lanes or payload is None or len(payload) > self._payload_limit:
                 self._pass_over(route)
-                turn.idle.append(packet_id)
+                self._idle(packet_id, turn)
                 continue
             value = b""
             if packet_id:
@@ -223,7 +236,7 @@ class Lane:
             self._decode(route, topic, payload, retained=retained, into=decoded)
             told = len(rows) - before
             if not told and len(events) + len(heard) == others:
-                turn.idle.append(packet_id)
+                self._idle(packet_id, turn)
                 continue
             frame += [len(frames)] * told
             frames.append(payload)
@@ -259,9 +272,11 @@ class Lane:
         self._report.count("redelivered")
         if known is Known.COMMITTED:
             idle.append(packet_id)
-        else:
-            self._again.add(packet_id)
         return True
+
+    def _idle(self, packet_id: int, turn: _Turn) -> None:
+        turn.idle.append(packet_id)
+        self._handed.forget(packet_id)
 
     def _remark(self, topic: str) -> None:
         if self.number == ALARM and topic not in self._remarked:
@@ -271,25 +286,3 @@ class Lane:
                 f"{topic} is a life-safety topic sent at QoS 0: lost if the broker or a link fails at that moment."
                 " In Zigbee2MQTT's configuration.yaml put `qos: 1` and `retain: true` under this device.",
             )
-
-    def _stale(self, session: MqttSession) -> list[Mark]:
-        """Return marks of an earlier life that may go: the broker sends again before it answers the first ping."""
-        if not self._inherited or not session.proven:
-            return []
-        stale = [mark for mark in self._inherited if session.settled([mark.packet])]
-        self._inherited = [mark for mark in self._inherited if not session.settled([mark.packet])]
-        return stale
-
-    def _settled(self, session: MqttSession, marks: Sequence[Mark]) -> bool:
-        """Whether the broker has taken these acknowledgements, or has sent on a later link what it had not."""
-        later = self._session if self._session is not session else None
-        return session.settled([mark.packet for mark in marks]) or (later is not None and later.proven > 0)
-
-    def _committed(self, session: MqttSession, marks: Sequence[Mark]) -> None:
-        """Acknowledge after the commit: on the link that brought it, and on a later one that brought it again."""
-        session.ack([mark.packet for mark in marks])
-        safe = self._handed.committed(marks)
-        if self._again and self._session is not None and self._session is not session:
-            again = self._again.intersection(safe)
-            self._again -= again
-            self._session.ack(again)

@@ -29,10 +29,12 @@ from gateway.model.ports import Channel, ChannelSetup, Driver, DriverSetup
 from gateway.model.station import SourceSpec, Station
 from gateway.model.walktest import subjects_of
 from gateway.pipeline.dispatch import Dispatcher
+from gateway.pipeline.found import Kept, Life
 from gateway.pipeline.intake import Intake, rank_points
 from gateway.pipeline.ledger import Ledger
-from gateway.pipeline.opening import Enrolment, Faults, Opened, Reopener
+from gateway.pipeline.opening import Enrolment, Faults, Opened
 from gateway.pipeline.recovery import shift_of, start_of
+from gateway.pipeline.reopening import Reopener
 from gateway.pipeline.restart import restore
 from gateway.pipeline.run import Runner
 from gateway.pipeline.supervisor import Supervisor
@@ -98,7 +100,7 @@ class House:
         self.runner = Runner(self.state, self.intake, clock, self._wake)
         self.ledger = self.runner.ledger = Ledger(
             None if opened.volatile else self._store,
-            Reopener(station.store, opened, enrolment(station, digest), self.ids, faults),
+            Reopener(station.store, opened, enrolment(station, digest), self.ids, faults, tell=self._found),
             clock=clock,
             limits=station.limits,
             interval=station.store.commit_interval,
@@ -199,6 +201,11 @@ class House:
         code = EventCode.FAULT if remarks else EventCode.RESTORE
         event = Event(self.state.gateway_events, "start", code, "; ".join(remarks))
         self.intake.put(make_batch("gateway", self.clock.mono(), events=[event]))
+
+    def _found(self, kept: Sequence[Kept]) -> None:
+        """Go on with unacknowledged alarms of a store that could only be read after the start."""
+        own, now = self.state.gateway_events, self.clock.mono()
+        self.intake.put(Life(self.ids, own, self.clock.boot(), self.state.axis, now).found(kept))
 
     # -- living
 

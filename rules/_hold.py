@@ -128,13 +128,13 @@ class Hold:
         if state == QUIET and code == TRUE:
             self._keep(slot, reading, reading.time)
             if self.places[slot].on_delay:
-                self._begin(slot, PENDING, delta)
+                self._begin(slot, PENDING, reading, delta)
             else:
                 self._flip(slot, (reading.position, reading.time), Cause.CONDITION, delta, changes)
         elif state == RAISED and code == FALSE:
             self._keep(slot, reading, reading.time)
             if self.places[slot].off_delay:
-                self._begin(slot, CLEARING, delta)
+                self._begin(slot, CLEARING, reading, delta)
             else:
                 self._flip(slot, (reading.position, reading.time), Cause.RETURNED, delta, changes)
         elif state == CLEARING and code in (TRUE, UNKNOWN):
@@ -146,7 +146,7 @@ class Hold:
         """An older reading shows that it was true, perhaps still is: raise, or begin the on-delay from now on."""
         if self.places[slot].on_delay:
             self._keep(slot, reading, at)
-            self._begin(slot, PENDING, delta)
+            self._begin(slot, PENDING, reading, delta)
         else:
             self._keep(slot, reading, reading.time)
             self._flip(slot, (reading.position, at), Cause.LATE_READING, delta, changes)
@@ -197,8 +197,9 @@ class Hold:
     def _keep(self, slot: int, reading: _Reading, since: int) -> None:
         self.since[slot], self.value[slot], self.quality[slot] = since, reading.value, reading.quality
 
-    def _begin(self, slot: int, state: int, delta: Delta) -> None:
+    def _begin(self, slot: int, state: int, reading: _Reading, delta: Delta) -> None:
         place = self.places[slot]
+        delta.led.append((name_of(*place.id), int(self.since[slot]), reading.position))
         due = int(self.since[slot]) + (place.on_delay if state == PENDING else place.off_delay)
         self.run(slot, state, due, delta)
 

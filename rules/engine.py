@@ -21,7 +21,7 @@ from gateway.model.moment import Moment
 from gateway.model.point import AlarmClass
 from gateway.model.verdict import Change, Delay
 from rules.compiled import SECOND, Heard, Kind, KindFault, Level, PlaceId, Restarted, Tables, name_of
-from rules.panel import Panel
+from rules.panel import IDS, Panel
 
 VERSION = 2
 _FAULT_STAYS = 60 * SECOND  # a kind's fault ends when it has judged that long without another
@@ -150,6 +150,20 @@ class Engine:
         if levels is not None:
             self.tables.levels.rows = dict(levels)
             self.panel.recount()
+        for kind in self.kinds.values():
+            kind.resume(delays, conditions)
+
+    def hold(self, places: frozenset[PlaceId], delta: Delta) -> None:
+        """Let conditions count as true until the next reading of their places says otherwise.
+
+        For alarms that came from elsewhere than a reading; places that no rule watches are left out. The kinds' arrays
+        are no part of the delta here.
+        """
+        for rule, point, key in places:
+            self.tables.delays.drop(delta, name_of(rule, point, key))
+            if rule in IDS:
+                self.panel.take(Level(rule, point, key), delta)
+        delays, conditions = list(self.tables.delays), self.active() | places
         for kind in self.kinds.values():
             kind.resume(delays, conditions)
 

@@ -92,6 +92,11 @@ class Panel:
         self._tables.levels.put(delta, name_of(row.rule, row.point, row.key), row)
         self._count.put(delta, str(row.point), (self._count.get(str(row.point)) or 0) + 1)
 
+    def take(self, row: Level, delta: Delta) -> None:
+        """Keep a level that came from elsewhere than an event."""
+        if name_of(row.rule, row.point, row.key) not in self._tables.levels:
+            self._put(row, delta)
+
     def drop(self, row: Level, delta: Delta) -> None:
         """Forget a level."""
         self._tables.levels.drop(delta, name_of(row.rule, row.point, row.key))

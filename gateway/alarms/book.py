@@ -136,6 +136,20 @@ class AlarmBook:
         )
         return self._move(key, raised, AlarmEvent.RAISE, delta, cause=cause, at=change.at, evidence=evidence)
 
+    def take(self, alarms: Iterable[Alarm], at: int, delta: Delta) -> list[Move]:
+        """Raise alarms of another book, under numbers and codes of this one; what stands here already stays."""
+        moves: list[Move] = []
+        for alarm in alarms:
+            key = key_of(alarm.rule, alarm.point, alarm.key)
+            if key in self.alarms:
+                continue
+            number = self._number(delta)
+            fresh = replace(alarm, id=number, code=self._codes.take(number, delta))
+            moves.append(self._move(key, fresh, AlarmEvent.RAISE, delta, cause=alarm.cause, at=at))
+            if not alarm.condition:
+                moves.append(self._move(key, moves[-1].alarm, AlarmEvent.CLEAR, delta, cause=alarm.cause, at=at))
+        return moves
+
     def remove(self, rule: str, point: int, key: str, at: int, delta: Delta) -> Move | None:
         """Take a rule or point out of the configuration: ends an acknowledged alarm, an unacknowledged one stays."""
         place = key_of(rule, point, key)
@@ -237,8 +251,7 @@ class AlarmBook:
         return moves
 
     def _new(self, change: Change, facts: AlarmFacts, delta: Delta) -> Alarm:
-        number = (self.counters.get("alarm") or 0) + 1
-        self.counters.put(delta, "alarm", number)
+        number = self._number(delta)
         return Alarm(
             id=number,
             rule=change.rule,
@@ -249,12 +262,15 @@ class AlarmBook:
             **{name: getattr(facts, name) for name in _COPIED},
         )
 
+    def _number(self, delta: Delta) -> int:
+        number = (self.counters.get("alarm") or 0) + 1
+        self.counters.put(delta, "alarm", number)
+        return number
+
     def _clear(self, key: str, alarm: Alarm, change: Change, evidence: Evidence, delta: Delta) -> Move:
         cleared = replace(alarm, condition=False, returned_at=change.at)
-        cause = change.cause
-        return self._move(
-            key, cleared, AlarmEvent.CLEAR, delta, cause=cause, at=change.at, evidence=evidence, value=change.value
-        )
+        at, cause, value = change.at, change.cause, change.value
+        return self._move(key, cleared, AlarmEvent.CLEAR, delta, cause=cause, at=at, evidence=evidence, value=value)
 
     def _act(self, alarm: Alarm, act: OperatorAct, delta: Delta) -> Move:
         event, cause = EVENT_OF[act.verb]

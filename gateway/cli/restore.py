@@ -16,9 +16,9 @@ from gateway.care import archive
 from gateway.cli.main import GOOD, REFUSED, add_config
 from gateway.cli.meter import Meter
 from gateway.errors import StoreError
-from gateway.pipeline.opening import set_aside
 from gateway.store import chain
 from gateway.store.connection import Lock
+from gateway.store.salvage import set_aside
 
 
 def arguments(own: argparse.ArgumentParser) -> None:

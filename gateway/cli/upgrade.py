@@ -22,9 +22,10 @@ from gateway.house import House, enrolment
 from gateway.model.batch import make_batch
 from gateway.model.notification import Notification, Reply
 from gateway.model.station import Station
-from gateway.pipeline.opening import enrol, open_store, set_aside
+from gateway.pipeline.opening import enrol, open_store
 from gateway.store import backup, migrate
 from gateway.store.connection import Lock
+from gateway.store.salvage import set_aside
 
 WITHIN = 60.0  # s for the probe; a long journal is replayed before
 

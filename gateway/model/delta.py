@@ -56,17 +56,17 @@ class Table(Generic[V]):
 class Delta:
     """What a step touched, with the values from before."""
 
-    __slots__ = ("_arrays", "_rows", "touched")
+    __slots__ = ("_arrays", "_rows", "led")
 
     def __init__(self) -> None:
-        self.touched: list[tuple[str, str]] = []  # (table name, key) of every write to a row, in order
+        #: What the moment judged last began, in order: (key of the delay's row, since, position of the reading).
+        self.led: list[tuple[str, int, int]] = []
         self._rows: dict[tuple[str, str], tuple[Table[Any], Any]] = {}
         self._arrays: list[tuple[NDArray[Any], NDArray[np.intp], NDArray[Any]]] = []
 
     def remember(self, table: Table[Any], key: str) -> None:
         """Keep a row's old value before it changes; the first touch counts."""
         place = (table.name, key)
-        self.touched.append(place)
         if place not in self._rows:
             self._rows[place] = (table, table.rows.get(key, _ABSENT))
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from gateway.model.alarm import OperatorAct
+from gateway.model.alarm import Alarm, OperatorAct
 from gateway.model.batch import Batch, Bytes, Floats, Ints, Points
 from gateway.model.notification import ChannelState, Receipt, Reply
 
@@ -44,7 +44,14 @@ class Epoch(msgspec.Struct, frozen=True, kw_only=True):
     trusted: bool = True
 
 
-Input = Batch | OperatorAct | Receipt | Reply | ChannelState | Start | Epoch
+class Found(msgspec.Struct, frozen=True, kw_only=True):
+    """Unacknowledged alarms of a store that could be read only after the start; points and times are of this life."""
+
+    alarms: tuple[Alarm, ...]
+    at: int
+
+
+Input = Batch | OperatorAct | Receipt | Reply | ChannelState | Start | Epoch | Found
 
 
 @dataclass(slots=True)

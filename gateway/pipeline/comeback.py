@@ -17,7 +17,8 @@ from gateway.pipeline.backlog import Backlog, Row, append
 from gateway.pipeline.writer import Writer
 from gateway.store.database import Store
 
-Reopen = Callable[[int, int], Store]  # newest commit that is surely there, newest that may be → a fresh connection
+# Newest commit that is surely there, newest that may be → an attempt: it blocks and returns a fresh connection.
+Reopen = Callable[[int, int], Callable[[], Store]]
 
 
 class House(Protocol):
@@ -82,7 +83,7 @@ class Comeback:
             return
         self._next_try = now + self._every
         self._writer = Writer("store-comeback")
-        reopen = partial(self._reopen, self.seq, self.seq + self._backlog.offered)
+        reopen = self._reopen(self.seq, self.seq + self._backlog.offered)
         self._writer.submit(reopen).add_done_callback(partial(self._found, self._writer))
 
     def _found(self, writer: Writer, future: asyncio.Future[Store]) -> None:

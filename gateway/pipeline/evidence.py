@@ -7,14 +7,12 @@ alarm, never the alarm.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
-from typing import NamedTuple
-
-import numpy as np
+from heapq import heapify, heappop, heappush
 
 from gateway.model.alarm import Evidence
 from gateway.model.batch import Batch
-from gateway.model.moment import Moment
 from gateway.model.verdict import Change, Delay
 from rules.compiled import name_of
 
@@ -30,60 +28,49 @@ class Begun:
     def __init__(self, limit: int = FRAME_BYTES) -> None:
         self._limit = limit
         self._kept: dict[str, dict[int, Evidence]] = {}  # key → begin of the delay, ns → evidence
-        self.size = 0  # bytes of frames
+        self._longest: list[tuple[int, str, int]] = []  # heap of (-bytes, key, begin); may name what is gone already
+        self._sharers: Counter[int] = Counter()  # how many entries hold a frame, by its identity
+        self.size = 0  # bytes of frames, each counted once
 
-    def keep(self, rows: Iterable[tuple[str, Delay | None]], heard: Heard) -> None:
-        """Take from a moment the evidence of the delays that it began; `rows` are those it touched."""
-        for key, row in rows:
-            if row is not None and row.since not in self._kept.get(key, ()):
-                found = heard.began(row)
-                if found is not None:
-                    self._kept.setdefault(key, {})[row.since] = found
-                    self.size += len(found.frame)
+    def keep(self, led: Iterable[tuple[str, int, int]], batch: Batch, offset: int) -> None:
+        """Take the evidence of the delays that a moment began, which starts at row `offset` of the batch."""
+        for key, since, position in led:
+            known = self._kept.setdefault(key, {})
+            if since not in known:
+                known[since] = found = evidence_of(batch, offset + position)
+                self.size += 0 if self._sharers[id(found.frame)] else len(found.frame)
+                self._sharers[id(found.frame)] += 1
+                heappush(self._longest, (-len(found.frame), key, since))
         while self.size > self._limit:  # the longest goes first: short frames say as much
-            self._forget(max(self._kept, key=self._bytes), None)
+            _, key, since = heappop(self._longest)
+            self._drop(key, since)
 
     def settle(self, rows: Iterable[tuple[str, Delay | None]]) -> None:
         """Forget what led to delays that have ended or begun anew; `rows` are those a step touched."""
         for key, row in rows:
-            self._forget(key, row)
+            for since in list(self._kept.get(key, ())):
+                if row is None or row.since != since:
+                    self._drop(key, since)
+        if len(self._longest) > 64 + 4 * len(self._kept):
+            self._longest = [(-len(one.frame), key, at) for key, kept in self._kept.items() for at, one in kept.items()]
+            heapify(self._longest)
 
-    def _bytes(self, key: str) -> int:
-        return sum(len(evidence.frame) for evidence in self._kept[key].values())
+    def _drop(self, key: str, since: int) -> None:
+        kept = self._kept.get(key, {})
+        gone = kept.pop(since, None)
+        if gone is None:
+            return
+        if not kept:
+            del self._kept[key]
+        self._sharers[id(gone.frame)] -= 1
+        if not self._sharers[id(gone.frame)]:
+            del self._sharers[id(gone.frame)]
+            self.size -= len(gone.frame)
 
-    def _forget(self, key: str, running: Delay | None) -> None:
-        if key in self._kept:
-            before = self._bytes(key)
-            kept = {since: one for since, one in self._kept.pop(key).items() if running and since == running.since}
-            if kept:
-                self._kept[key] = kept
-            self.size -= before - sum(len(one.frame) for one in kept.values())
-
-    def of(self, change: Change, heard: Heard | None = None) -> Evidence:
-        """Return the reading with which a delay began, with its raw frame; without it once that is lost.
-
-        `heard`: the moment that is being judged, in which the delay may have begun and ended.
-        """
+    def of(self, change: Change) -> Evidence:
+        """Return the reading with which a delay began, with its raw frame; without it once that is lost."""
         kept = self._kept.get(name_of(change.rule, change.point, change.key), {}).get(change.since)
-        if kept is None and heard is not None:
-            kept = heard.began(change)
         return kept or Evidence(value=change.value, quality=change.quality)
-
-
-class Heard(NamedTuple):
-    """A moment and the batch it is cut from, whose row `offset` is its first."""
-
-    batch: Batch
-    offset: int
-    moment: Moment
-
-    def began(self, what: Change | Delay) -> Evidence | None:
-        """Return the evidence of the first reading that can have begun it, the same however the batch was cut."""
-        moment = self.moment
-        at = np.flatnonzero((moment.point == what.point) & (moment.time == what.since))
-        same = at[(moment.value[at] == what.value) & (moment.quality[at] == what.quality)]
-        at = same if len(same) else at  # a rate is not the value of a reading
-        return evidence_of(self.batch, self.offset + int(at[0])) if len(at) else None
 
 
 def evidence_of(batch: Batch, row: int) -> Evidence:

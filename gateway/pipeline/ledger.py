@@ -29,7 +29,7 @@ from gateway.pipeline.commit import Acknowledgements, Policy, Settlement, Work, 
 from gateway.pipeline.recovery import CODE_VERSION
 from gateway.pipeline.step import Effects
 from gateway.pipeline.upkeep import Upkeep
-from gateway.pipeline.writer import Writer, heard
+from gateway.pipeline.writer import Writer, aside, heard
 from gateway.store.database import Store
 from gateway.store.shapes import Group
 
@@ -226,8 +226,7 @@ class Ledger:
             self._committed(work, future.result())
         elif not self._retried:
             self._retried = True
-            reopen = partial(self._reopen, self.seq, self.seq + 1)
-            fresh = self._writer.submit(partial(_afresh, self._stored(), reopen))
+            fresh = self._writer.submit(partial(_afresh, self._stored(), self._reopen(self.seq, self.seq + 1)))
             fresh.add_done_callback(partial(self._reopened, work))
         else:
             self._turn_volatile(str(error) or type(error).__name__)
@@ -235,7 +234,9 @@ class Ledger:
 
     def _reopened(self, work: Work, future: asyncio.Future[Store]) -> None:
         """Write the group that is out once more, on the fresh connection."""
-        if work is not self._out:
+        if work is not self._out:  # given up meanwhile
+            if future.exception() is None:
+                aside(future.result().close)
             self._comeback.hurry()
         elif (error := future.exception()) is not None:
             self._turn_volatile(str(error) or type(error).__name__)
@@ -273,6 +274,7 @@ class Ledger:
         self._house.store_fault(reason)
 
     def _turn_volatile(self, reason: str) -> None:
+        self._stored().retire()
         self._writer.abandon(self._stored().close)
         self._store = self._blobs = None
         out, self._out = self._out, None
@@ -298,8 +300,6 @@ class Ledger:
         self._settlement.add(self._held.release())
         self._house.store_fault(None)
         self.wake()
-
-    # -- the end
 
     async def close(self) -> None:
         """Write what is open and close the store; gives up at the deadline, as a hanging disk must not stop a stop.

@@ -8,25 +8,24 @@ house volatile: it begins from what could be read of it, in RAM, hears and tells
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
-from gateway.clock import Clock
+from gateway.clock import SECOND, Clock
 from gateway.errors import StoreCorrupt, StoreError, StoreLocked
 from gateway.model.station import StoreSpec
 from gateway.pipeline.restart import Beat, Restored
-from gateway.pipeline.writer import Writer
-from gateway.store.connection import MEMORY, Lock, keep_private
+from gateway.pipeline.writer import Writer, aside
+from gateway.store.connection import MEMORY, Lock
 from gateway.store.database import Store
-from gateway.store.salvage import Salvaged, adopt, salvage
+from gateway.store.salvage import Salvaged, adopt, salvage, set_aside
 
-log = logging.getLogger(__name__)
 Faults = Callable[[str], None]
 Restore = Callable[[Store, tuple[str, bytes] | None, Beat], Restored]
 
+PATIENCE = 3  # deadlines in all that a disk may take which gives a little every now and then
 FAIL_POINTS = ("before_open", "before_enrol", "before_restore", "before_salvage")
 
 
@@ -115,6 +114,7 @@ def _restore(ready: Opened, wanted: Enrolment, spec: StoreSpec, faults: Faults, 
 def _succeed(before: Opened, after: Opened, wanted: Enrolment) -> Opened:
     """Hand on what was known to the store that took the place of another."""
     if after is not before:
+        before.store.retire()
         after.remarks[:0] = before.remarks
         after.store.point_ids(wanted.names, wanted.renames)
         after.before = before.before
@@ -142,24 +142,28 @@ class _Disk:
     async def answer(self, call: Callable[[Beat], Opened], lock: Lock | None) -> Opened:
         """Run a blocking call; of a disk that does not answer in time, what can be salvaged, in RAM.
 
-        The call says by `beat` that it gets on: reading much takes its time, a disk that gives nothing is dead.
+        The call says by `beat` that it gets on: reading much takes its time, a disk that gives nothing is dead, and
+        one that gives too little is as good as dead: nobody is heard meanwhile.
         """
         beats: list[None] = []
         writer = Writer("store-opening")
         future = writer.submit(lambda: call(lambda: beats.append(None)))
+        end = self.clock.mono() + round(PATIENCE * self.deadline * SECOND)
+        reason = f"{self.spec.path} was not read within {PATIENCE * self.deadline:g} s"
         try:
-            while True:
+            while (left := end - self.clock.mono()) > 0:
                 heard = len(beats)
                 try:
-                    async with self.clock.timeout(self.deadline):
+                    async with self.clock.timeout(min(self.deadline, left / SECOND)):
                         return await asyncio.shield(future)
                 except TimeoutError:
                     if len(beats) == heard:
+                        reason = f"{self.spec.path} did not answer within {self.deadline:g} s"
                         break
         finally:
             writer.abandon()
         future.add_done_callback(partial(_close_late, lock))
-        return await self._salvaged(f"{self.spec.path} did not answer within {self.deadline:g} s", lock)
+        return await self._salvaged(reason, lock)
 
     async def _salvaged(self, reason: str, lock: Lock | None) -> Opened:
         reader = Writer("store-salvage")
@@ -220,83 +224,14 @@ def _without(
     return Opened(store, lock, volatile=True, unread=unread, remarks=[reason, *salvaged.lost])
 
 
-def set_aside(path: Path) -> Path:
-    """Rename a store and what SQLite keeps beside it; returns the new name."""
-    number = 1
-    while (aside := path.with_name(f"{path.name}.aside-{number}")).exists():
-        number += 1
-    for suffix in ("", "-wal", "-shm"):
-        beside = path.with_name(path.name + suffix)
-        if beside.exists():
-            beside.rename(aside.with_name(aside.name + suffix))
-    keep_private(aside)
-    return aside
-
-
 def _close_late(kept: Lock | None, future: asyncio.Future[Opened]) -> None:
     """Close a store that opened after all, when nobody waited any more: the next try opens it afresh."""
     if not future.cancelled() and future.exception() is None:
         opened = future.result()
-        opened.store.close()
-        if opened.lock is not None and opened.lock is not kept:
-            opened.lock.release()
+        aside(partial(_close, opened, kept))
 
 
-class Reopener:
-    """Opens a fresh connection to the disk; blocking.
-
-    It is called with the newest commit that is surely on the disk and the newest that may be. A file that is damaged,
-    that ends elsewhere, or whose points have other ids is not the one this house lives in: it is set aside, and a new
-    one begun with the points' ids as they are in RAM; its `last().seq` is 0.
-    """
-
-    def __init__(
-        self, spec: StoreSpec, opened: Opened, wanted: Enrolment, ids: Mapping[str, int], faults: Faults
-    ) -> None:
-        self._spec = spec
-        self._lock = opened.lock
-        self._unread = opened.unread
-        self._wanted = wanted
-        self._ids = dict(ids)
-        self._faults = faults
-
-    def __call__(self, least: int, most: int) -> Store:
-        """Return the store; any StoreError when the disk cannot be written."""
-        self._faults("before_open")
-        path = Path(self._spec.path)
-        self._lock = self._lock or Lock(path)
-        try:
-            store = self._open(path)
-            if self._is_ours(store, least, most):
-                return store
-            log.warning("%s is not the store this house lives in; it is set aside", path)
-            store.close()
-        except StoreCorrupt:
-            log.exception("the store on the disk is damaged; it is set aside")
-        set_aside(path)
-        self._unread = False
-        store = self._open(path)
-        self._is_ours(store, 0, 0)
-        return store
-
-    def _open(self, path: Path) -> Store:
-        return Store.open(path, lock=self._lock, spec=self._spec, faults=self._faults)
-
-    def _is_ours(self, store: Store, least: int, most: int) -> bool:
-        """Whether it can be gone on with; brings points and configuration up to date."""
-        wanted, seq = self._wanted, store.last().seq
-        try:
-            known = store.points()
-            if seq == 0 and not known:
-                adopt(store, Salvaged(points=self._ids))
-            elif (seq == 0 and known != self._ids) or (seq and (self._unread or not least <= seq <= most)):
-                return False
-            if store.point_ids(wanted.names, wanted.renames) != self._ids:
-                return False
-            last = store.last_good_configuration()
-            if last is None or last[0] != wanted.digest:
-                store.save_configuration(wanted.digest, wanted.blob)
-        except BaseException:
-            store.close()
-            raise
-        return True
+def _close(opened: Opened, kept: Lock | None) -> None:
+    opened.store.close()
+    if opened.lock is not None and opened.lock is not kept:
+        opened.lock.release()

@@ -23,11 +23,11 @@ from gateway.escalation.chains import Escalation
 from gateway.model.alarm import Evidence, OperatorAct, Transition
 from gateway.model.batch import Batch, Event, EventCode, EventSeen
 from gateway.model.delta import Delta
-from gateway.model.moment import Epoch, Input, Start
+from gateway.model.moment import Epoch, Found, Input, Start
 from gateway.model.notification import ChannelState, DeliveryState, Notification, Receipt, Reply
 from gateway.model.time import SECOND
-from gateway.model.verdict import Change, Delay
-from gateway.pipeline.evidence import Begun, Heard, evidence_of
+from gateway.model.verdict import Change
+from gateway.pipeline.evidence import Begun, evidence_of
 from gateway.pipeline.latest import Latest
 from gateway.pipeline.validate import Axis, moments
 from rules.compiled import name_of
@@ -129,6 +129,9 @@ class _Step:
                 self.effects.hurried = True
             case Start():
                 self._start(item)
+            case Found():
+                self._reach(item.at)
+                self._found(item)
 
     def advance(self, until: int) -> None:
         """Fire every timer due at or before `until`, each stamped with its own due time."""
@@ -164,15 +167,13 @@ class _Step:
             moment.at = state.logical
             state.latest.take(moment, self.delta)
             state.book.walktests.read(moment, self.delta)
-            before = len(self.delta.touched)
             changes = state.engine.judge(moment, self.delta)
-            if changes or len(self.delta.touched) > before:
-                heard = Heard(batch, offset, moment)
-                state.begun.keep(self._delays(before), heard)
-                for change in changes:
-                    own = change.position >= 0 and not change.timed
-                    led = evidence_of(batch, offset + change.position) if own else state.begun.of(change, heard)
-                    self._change(change, led)
+            if self.delta.led:
+                state.begun.keep(self.delta.led, batch, offset)
+                self.delta.led.clear()
+            for change in changes:
+                own = change.position >= 0 and not change.timed
+                self._change(change, evidence_of(batch, offset + change.position) if own else state.begun.of(change))
         if batch.events:
             self._events(batch)
         self.effects.urgent |= batch.waiting
@@ -196,11 +197,6 @@ class _Step:
         self.state.book.walktests.told(batch.events, at, self.delta)
         for change in self.state.engine.events(batch.events, at, self.delta):
             self._change(change, _event_evidence(batch.events[change.position]))
-
-    def _delays(self, since: int) -> Iterator[tuple[str, Delay | None]]:
-        """Yield the rows of delays written since so many writes of this step."""
-        rows = self.state.engine.tables.delays.rows
-        return ((key, rows.get(key)) for table, key in self.delta.touched[since:] if table == "delay")
 
     def _change(self, change: Change, evidence: Evidence) -> None:
         facts = self.state.engine.facts(change.rule, change.point, change.key)
@@ -249,6 +245,14 @@ class _Step:
             self._take_over(state.successor, start.at)
         self._orphans(start.at)
         state.escalation.adopt(state.book.open_alarms(), start.at, self.delta, self.effects.records)
+        self.effects.urgent = True
+
+    def _found(self, found: Found) -> None:
+        """Go on with alarms that nobody has answered: they hold until a reading says otherwise."""
+        for move in self.state.book.take(found.alarms, found.at, self.delta):
+            self._moved(move)
+        true = frozenset((alarm.rule, alarm.point, alarm.key) for alarm in found.alarms if alarm.condition)
+        self.state.engine.hold(true, self.delta)
         self.effects.urgent = True
 
     def _take_over(self, successor: Engine, at: int) -> None:
@@ -302,7 +306,7 @@ class _Step:
         """Keep what led to running delays; collect a walk test's report and the notices put into `sending`."""
         if (report := self.state.book.walktests.over(self.walked)) is not None:
             self.effects.records.append(("walktest", report))
-        self.state.begun.settle(self._delays(0))
+        self.state.begun.settle((key, row) for table, key, row in self.delta.rows() if table == "delay")
         notices = {body.id: body for _, body in self.effects.records if isinstance(body, Notification)}
         self.effects.sending = [notice for notice in notices.values() if notice.state is DeliveryState.SENDING]
 

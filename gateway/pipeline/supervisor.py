@@ -20,6 +20,7 @@ from gateway.model.quality import Doubt, Level, quality
 log = logging.getLogger(__name__)
 BACK_OFF = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0)  # s between tries
 FATAL_BACK_OFF = 600.0
+STEADY = 0.25  # of `fault_after`: a link that is lost again sooner was never really back
 NO_COMMS = quality(Level.BAD, Doubt.NO_COMMS)
 
 
@@ -62,15 +63,17 @@ class Supervisor:
         self._points = tuple(points)
         self._fault_after = round(fault_after * SECOND)
         self._down_since = 0
+        self._up_since = -self._fault_after
         self._faulted = False
+        self._unsteady = False  # it comes and goes: the fault alarm stands until it stays
+        self._settling: asyncio.Task[None] | None = None
         self._fault_unknown = True  # a fault alarm from before the start may still stand
         self.tried = asyncio.Event()  # the link has come up or failed once
         self.health = Health(name=name, since=clock.mono())
 
     def emit(self, batch: Batch) -> None:
         """Take a batch from the driver: anything heard says that the link is up."""
-        if not self.health.up:
-            self._came_up()
+        self.alive()
         self._put(batch)
 
     def count(self, what: str, number: int = 1) -> None:
@@ -96,6 +99,14 @@ class Supervisor:
 
     async def run(self, work: Callable[[], Awaitable[None]]) -> None:
         """Call `work` again and again until cancelled."""
+        try:
+            await self._keep_up(work)
+        finally:
+            if self._settling is not None:
+                self._settling.cancel()
+                await asyncio.gather(self._settling, return_exceptions=True)
+
+    async def _keep_up(self, work: Callable[[], Awaitable[None]]) -> None:
         self._down_since = self._clock.mono()
         while True:
             fatal = False
@@ -127,7 +138,11 @@ class Supervisor:
         self.tried.set()
         now = self._clock.mono()
         if self.health.up or self.health.tries == 0:
-            self._down_since = now
+            if self._settling is not None:
+                self._settling.cancel()
+            self._unsteady = self.health.up and self._down_since > 0 and not self._steady()
+            if not self._unsteady:
+                self._down_since = now
             if self._points:
                 rows = [(point, 0, 0.0, NO_COMMS) for point in self._points]
                 self._put(make_batch(self._name, now, rows))
@@ -141,7 +156,22 @@ class Supervisor:
         self.tried.set()
         log.info("%s: link up", self._name)
         self.health.up, self.health.reason, self.health.tries = True, "", 0
-        self.health.since = self._clock.mono()
+        self.health.since = self._up_since = self._clock.mono()
+        if self._unsteady:
+            self._settling = asyncio.create_task(self._settle(), name=f"{self._name} settling")
+        else:
+            self._restore()
+
+    def _steady(self) -> bool:
+        return self._clock.mono() - self._up_since >= STEADY * self._fault_after
+
+    async def _settle(self) -> None:
+        """Take the fault back once the link has stayed, whether or not anything is said over it."""
+        await self._clock.sleep(STEADY * self._fault_after / SECOND)
+        self._unsteady = False
+        self._restore()
+
+    def _restore(self) -> None:
         if self._faulted or self._fault_unknown:
             self._faulted = self._fault_unknown = False
             self._say(EventCode.RESTORE, f"链路恢复 link up: {self._name}")

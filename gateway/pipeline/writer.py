@@ -17,6 +17,11 @@ T = TypeVar("T")
 Job = tuple[Callable[[], Any], "asyncio.Future[Any]"]
 
 
+def aside(call: Callable[[], object]) -> None:
+    """Run a call in a thread of its own: it may block, and nobody hears how it went."""
+    Writer("store-aside").abandon(call)
+
+
 class Writer:
     """Runs calls one after the other in its own daemon thread. `pending` counts what has not come back."""
 

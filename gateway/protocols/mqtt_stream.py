@@ -8,7 +8,7 @@ acknowledged instead of coming back for ever. Pure: no socket, no clock.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, KeysView
 from typing import NamedTuple
 
 import mqtt5
@@ -127,7 +127,7 @@ class AckWindow:
         self._arrived: deque[int] = deque()
         self._pending: dict[int, int] = {}  # packet id → bytes
         self.size = 0  # bytes of what is not ticked off
-        self._unsettled: set[int] = set()
+        self._unsettled: dict[int, int] = {}  # packet id → messages under it whose PUBACK is not proven
         self._left: list[int] = []  # PUBACKs that left since the last proof began
         self._proving: list[int] = []  # those before it
 
@@ -139,7 +139,7 @@ class AckWindow:
         if packet_id not in self._pending:
             self._pending[packet_id] = size
             self.size += size
-            self._unsettled.add(packet_id)
+            self._unsettled[packet_id] = self._unsettled.get(packet_id, 0) + 1
             self._arrived.append(packet_id)
 
     def begin_proof(self) -> bool:
@@ -151,12 +151,16 @@ class AckWindow:
 
     def proven(self) -> None:
         """End the proof: the peer has taken those PUBACKs; an id that it has used again is owed again."""
-        self._unsettled.difference_update(packet_id for packet_id in self._proving if packet_id not in self._pending)
+        for packet_id in self._proving:
+            left = self._unsettled.pop(packet_id) - 1
+            if left:
+                self._unsettled[packet_id] = left
         self._proving = []
 
-    def settled(self, packet_ids: Iterable[int]) -> bool:
-        """Whether the peer is known to have taken the PUBACKs of all these."""
-        return self._unsettled.isdisjoint(packet_ids)
+    @property
+    def unsettled(self) -> KeysView[int]:
+        """Packet ids of which some PUBACK is not known to have been taken."""
+        return self._unsettled.keys()
 
     def done(self, packet_ids: Iterable[int]) -> bytes:
         """Tick messages off, return the PUBACKs that may leave now (MQTT 5.0 section 3.4: 40 02 id, success)."""

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from gateway.errors import StoreCorrupt
+from gateway.errors import StoreCorrupt, StoreError
 from gateway.model.batch import Batch, Mark
 from gateway.model.moment import Epoch
 from gateway.model.station import StoreSpec
@@ -52,6 +52,7 @@ class Store:
         self.unreadable = 0  # journal rows that compaction could not read
         self._lock = lock
         self._faults = faults
+        self._retired = False
         self._verified = (0, GENESIS)
         self.reload()
 
@@ -101,12 +102,25 @@ class Store:
         if self._lock is not None:
             self._lock.release()
 
+    def retire(self) -> None:
+        """Let nothing be written through it any more: another connection takes over. Never blocks, from any thread.
+
+        What hangs before its transaction fails when it wakes; what hangs inside one holds the write lock, so nobody
+        takes over before it has ended.
+        """
+        self._retired = True
+
+    def _check_in_charge(self) -> None:
+        if self._retired:
+            raise StoreError(f"{self.path}: this connection was given up, another has taken over")
+
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
         """All or nothing; the body may raise anything."""
         with translated(self.path):
             self.connection.execute("BEGIN IMMEDIATE")
             try:
+                self._check_in_charge()
                 yield self.connection
                 self.connection.execute("COMMIT")
             except BaseException:
@@ -123,7 +137,7 @@ class Store:
         """
         body = journal.encode(group.steps) if group.body is None else group.body
         seq = self._head.last.seq + 1
-        boots, marks = dict(self.boots), _changed_marks(self._marks, group.marks)
+        boots, marks = dict(self.boots), shapes.changed_marks(self._marks, group.marks)
         self._faults("before_begin")
         with self.transaction() as connection:
             boot = self._boot(boots, group.boot, group.mono)
@@ -310,17 +324,3 @@ class Store:
 
 def _durable(rows: Sequence[tuple[str, str, Any]]) -> Iterable[tuple[str, str, Any]]:
     return (row for row in rows if not row[0].startswith("_"))
-
-
-def _changed_marks(
-    kept: Mapping[str, dict[int, bytes]], marks: tuple[Sequence[Mark], Sequence[Mark]]
-) -> dict[str, dict[int, bytes]]:
-    """Return the sessions that change, whole; what RAM holds stays as it is until the commit has returned."""
-    keep, forget = marks
-    changed = {session: dict(kept.get(session, {})) for session in {mark.session for mark in (*keep, *forget)}}
-    for mark in forget:
-        if changed[mark.session].get(mark.packet) == mark.digest:
-            del changed[mark.session][mark.packet]
-    for mark in keep:
-        changed[mark.session][mark.packet] = mark.digest
-    return changed

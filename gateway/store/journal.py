@@ -19,7 +19,7 @@ import numpy as np
 from gateway.errors import StoreCorrupt
 from gateway.model.alarm import OperatorAct
 from gateway.model.batch import Batch, Bytes, Event, EventCode, Floats, Ints, Points
-from gateway.model.moment import Epoch, Input, Start
+from gateway.model.moment import Epoch, Found, Input, Start
 from gateway.model.notification import ChannelState, Receipt, Reply
 from gateway.store.columns import (
     pack_bytes,
@@ -43,6 +43,7 @@ _TYPES: dict[int, type[msgspec.Struct]] = {
     4: ChannelState,
     5: Start,
     6: Epoch,
+    7: Found,
 }
 _NUMBERS = {kind: number for number, kind in _TYPES.items()}
 _BATCH = 0

@@ -17,7 +17,7 @@ import msgspec
 
 from gateway.errors import StoreError
 from gateway.store import tables
-from gateway.store.connection import connect_readonly
+from gateway.store.connection import connect_readonly, keep_private
 
 if TYPE_CHECKING:
     from gateway.store.database import Store
@@ -85,6 +85,19 @@ def adopt(store: Store, salvaged: Salvaged) -> None:
     store.resume_after(salvaged.seq)
     if salvaged.configuration is not None:
         store.save_configuration(*salvaged.configuration)
+
+
+def set_aside(path: Path) -> Path:
+    """Rename a store and what SQLite keeps beside it; returns the new name."""
+    number = 1
+    while (aside := path.with_name(f"{path.name}.aside-{number}")).exists():
+        number += 1
+    for suffix in ("", "-wal", "-shm"):
+        beside = path.with_name(path.name + suffix)
+        if beside.exists():
+            beside.rename(aside.with_name(aside.name + suffix))
+    keep_private(aside)
+    return aside
 
 
 def _read(connection: sqlite3.Connection, found: Salvaged) -> None:

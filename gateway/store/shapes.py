@@ -81,3 +81,17 @@ class Head(NamedTuple):
     last: Last
     record: int
     hash: bytes
+
+
+def changed_marks(
+    kept: Mapping[str, dict[int, bytes]], marks: tuple[Sequence[Mark], Sequence[Mark]]
+) -> dict[str, dict[int, bytes]]:
+    """Return the sessions that change, whole; what RAM holds stays as it is until the commit has returned."""
+    keep, forget = marks
+    changed = {session: dict(kept.get(session, {})) for session in {mark.session for mark in (*keep, *forget)}}
+    for mark in forget:
+        if changed[mark.session].get(mark.packet) == mark.digest:
+            del changed[mark.session][mark.packet]
+    for mark in keep:
+        changed[mark.session][mark.packet] = mark.digest
+    return changed

@@ -8,7 +8,7 @@ link is alive while pings are answered, not while it is "connected". Figures: `d
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, KeysView, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, NoReturn
 
@@ -56,8 +56,8 @@ class MqttSession(asyncio.Protocol):
         self._writable.set()
         self._window = AckWindow()
         self._proof = 0  # number of the ping sent behind PUBACKs to prove them, 0 when none is under way
-        self._pings = self._pongs = 0
-        self.proven = 0  # times that the broker was seen to have taken acknowledgements
+        self._pings = 0
+        self.pongs = 0  # from the first on all has come again that the broker had to send again
         self._held_back = False
         self._answers: dict[int, asyncio.Future[list[int]]] = {}
         self._last_id = 0
@@ -125,9 +125,10 @@ class MqttSession(asyncio.Protocol):
             self._prove()
             self._hold_back()
 
-    def settled(self, packet_ids: Iterable[int]) -> bool:
-        """Whether the broker is known to have taken these acknowledgements: it answered a ping sent after them."""
-        return self._window.settled(packet_ids)
+    @property
+    def unsettled(self) -> KeysView[int]:
+        """Packet ids of this link whose acknowledgement the broker may not have: no ping sent after it is answered."""
+        return self._window.unsettled
 
     def _prove(self) -> None:
         """Send a ping behind the PUBACKs that left, one at a time."""
@@ -141,10 +142,10 @@ class MqttSession(asyncio.Protocol):
 
     def _ponged(self) -> None:
         self._answered = self._clock.mono()
-        self._pongs += 1
-        if self._proof and self._pongs >= self._proof:
+        self.pongs += 1
+        if self._proof and self.pongs >= self._proof:
             self._window.proven()
-            self._proof, self.proven = 0, self.proven + 1
+            self._proof = 0
             self._prove()
 
     async def subscribe(self, filters: Sequence[tuple[str, int]]) -> list[int]:
@@ -236,6 +237,7 @@ class MqttSession(asyncio.Protocol):
             case mqtt5.PingRespPacket():
                 self._ponged()
             case mqtt5.ConnAckPacket() if not self._connected.done():
+                self.session_present = packet.session_present  # now: messages may come in the same read
                 self._connected.set_result(packet)
             case mqtt5.DisconnectPacket():
                 why = packet.reason_code
@@ -323,7 +325,6 @@ class MqttSession(asyncio.Protocol):
         if code >= _ERROR:
             self._fail(Refused(f"{self.peer} refused the connection: {answer.reason_code.name}", reason=code))
             raise self._down.result()
-        self.session_present = answer.session_present
         if answer.server_keep_alive:
             self.keepalive = answer.server_keep_alive
         self._slots = asyncio.Semaphore(answer.receive_max)

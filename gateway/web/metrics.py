@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 
-from prometheus_client import CollectorRegistry, Histogram
+from prometheus_client import CollectorRegistry, Histogram, disable_created_metrics
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
@@ -186,6 +186,7 @@ class Metrics:
     """The text behind the address `/metrics`."""
 
     def __init__(self, facts: Facts) -> None:
+        disable_created_metrics()  # when a histogram began says nothing: the daemon's start does
         self._registry = CollectorRegistry(auto_describe=False)
         self.counts = Counts(facts, self._registry)
         self._registry.register(Gathered(facts, self.counts))

@@ -171,7 +171,8 @@ class Absence:
             row = self._tables.heard.get(name_of(*place.id))
             self._silent[slot] = place.id in conditions
             if row is not None:
-                self._last[slot] = self._kept[slot] = row.at
+                self._kept[slot] = row.at
+                self._last[slot] = max(int(self._last[slot]), row.at)  # the row lags behind in a house that lives
         self._earliest[0] = self._dues().min(initial=NEVER)
 
     def rebase(self, start: Restarted, delta: Delta) -> None:

@@ -58,6 +58,11 @@ class Site:
         """Let the disk fail like this from now on."""
         faulty.write(self._plan, plan)
 
+    def hangs(self) -> int:
+        """Return how often the disk has begun to hang."""
+        told = self._plan.with_name("unsteady")
+        return told.read_text(encoding="ascii").split().count("hang") if told.exists() else 0
+
     def start(self) -> float:
         """Start a daemon and return after how many seconds it was armed and connected."""
         command = [sys.executable, "-m", "tests.faults.faulty", str(self.config), str(self._plan)]

@@ -2,8 +2,8 @@
 
 The plan maps fail points to "full", "read-only", "hang", "<n> s" or "unsteady <seed>"; a hang ends when the plan no
 longer says so. An unsteady disk takes 50 ms each time, stalls for 3 s now and then and fails now and then; "unsteady
-<seed> stall" has it stall at the next passing. Each stall and failure is a line of the file `unsteady` beside the plan,
-written as it begins.
+<seed> stall" has it stall at the next passing. Each stall, failure and hang is a line of the file `unsteady` beside the
+plan, written as it begins.
 """
 
 from __future__ import annotations
@@ -46,6 +46,8 @@ class Plan:
             time.sleep(float(what.removesuffix(" s")))
         if what.startswith("unsteady "):
             self._unsteady(point, *what.split()[1:])
+        if what == "hang":
+            self._tell("hang")
         while what == "hang":
             time.sleep(0.02)
             what = self._what(point)

@@ -90,9 +90,7 @@ class Harness:
 
     def write(self, *, edited: bool = False) -> Path:
         """Write the configuration, edited or as at first; the next life starts with it."""
-        return station.write(
-            self._folder, self._port, alarms=30 + self._kills * 9 // 20, slaves=self._slaves, edited=edited
-        )
+        return station.write(self._folder, self._port, slaves=self._slaves, edited=edited)
 
     # -- lives
 
@@ -208,9 +206,9 @@ class Harness:
         return sum(life.acked for life in on) / (sum(life.died - life.born for life in on) / 1e9)
 
     def provoke(self) -> str:
-        """Let the next device alarm, and now and then one whose rule waits: they must be told, whatever happens."""
-        device = f"a{len(self.alarms)}"
-        self._publish(device, SLOW)
+        """Let the next address alarm, and now and then a rule that waits: they must be told, whatever happens."""
+        device, said = station.fire(len(self.alarms))
+        self.publisher.publish(station.topic_of("panel"), device, SLOW, **said)
         self.alarms.append(device)
         if len(self.alarms) % (2 + self._kills // 25) == 0:
             self.delay()
@@ -270,9 +268,10 @@ class Harness:
     # -- what the store says
 
     def states(self) -> dict[str, Alarm]:
-        """Return the open alarms of our rules by device, as stored."""
+        """Return the open alarms of our devices as stored, by device or by address at the panel."""
         with Reader(self.store) as reader:
-            return {entry.body.device: entry.body for entry in reader.alarms() if entry.body.point_name == "v"}
+            alarms = [entry.body for entry in reader.alarms()]
+        return {alarm.key or alarm.device: alarm for alarm in alarms if not alarm.device.startswith("@")}
 
     def in_every_state(self) -> bool:
         """Whether the prepared alarms stand where they were put."""

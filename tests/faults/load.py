@@ -73,10 +73,10 @@ class Publisher:
         """Messages the broker has acknowledged."""
         return sum(map(len, list(self.acked.values())))
 
-    def publish(self, topic: str, device: str, value: int) -> None:
-        """Publish one value; it counts from the broker's acknowledgement on."""
+    def publish(self, topic: str, device: str, value: int, **said: object) -> None:
+        """Publish one value, and what else is said; it counts from the broker's acknowledgement on."""
         with self._sending:
-            self._link.sendall(self._packet(topic, device, value))
+            self._link.sendall(self._packet(topic, device, value, **said))
 
     def publish_at_qos_0(self, topic: str, value: int) -> None:
         """Publish one value for which nobody answers."""
@@ -84,12 +84,13 @@ class Publisher:
         with self._sending:
             self._link.sendall(bytes((0x30, len(body))) + body)
 
-    def _packet(self, topic: str, device: str, value: int) -> bytes:
+    def _packet(self, topic: str, device: str, value: int, **said: object) -> bytes:
         self._last = self._last % _IDS + 1
         if self._last in self._sent:
             raise AssertionError("the broker does not acknowledge any more")
         self._sent[self._last] = (device, value)
-        body = _text(topic) + struct.pack(">H", self._last) + json.dumps({"v": value}).encode()
+        body = _text(topic) + struct.pack(">H", self._last) + json.dumps({"v": value, **said}).encode()
+        assert len(body) < 0x80, "a length of one byte"
         return bytes((0x32, len(body))) + body
 
     def _load(self) -> None:

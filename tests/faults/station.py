@@ -1,4 +1,6 @@
-"""The station that is killed: loaded devices, alarms of every state, timers, a modem, a bus.
+"""The station that is killed: a fire panel, loaded devices, alarms of every state, timers, a modem, a bus.
+
+The fires of a run are addresses of one panel, so that a life costs the same however many there are.
 
 Its receive window holds more than any of its lives hears: one that is without its disk then never has to acknowledge
 what it could not record (house section 7, never deaf), and ledger A holds whenever it is killed.
@@ -74,11 +76,11 @@ class = "supervisory"
 policy = "p"
 
 [[rule]]
-id = "gas"
+id = "fire"
 points = "[as]*.v"
 when = "value > 10"
 clear = "value < 5"
-class = "gas"
+class = "fire"
 policy = "p"
 
 [[rule]]
@@ -86,7 +88,7 @@ id = "loose"
 points = "u*.v"
 when = "value > 10"
 clear = "value < 5"
-class = "gas"
+class = "fire"
 latch = false
 policy = "p"
 
@@ -96,7 +98,7 @@ points = "t*.v"
 when = "value > 10"
 clear = "value < 5"
 on_delay = "{on_delay}s"
-class = "gas"
+class = "fire"
 policy = "p"
 """
 
@@ -109,6 +111,16 @@ topic = "{topic}"
 cell = "a"
 silence = "1d"
 points = {{ v = {{ unit = "1", decode = {{ path = "$.v" }} }} }}
+"""
+
+_PANEL = """
+[[device]]
+id = "panel"
+source = "broker"
+profile = "json-panel"
+topic = "station/panel"
+cell = "a"
+silence = "1d"
 """
 
 _BUS = """
@@ -128,7 +140,12 @@ def topic_of(device: str) -> str:
     return f"station/{device}"
 
 
-def write(folder: Path, port: int, *, alarms: int, slaves: int = 8, edited: bool = False) -> Path:
+def fire(number: int) -> tuple[str, dict[str, object]]:
+    """Return the key of a fire at the panel, and what the panel says of it: always the same words."""
+    return f"1/{number}", {"type": "fire", "loop": 1, "address": number}
+
+
+def write(folder: Path, port: int, *, alarms: int = 0, slaves: int = 8, edited: bool = False) -> Path:
     """Write station.toml with so many devices `a<n>`; `edited` changes a rule that nobody looks at."""
     password = folder / "password"
     password.write_text(PASSWORD, encoding="utf-8")
@@ -137,7 +154,7 @@ def write(folder: Path, port: int, *, alarms: int, slaves: int = 8, edited: bool
     names = [f"l{n}" for n in range(LOAD_DEVICES)] + [f"a{n}" for n in range(alarms)]
     names += [f"t{n}" for n in range(TIMER_DEVICES)] + list(STATES)
     text += "".join(_MQTT.format(id=name, topic=topic_of(name)) for name in names)
-    text += "".join(_BUS.format(n=n) for n in range(1, slaves + 1))
+    text += _PANEL + "".join(_BUS.format(n=n) for n in range(1, slaves + 1))
     if edited:
         text = text.replace('when = "value < 0"', 'when = "value < -1"')
     config = folder / "station.toml"

@@ -5,6 +5,7 @@ Every function returns what is wrong, in words or numbers; nothing wrong is an e
 
 from __future__ import annotations
 
+import json
 import re
 from bisect import bisect
 from collections import defaultdict
@@ -19,6 +20,7 @@ import numpy as np
 from drivers.simulated.modem_network import SentMessage
 from gateway.clock import SECOND, SystemClock
 from gateway.model.batch import EventCode, Floats
+from gateway.model.notification import Notification, NotifyReason
 from gateway.store import chunks
 from gateway.store.connection import connect_readonly
 from gateway.store.journal import decode_readings
@@ -29,7 +31,8 @@ TOLERANCE = SECOND  # of a timer, and of its telling
 COMMIT_DEADLINE = 2 * SECOND  # a bad disk may hold an alarm up for so long, then it leaves unrecorded
 SECONDS_PER_SMS = 0.05  # of the simulated modem, for each part
 QUEUED = round(0.08 * SECOND)  # ns; what a part before it in the modem may cost a message
-AGAIN, UNRECORDED = "重发", "未存档"
+AGAIN, UNRECORDED = "【重发】", "【未存档】"
+_ABOUT = re.compile(r" (\S+?)[，：]")
 CLOCK = SystemClock()
 
 
@@ -52,7 +55,7 @@ def asking(sent: Iterable[SentMessage], device: str) -> list[SentMessage]:
 
 
 def stored(store: Path) -> dict[str, list[int]]:
-    """Return every value of every MQTT device in the store, in one pass over chunks and tail."""
+    """Return every value of every MQTT device, and of every address at the panel, in the store."""
     parts: dict[int, list[Floats]] = defaultdict(list)
     with closing(connect_readonly(store)) as connection:
         names = dict(connection.execute("SELECT id, name FROM point"))
@@ -64,11 +67,16 @@ def stored(store: Path) -> dict[str, list[int]]:
             readings = decode_readings(body)
             for point in np.unique(readings.point):
                 parts[int(point)].append(readings.value[readings.point == point])
-    return {
+    there: dict[str, list[int]] = {
         names[point].removesuffix(".v"): np.concatenate(values).astype(int).tolist()
         for point, values in parts.items()
         if names[point].endswith(".v")
     }
+    with Reader(store) as reader:
+        for entry in reader.events():
+            if names[entry.body.point] == "panel.events":
+                there.setdefault(entry.body.key, []).append(json.loads(entry.body.raw)["v"])
+    return there
 
 
 def missing(store: Path, acked: Mapping[str, Sequence[int]]) -> dict[str, int]:
@@ -87,19 +95,39 @@ def twice(store: Path, acked: Mapping[str, Sequence[int]]) -> dict[str, int]:
 # -- notices
 
 
-def told_again(sent: Sequence[SentMessage], devices: Iterable[str], lives: Sequence[Past]) -> list[str]:
-    """Return messages that came again without a kill between, or without a mark.
+def told_again(sent: Iterable[SentMessage], devices: Iterable[str], lives: Sequence[Past]) -> list[str]:
+    """Return messages about devices that came again without a kill between, or without a mark.
 
+    To one number, two that ask about a device are the same message, and two of other kinds are if they say the same.
     One that left unrecorded from a life that was killed without its disk is not known to the next: it says so itself.
     """
-    deaths = [life.died for life in lives]
+    deaths, known = [life.died for life in lives], frozenset(devices)
+    same: dict[tuple[str, str], list[SentMessage]] = defaultdict(list)
+    for message in sent:
+        name = about(message.text)
+        if name in known:
+            what = name if "回复" in message.text else message.text.replace(AGAIN, "").replace(UNRECORDED, "")
+            same[message.number, what].append(message)
     wrong = []
-    for name in devices:
-        for before, again in pairwise(asking(sent, name)):
+    for messages in same.values():
+        for before, again in pairwise(messages):
             marked = AGAIN in again.text or UNRECORDED in before.text
             if bisect(deaths, before.at) == bisect(deaths, again.at) or not marked:
                 wrong.append(f"{before} {again}")
     return wrong
+
+
+def about(text: str) -> str:
+    """Return the device, or the address at the panel, that a message is about; "" if none."""
+    found = _ABOUT.search(text)
+    return found[1] if found else ""
+
+
+def unnoticed(store: Path, devices: Iterable[str]) -> set[str]:
+    """Return the devices of whose alarm the record holds no notice: answered at the box or not, one has to be."""
+    with Reader(store) as reader:
+        notices = [entry.body for entry in reader.record(("notice",), Notification)]
+    return set(devices) - {about(notice.text) for notice in notices if notice.reason is NotifyReason.RAISED}
 
 
 def untimely(due: int, told: int | None, lives: Iterable[Past], sent: Sequence[SentMessage]) -> str:

@@ -13,7 +13,8 @@ from gateway.model.station import Limits, StoreSpec
 from gateway.pipeline.backlog import Row
 from gateway.pipeline.commit import Work
 from gateway.pipeline.ledger import Ledger
-from gateway.pipeline.opening import Enrolment, Opened, Reopener
+from gateway.pipeline.opening import Enrolment, Opened
+from gateway.pipeline.reopening import Reopener
 from gateway.pipeline.step import Effects
 from gateway.store.connection import Lock
 from gateway.store.database import Store
@@ -107,7 +108,7 @@ class Bench:
         opened = Opened(store, self.lock, volatile=volatile)
         self.ledger = Ledger(
             None if volatile else store,
-            Reopener(self.spec, opened, WANTED, ids, self.disk),
+            Reopener(self.spec, opened, WANTED, ids, self.disk, tell=lambda _: None),
             clock=self.clock,
             limits=Limits(receive_maximum=window),
             interval=interval,

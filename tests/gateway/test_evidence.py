@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from gateway.model.batch import Batch, make_batch
-from gateway.model.moment import Moment
 from gateway.model.time import SECOND
 from gateway.model.verdict import Cause, Change, Delay, Running
-from gateway.pipeline.evidence import FRAME_BYTES, Begun, Heard
-from gateway.testing import BOOTED, Scenario
+from gateway.pipeline.evidence import FRAME_BYTES, Begun
+from gateway.testing import BOOTED, WALL, Scenario
 from tests.step_station import STATION
 
 
@@ -19,12 +18,6 @@ def ns(at: float) -> int:
 def message(at: int, point: int, value: float, frame: bytes) -> Batch:
     """Return a batch of one reading."""
     return make_batch("s", at, [(point, 0, value, 0)], frames=[frame], frame=[0])
-
-
-def said(at: int, frame: bytes) -> Heard:
-    """Return a moment of one reading."""
-    batch = message(at, 1, 1.0, frame)
-    return Heard(batch, 0, Moment(at, batch.point, batch.arrival, batch.value, batch.quality))
 
 
 def test_a_flood_of_one_device_does_not_cost_another_its_evidence() -> None:
@@ -57,7 +50,7 @@ def test_frames_are_bounded_in_bytes_and_the_longest_goes_first() -> None:
     begun = Begun()
     for at in range(1, 101):
         frame = bytes(10 if at == 1 else FRAME_BYTES // 4)
-        begun.keep(running(str(at), at), said(at, frame))
+        begun.keep([(f"r|1|{at}", at, 0)], message(at, 1, 1.0, frame), 0)
     assert begun.size <= FRAME_BYTES
     held = [at for at in range(1, 101) if begun.of(began(str(at), at)).frame]
     assert (len(held), held[0]) == (4, 1)
@@ -67,10 +60,25 @@ def test_frames_are_bounded_in_bytes_and_the_longest_goes_first() -> None:
 def test_a_delay_that_ended_gives_its_frame_back_and_one_that_began_anew_has_its_own() -> None:
     begun = Begun()
     for at, frame in ((5, b"first"), (7, b"then")):
-        begun.keep(running("", at), said(at, frame))
+        begun.keep([("r|1|", at, 0)], message(at, 1, 1.0, frame), 0)
         begun.settle(running("", at))
     assert begun.of(began("", 7)).frame == b"then"
     assert not begun.of(began("", 5)).frame
     begun.settle(running("", 0))
     assert begun.size == 0
     assert not begun.of(began("", 7)).frame
+
+
+def test_a_delay_that_begins_and_ends_in_one_message_names_the_reading_that_began_it() -> None:
+    for frames in (1, 2):  # one message with both readings, or each in its own
+        house = Scenario(STATION).start()
+        ch4, then = house.ids["gas.ch4"], WALL + 7 * SECOND
+        rows, raw = [(ch4, then, 12.0, 0), (ch4, 0, 0.0, 0)], [b"over", b"calm"]
+        if frames == 1:
+            house.give(10.0, make_batch("s", ns(10.0), rows, frames=raw, frame=[0, 1]))
+        else:
+            for row, frame in zip(rows, raw, strict=True):
+                house.give(10.0, make_batch("s", ns(10.0), [row], frames=[frame], frame=[0]))
+        house.until(11.0)
+        (raised,) = house.seen.transitions[:1]
+        assert (raised.rule, raised.evidence.frame, raised.evidence.time) == ("leak", b"over", then)

@@ -140,9 +140,22 @@ def test_an_acknowledgement_is_settled_by_a_proof_that_began_after_it_and_not_fo
     assert not window.begin_proof(), "one at a time"
     window.owe(1)  # the peer saw the PUBACK and gave the number to another message
     window.proven()
-    assert not window.settled([1])
-    assert not window.settled([2]), "left after the proof had begun"
+    assert window.unsettled == {1, 2, 3}, "2 left after the proof had begun"
+    window.done([1])
     assert window.begin_proof()
     window.proven()
-    assert window.settled([2])
-    assert not window.settled([2, 3])
+    assert window.unsettled == {1, 3}, "the second 1 may not leave before 3"
+
+
+def test_an_id_used_again_and_acknowledged_again_is_settled_by_the_second_proof() -> None:
+    window = AckWindow()
+    window.owe(1)
+    window.done([1])
+    assert window.begin_proof()
+    window.owe(1)
+    window.done([1])
+    window.proven()
+    assert window.unsettled == {1}
+    assert window.begin_proof()
+    window.proven()
+    assert not window.unsettled

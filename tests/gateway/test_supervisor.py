@@ -13,7 +13,7 @@ from gateway.errors import DriverFatal, LinkDown, ProtocolViolation
 from gateway.model.batch import Batch, EventCode, make_batch
 from gateway.model.moment import Input
 from gateway.model.quality import describe
-from gateway.pipeline.supervisor import BACK_OFF, FATAL_BACK_OFF, Supervisor
+from gateway.pipeline.supervisor import BACK_OFF, FATAL_BACK_OFF, STEADY, Supervisor
 from gateway.testing import FakeClock
 
 EVENTS, POINTS = 1, (2, 3)
@@ -29,7 +29,8 @@ class Bench:
         self.put: list[Input] = []
         self.begun: list[float] = []
         self.ended = 0
-        self._ups = ups
+        self.stays = False
+        self.ups = ups
         self._runs = runs
         self._start = self.clock.mono()
         self.link = Supervisor(
@@ -40,9 +41,9 @@ class Bench:
         """Be the plug-in."""
         self.begun.append(self.seconds())
         try:
-            if self._ups:
+            if self.ups:
                 self.link.alive()
-            end = next(self._runs)
+            end = None if self.stays else next(self._runs)
             if end is None:
                 await self.clock.sleep(1e9)
             else:
@@ -169,6 +170,34 @@ def test_the_fault_returns_to_normal_with_the_first_sign_of_life() -> None:
         assert bench.said() == [(EventCode.FAULT, FAULT_AFTER), (EventCode.RESTORE, FAULT_AFTER + 1)]
         assert bench.link.health.up
         assert bench.link.health.tries == 0
+
+    play(Bench(repeat(LOST)), test)
+
+
+def test_a_link_that_comes_and_goes_is_one_fault_until_it_stays() -> None:
+    async def test(bench: Bench) -> None:
+        await bench.clock.advance(300)
+        first, fault = bench.said()
+        assert first == (EventCode.RESTORE, 0)  # of an earlier life
+        assert fault[0] is EventCode.FAULT
+        assert FAULT_AFTER <= fault[1] <= FAULT_AFTER + BACK_OFF[0]
+        bench.stays = True
+        await bench.clock.advance(5)
+        assert len(bench.said()) == 2
+        await bench.clock.advance(STEADY * FAULT_AFTER)  # nothing more is heard: quiet devices
+        assert [code for code, _ in bench.said()[2:]] == [EventCode.RESTORE]
+
+    play(Bench(repeat(LOST), ups=True), test)
+
+
+def test_a_link_lost_once_more_soon_after_a_long_outage_is_told_when_it_is_back() -> None:
+    async def test(bench: Bench) -> None:
+        await bench.clock.advance(FAULT_AFTER + 1)
+        bench.link.alive()
+        bench.ups = bench.stays = True
+        await bench.clock.advance(3_600)
+        assert bench.link.health.up
+        assert [code for code, _ in bench.said()] == [EventCode.FAULT, EventCode.RESTORE]
 
     play(Bench(repeat(LOST)), test)
 

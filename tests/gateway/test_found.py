@@ -1,0 +1,215 @@
+"""A disk too slow for the start: its unanswered alarms go on when it can be read after all (house section 7)."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from gateway.app import open_house
+from gateway.clock import SECOND, SystemClock
+from gateway.house import House
+from gateway.model.alarm import Alarm, AlarmState, OperatorAct, Suppression, Verb
+from gateway.model.batch import make_batch
+from gateway.model.point import AlarmClass, Severity
+from gateway.model.verdict import Cause
+from gateway.pipeline.found import Kept, Life, unanswered
+from gateway.pipeline.validate import Axis
+from tests import station_toml as toml
+from tests.faults.test_dead_hour import Phone
+from tests.real_mosquitto import until
+
+LIMITS: dict[str, object] = {"open_deadline": "200ms", "reopen": "300ms"}
+DETECTORS = ("g2", "g1", "g0")
+
+
+def config(folder: Path, detectors: tuple[str, ...]) -> Path:
+    path = folder / "station.toml"
+    text = toml.station(folder, modem="none", limits=LIMITS) + toml.broker(1) + toml.rule("gas", "g*.v", "value > 10")
+    path.write_text(text + "".join(map(toml.sensor, detectors)), encoding="utf-8")
+    return path
+
+
+async def turns(house: House) -> None:
+    """Turn until nothing waits and nothing is out."""
+    for _ in range(3):
+        house.runner.turn()
+        while house.intake:
+            house.runner.turn()
+        for _ in range(10):
+            await asyncio.sleep(0)
+
+
+async def settled(house: House) -> None:
+    for _ in range(3):
+        await turns(house)
+        await until(lambda: not house.ledger.busy)
+
+
+async def hears(house: House, device: str, value: float) -> None:
+    house.intake.put(make_batch("broker", house.clock.mono(), [(house.ids[f"{device}.v"], 0, value, 0)]))
+    await turns(house)
+
+
+async def dies(house: House) -> None:
+    """Leave the store as a kill would, but for what is open."""
+    await house.ledger.close()
+    lock = house.ledger._reopen._lock  # type: ignore[attr-defined] # noqa: SLF001 - a process would end here
+    lock.release()
+
+
+def gas(house: House) -> dict[str, Alarm]:
+    return {alarm.device: alarm for alarm in house.state.book.open_alarms() if alarm.rule == "gas"}
+
+
+async def back(house: House) -> None:
+    for _ in range(200):
+        await turns(house)
+        await asyncio.sleep(0.02)
+        if not house.ledger.volatile:
+            break
+    await settled(house)
+    assert not house.ledger.volatile
+
+
+async def lived(folder: Path) -> dict[str, Alarm]:
+    """Live once: an alarm that nobody has answered, and one that somebody has."""
+    first = await open_house(config(folder, DETECTORS[1:]), SystemClock())
+    first.channels["sms"] = Phone(first.clock)  # type: ignore[assignment,arg-type] # all that the dispatcher uses
+    await settled(first)
+    await hears(first, "g0", 99.0)
+    await hears(first, "g1", 98.0)
+    await settled(first)
+    number, now = gas(first)["g1"].id, first.clock.mono()
+    first.intake.put(OperatorAct(verb=Verb.ACK, alarms=(number,), who="li", via="cli", at=now))
+    await settled(first)
+    before = gas(first)
+    assert (before["g0"].state, before["g1"].state) == (AlarmState.UNACK, AlarmState.ACKED)
+    await dies(first)
+    return before
+
+
+def test_what_nobody_has_answered_goes_on_when_the_disk_can_be_read_after_all(tmp_path: Path) -> None:
+    async def main() -> None:
+        before, slow = await lived(tmp_path), threading.Event()
+
+        def disk(point: str) -> None:
+            if point in ("before_open", "before_salvage"):
+                slow.wait(20)
+
+        house = await open_house(config(tmp_path, DETECTORS), SystemClock(), disk)
+        phone = Phone(house.clock)  # type: ignore[arg-type] # a clock
+        house.channels["sms"] = phone  # type: ignore[assignment] # all that the dispatcher uses
+        await turns(house)
+        assert house.ledger.volatile
+        await hears(house, "g2", 97.0)
+        assert set(gas(house)) == {"g2"}
+        slow.set()
+        await back(house)
+        found = gas(house)
+        assert set(found) == {"g0", "g2"}
+        assert found["g0"].state is AlarmState.UNACK
+        assert found["g0"].id > found["g2"].id, "numbers of this life"
+        assert (found["g0"].raised, found["g0"].value) == (before["g0"].raised, 99.0)
+        assert found["g0"].point == house.ids["g0.v"] != before["g0"].point
+        assert any("g0" in notice.text and "启动前状态" in notice.text for _, notice in phone.left)
+        assert tmp_path.joinpath("station.db.aside-1").exists()
+        await dies(house)
+
+        again = await open_house(config(tmp_path, DETECTORS), SystemClock())
+        assert not [remark for remark in again._remarks if "disagrees" in remark]  # noqa: SLF001 - what is told
+        assert gas(again) == found
+        await settled(again)
+        await hears(again, "g0", 1.0)
+        assert gas(again)["g0"].state is AlarmState.LATCHED_UNACK
+        await dies(again)
+
+    asyncio.run(asyncio.wait_for(main(), 60))
+
+
+def test_it_is_not_set_aside_before_the_house_has_its_alarms(tmp_path: Path) -> None:
+    async def main() -> None:
+        await lived(tmp_path)
+        slow = threading.Event()
+
+        def disk(point: str) -> None:
+            if point in ("before_open", "before_salvage"):
+                slow.wait(20)
+
+        house = await open_house(config(tmp_path, DETECTORS), SystemClock(), disk)
+        tell, aside = house.ledger._reopen._tell, tmp_path / "station.db.aside-1"  # type: ignore[attr-defined] # noqa: SLF001
+        seen = []
+
+        def told(kept: list[Kept]) -> None:
+            time.sleep(0.1)  # a thread that did not wait for the house would have gone on
+            seen.append((len(kept), aside.exists()))
+            tell(kept)
+
+        house.ledger._reopen._tell = told  # type: ignore[attr-defined] # noqa: SLF001 - looked over its shoulder
+        slow.set()
+        await back(house)
+        assert seen == [(1, False)]
+        assert aside.exists()
+        await dies(house)
+
+    asyncio.run(asyncio.wait_for(main(), 60))
+
+
+def test_of_a_file_that_cannot_be_read_nothing_is_known(tmp_path: Path) -> None:
+    path = tmp_path / "station.db"
+    assert unanswered(path) is None
+    path.write_bytes(b"garbage" * 1000)
+    assert unanswered(path) is None
+
+
+# -- times and points of another life
+
+NOW = 1_000 * SECOND
+WALL = 1_700_000_000 * SECOND
+ALARM = Alarm(
+    id=7,
+    rule="gas",
+    point=3,
+    key="",
+    device="g0",
+    point_name="v",
+    cell="c",
+    alarm_class=AlarmClass.GAS,
+    severity=Severity.CRITICAL,
+    latch=True,
+    state=AlarmState.UNACK,
+    suppression=Suppression.SHELVED,
+    condition=True,
+    since=40 * SECOND,
+    raised=50 * SECOND,
+)
+
+
+@pytest.mark.parametrize(
+    ("boot", "wall", "trusted", "raised"),
+    [
+        ("now", None, False, 50),
+        ("before", WALL, True, 900),
+        ("before", WALL, False, 1_000),
+        ("before", None, True, 1_000),
+        ("before", WALL + 500 * SECOND, True, 1_000),
+    ],
+)
+def test_times_are_of_this_life_and_never_in_its_future(
+    boot: str, wall: int | None, *, trusted: bool, raised: int
+) -> None:
+    axis = Axis(offset=WALL - 900 * SECOND, trusted=trusted)
+    life = Life({"g0.v": 12}, 1, "now", axis, NOW)
+    (alarm,) = life.found([Kept(ALARM, "g0.v", boot, wall)]).alarms
+    assert (alarm.point, alarm.raised) == (12, raised * SECOND)
+    assert (alarm.condition, alarm.suppression) == (True, Suppression.NONE)
+
+
+def test_an_alarm_at_a_point_that_is_gone_is_told_as_such() -> None:
+    life = Life({}, 1, "now", Axis(), NOW)
+    (alarm,) = life.found([Kept(ALARM, "g0.v", "now", None)]).alarms
+    assert (alarm.point, alarm.key, alarm.device) == (1, "g0.v", "g0")
+    assert (alarm.condition, alarm.cause) == (False, Cause.CONFIGURATION)

@@ -1,0 +1,33 @@
+"""The bench of a year, short: what it builds is a store like any other, and charts of every width come from it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks import years
+from gateway.clock import DAY, HOUR, SECOND
+from gateway.store import chain
+from gateway.store.read import Reader
+
+FEW = years.Load(fast=1, slow=2, every=30 * SECOND)
+DAYS = 8  # with a restart of the box
+
+
+def test_what_the_bench_builds_reads_back_whole_and_its_charts_cover_every_span(tmp_path: Path) -> None:
+    found = years.measure(tmp_path, DAYS * DAY, FEW)
+    assert found["readings"] == DAYS * 86_400 * (1 + 2 / 30)
+    with Reader(tmp_path / "years.db") as reader:
+        series = reader.readings(1)
+        assert len(series) == DAYS * 86_400
+        assert np.all(np.abs(np.diff(series.time) - SECOND) < SECOND // 10), "no hole, the restart included"
+        hours = reader.rollup("hour", 1)
+        assert sum(bucket.n + bucket.bad for bucket in hours) == found["in_chunks"] - 2 * sum(
+            bucket.n for bucket in reader.rollup("hour", 2)
+        )
+        assert len(hours) == DAYS * DAY // HOUR
+    assert chain.check(tmp_path / "years.db").broken is None
+    assert found["chart_rows"]["year"] == DAYS * 24
+    assert all(rows > 0 for rows in found["chart_rows"].values())
+    assert found["bytes"] < 12 * found["readings"], "rollups and pages included"
