@@ -186,7 +186,8 @@ class Metrics:
     """The text behind the address `/metrics`."""
 
     def __init__(self, facts: Facts) -> None:
-        disable_created_metrics()  # when a histogram began says nothing: the daemon's start does
+        # When a histogram began says nothing: the daemon's start does.
+        disable_created_metrics()  # type: ignore[no-untyped-call] # has no types
         self._registry = CollectorRegistry(auto_describe=False)
         self.counts = Counts(facts, self._registry)
         self._registry.register(Gathered(facts, self.counts))
