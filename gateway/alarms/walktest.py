@@ -58,8 +58,7 @@ class Walktests:
         """
         test = self.running
         if test is None or change.cause in _ALWAYS_REAL or all(one.device != facts.device for one in test.subjects):
-            real = alarm.test and alarm.suppression is Suppression.BY_DESIGN
-            return replace(untested(alarm), suppression=Suppression.NONE) if real else alarm
+            return real(alarm)
         if facts.alarm_class not in _NO_TEST:
             self._alarmed(facts.device, change.at, delta)
         if alarm.suppression is not Suppression.NONE or alarm.state.unacknowledged:
@@ -153,6 +152,12 @@ class Walktests:
         fresh = {device: at for point in points if (device := self._devices.get(point)) and device not in test.heard}
         if fresh:
             self.table.put(delta, _ROW, replace(test, heard={**test.heard, **fresh}))
+
+
+def real(alarm: Alarm) -> Alarm:
+    """Return an alarm as it is without its test: nothing keeps it from calling people but what a person decided."""
+    tried = alarm.test and alarm.suppression is Suppression.BY_DESIGN
+    return replace(untested(alarm), suppression=Suppression.NONE) if tried else untested(alarm)
 
 
 def untested(alarm: Alarm) -> Alarm:

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from gateway.model.alarm import AlarmState, OperatorAct, Suppression, Verb
 from gateway.model.batch import Event, EventCode, make_batch
+from gateway.model.delta import Delta
 from gateway.model.inventory import events_of
 from gateway.model.notification import NotifyReason
 from gateway.model.quality import Doubt, Level, quality
@@ -17,6 +18,7 @@ from gateway.model.time import SECOND
 from gateway.model.verdict import Cause
 from gateway.model.walktest import WalkEnd, Walktest, subjects_of
 from gateway.pipeline.step import Effects, step
+from gateway.store.shapes import Group
 from gateway.testing import Life, Scenario
 from tests.step_station import STATION
 
@@ -283,6 +285,22 @@ def test_it_ends_when_nobody_knows_how_long_the_station_was_down() -> None:
     assert reports(again)[0].end is WalkEnd.RESTART
     assert again.told(NotifyReason.RAISED, contact="li") != []
     assert [alarm.test for alarm in again.alarms()] == [False]
+
+
+def test_an_alarm_found_without_its_test_calls_people() -> None:
+    house = tried("jc/3")
+    house.read(10.0, "gas.ch4", 20.0)
+    house.until(20.0)
+    kept = house.alarms()
+    house.store.commit(
+        Group(boot=house.life.boot, mono=house.ns(20.5), wall=0, steps=[], records=[], rows=[("walktest", "now", None)])
+    )
+    again = house.restarted(30.0).until(31.0)
+    assert [(alarm.test, alarm.suppression) for alarm in again.alarms()] == [(False, Suppression.NONE)]
+    assert again.told(NotifyReason.RAISED, contact="li") != []
+    other = Scenario(QUIET).start()
+    moves = other.state.book.take(kept, other.ns(5.0), Delta())
+    assert [(move.alarm.test, move.alarm.suppression) for move in moves] == [(False, Suppression.NONE)]
 
 
 def test_acts_that_cannot_be_are_refused_and_change_nothing() -> None:

@@ -51,7 +51,7 @@ def test_a_table_without_rows_is_nothing(capsys: pytest.CaptureFixture[str]) -> 
     assert capsys.readouterr().out == ""
 
 
-@pytest.mark.parametrize("verb", list(Verb))
+@pytest.mark.parametrize("verb", [verb for verb in Verb if "walktest" not in verb])  # they concern no alarm
 @pytest.mark.parametrize("state", list(AlarmState))
 @pytest.mark.parametrize("suppression", list(Suppression))
 def test_every_outcome_of_an_act_has_words(verb: Verb, state: AlarmState, suppression: Suppression) -> None:
