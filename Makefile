@@ -10,7 +10,7 @@ DEBIAN_TEST := mosquitto openssl chromium chromium-driver fonts-noto-cjk systemd
 TOOLS_TEST := mosquitto openssl chromium chromedriver systemd-analyze influxd victoria-metrics
 DEBIAN_DEB := dpkg-dev python3-venv
 
-.PHONY: demo test check bench bench-wear soak fuzz lock clean dashboards setup setup-test debian-test deb test-deb deb-tools
+.PHONY: demo test check bench bench-wear bench-years soak fuzz lock clean dashboards setup setup-test debian-test deb test-deb deb-tools
 
 demo: setup
 	$(BIN)/firegrid demo $(DEMO_ARGS)
@@ -30,6 +30,9 @@ bench: setup-test
 
 bench-wear: setup-test
 	$(BIN)/python benchmarks/wear.py $(BENCH_ARGS)
+
+bench-years: setup-test
+	$(BIN)/python -m benchmarks.years $(BENCH_ARGS)
 
 soak: setup-test
 	$(BIN)/python -m pytest -q -m soak tests/soak $(SOAK_ARGS)
