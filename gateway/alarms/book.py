@@ -12,12 +12,12 @@ from typing import Any, Final
 
 from msgspec.structs import replace
 
-from gateway.alarms.codes import Codes
-from gateway.alarms.machine import Standing, move, over
+from gateway.alarms.machine import Standing, move
 from gateway.alarms.outcome import EVENT_OF, Move, Outcome
+from gateway.alarms.pages import Pages, key_of
 from gateway.alarms.refusal import Refusal, refuse, unknown
 from gateway.alarms.states import LIFTING
-from gateway.alarms.walktest import Walktests, closing, real, untested
+from gateway.alarms.walktest import closing, real, untested
 from gateway.model.alarm import (
     Alarm,
     AlarmEvent,
@@ -29,7 +29,7 @@ from gateway.model.alarm import (
     Transition,
     Verb,
 )
-from gateway.model.delta import Delta, Table
+from gateway.model.delta import Delta
 from gateway.model.moment import shifted
 from gateway.model.quality import Doubt, doubt_of
 from gateway.model.verdict import NEVER, Cause, Change
@@ -46,59 +46,8 @@ _COPIED: Final = tuple(name for name in AlarmFacts.__struct_fields__ if name != 
 _TIMES: Final = ("since", "raised", "acknowledged_at", "shelved_until", "returned_at")
 
 
-def key_of(rule: str, point: int, key: str) -> str:
-    """Return the row key of a place that can alarm."""
-    return f"{rule}|{point}|{key}"
-
-
-class AlarmBook:
-    """The open alarms of one station.
-
-    Durable tables: `alarm`; `alarm_counter` (last id, next codes); `alarm_closed` (the retained frame that raised an
-    alarm which a person has closed: the same frame does not raise again). Indexes are rebuilt by `load`.
-    """
-
-    def __init__(self) -> None:
-        self.alarms: Table[Alarm] = Table("alarm")
-        self.counters: Table[int] = Table("alarm_counter")
-        self.closed: Table[bytes] = Table("alarm_closed")
-        self._by_id: Table[str] = Table("_alarm_id")
-        self._shelf: Table[int] = Table("_shelf")
-        self._codes = Codes(self.counters)
-        self.walktests = Walktests()
-
-    def tables(self) -> tuple[Table[Any], ...]:
-        """Return the tables that the store keeps."""
-        return self.alarms, self.counters, self.closed, self.walktests.table
-
-    def load(self, rows: Mapping[str, Mapping[str, Any]]) -> None:
-        """Take rows of the store (table name → key → row) in place of everything here, and rebuild the indexes."""
-        for table in self.tables():
-            table.rows = dict(rows.get(table.name, {}))
-        self._by_id.rows = {str(alarm.id): key for key, alarm in self.alarms.rows.items()}
-        self._codes.taken.rows = {alarm.code: alarm.id for alarm in self.alarms.rows.values()}
-        self._shelf.rows = {
-            key: alarm.shelved_until
-            for key, alarm in self.alarms.rows.items()
-            if alarm.suppression is Suppression.SHELVED
-        }
-
-    def by_id(self, number: int) -> Alarm | None:
-        """Return an open alarm, or None."""
-        key = self._by_id.get(str(number))
-        return None if key is None else self.alarms[key]
-
-    def get(self, rule: str, point: int, key: str) -> Alarm | None:
-        """Return the open alarm of a place, or None."""
-        return self.alarms.get(key_of(rule, point, key))
-
-    def open_alarms(self) -> list[Alarm]:
-        """Return every alarm in the book, oldest id first."""
-        return sorted(self.alarms, key=lambda alarm: alarm.id)
-
-    def conditions(self) -> list[tuple[str, int, str]]:
-        """Return (rule, point, key) of every condition that is true, for the rule engine to resume."""
-        return [(alarm.rule, alarm.point, alarm.key) for alarm in self.open_alarms() if alarm.condition]
+class AlarmBook(Pages):
+    """The open alarms of one station and what moves them."""
 
     def apply(self, change: Change, facts: AlarmFacts, evidence: Evidence, delta: Delta) -> Move | None:
         """Take one flip of a condition; None when it is no news to the book."""
@@ -144,7 +93,7 @@ class AlarmBook:
             if key in self.alarms:
                 continue
             number = self._number(delta)
-            fresh = replace(real(alarm), id=number, code=self._codes.take(number, delta))
+            fresh = replace(real(alarm), id=number, code=self.codes.take(number, delta))
             moves.append(self._move(key, fresh, AlarmEvent.RAISE, delta, cause=alarm.cause, at=at))
             if not alarm.condition:
                 moves.append(self._move(key, moves[-1].alarm, AlarmEvent.CLEAR, delta, cause=alarm.cause, at=at))
@@ -190,11 +139,11 @@ class AlarmBook:
 
     def due(self) -> int:
         """Return when the next shelf or a walk test ends, NEVER if none."""
-        return min(self.walktests.due(), min(self._shelf.rows.values(), default=NEVER))
+        return min(self.walktests.due(), min(self.shelf.rows.values(), default=NEVER))
 
     def fire(self, until: int, delta: Delta) -> list[Move]:
         """End every shelf due at or before `until`, stamped with its own end, in order of ends; then a walk test."""
-        ended = sorted((end, key) for key, end in self._shelf.rows.items() if end <= until)
+        ended = sorted((end, key) for key, end in self.shelf.rows.items() if end <= until)
         moves = [
             self._move(key, self.alarms[key], AlarmEvent.UNSHELVE, delta, cause=Cause.SHELF_ENDED, at=end)
             for end, key in ended
@@ -212,7 +161,7 @@ class AlarmBook:
         moves: list[Move] = []
         for key, alarm in list(self.alarms.rows.items()) if shift != 0 else ():
             times = {name: shifted(getattr(alarm, name), shift, at) for name in _TIMES}
-            self._write(key, replace(alarm, **times), delta)
+            self.write(key, replace(alarm, **times), delta)
             if shift is None and alarm.suppression is Suppression.SHELVED:
                 row = self.alarms[key]
                 moves.append(self._move(key, row, AlarmEvent.UNSHELVE, delta, cause=Cause.SHELF_ENDED, at=at))
@@ -241,7 +190,7 @@ class AlarmBook:
 
         for alarm in [alarm for alarm in self.open_alarms() if alarm.test]:
             if alarm.suppression is not Suppression.BY_DESIGN:  # a person has decided meanwhile: only the mark goes
-                self._write(key_of(alarm.rule, alarm.point, alarm.key), untested(alarm), delta)
+                self.write(key_of(alarm.rule, alarm.point, alarm.key), untested(alarm), delta)
                 continue
             last = alarm
             for event in closing(alarm):
@@ -258,7 +207,7 @@ class AlarmBook:
             point=change.point,
             key=change.key,
             state=AlarmState.NORMAL,
-            code=self._codes.take(number, delta),
+            code=self.codes.take(number, delta),
             **{name: getattr(facts, name) for name in _COPIED},
         )
 
@@ -306,7 +255,7 @@ class AlarmBook:
         if before is AlarmState.ACKED and standing.state is AlarmState.UNACK:
             changes |= {"acknowledged_by": "", "acknowledged_at": 0}
         alarm = replace(alarm, **changes)
-        self._write(key, alarm, delta)
+        self.write(key, alarm, delta)
         transition = Transition(
             alarm=alarm.id,
             rule=alarm.rule,
@@ -324,20 +273,3 @@ class AlarmBook:
             evidence=evidence or Evidence(),
         )
         return Move(transition, alarm)
-
-    def _write(self, key: str, alarm: Alarm, delta: Delta) -> None:
-        """Keep the row and its indexes; an alarm that has ended leaves."""
-        if over(Standing(alarm.state, alarm.suppression)):
-            self.alarms.drop(delta, key)
-            self._by_id.drop(delta, str(alarm.id))
-            self._codes.free(alarm.code, delta)
-            self._shelf.drop(delta, key)
-            if alarm.from_before_start and alarm.evidence.frame:
-                self.closed.put(delta, key, alarm.evidence.frame)
-            return
-        self.alarms.put(delta, key, alarm)
-        self._by_id.put(delta, str(alarm.id), key)
-        if alarm.suppression is Suppression.SHELVED:
-            self._shelf.put(delta, key, alarm.shelved_until)
-        else:
-            self._shelf.drop(delta, key)
