@@ -239,7 +239,7 @@ class Harness:
         self._buried(armed)
 
     def _drain(self, within: float) -> None:
-        """Wait for what the broker still holds as long as it grows less; to look costs the daemon time, so not often."""
+        """Wait for what the broker still holds as long as it grows less; to look costs time, so not often."""
         least, until = math.inf, time.monotonic() + within
         while time.monotonic() < until:
             begun = time.monotonic()
