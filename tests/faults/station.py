@@ -67,6 +67,10 @@ id = "p"
 repeat = "600s"
 steps = [{{ after = "0s", notify = ["role:squad@cell"], by = ["sms"] }}]
 
+[[default_policy]]
+class = "fire"
+policy = "p"
+
 [[rule]]
 id = "load"
 points = "l*.v"

@@ -7,6 +7,7 @@ import threading
 import time
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from gateway.app import open_house
@@ -14,6 +15,7 @@ from gateway.clock import SECOND, SystemClock
 from gateway.house import House
 from gateway.model.alarm import Alarm, AlarmState, OperatorAct, Suppression, Verb
 from gateway.model.batch import make_batch
+from gateway.model.delta import Delta
 from gateway.model.point import AlarmClass, Severity
 from gateway.model.verdict import Cause
 from gateway.pipeline.found import Kept, Life, unanswered
@@ -163,6 +165,30 @@ def test_of_a_file_that_cannot_be_read_nothing_is_known(tmp_path: Path) -> None:
     assert unanswered(path) is None
     path.write_bytes(b"garbage" * 1000)
     assert unanswered(path) is None
+
+
+def test_what_goes_on_disturbs_no_window_delay_or_silence_of_others(tmp_path: Path) -> None:
+    async def main() -> None:
+        path = config(tmp_path, DETECTORS)
+        text = toml.rule("slow", "g*.v", "value > 10", class_="supervisory", on_delay="50s")
+        text += toml.rule("rising", "g*.v", "per_min > 1e9", class_="supervisory", kind="rate", window="60s")
+        path.write_text(path.read_text(encoding="utf-8") + text, encoding="utf-8")
+        house = await open_house(path, SystemClock())
+        await settled(house)
+        for value in (1.0, 2.0, 30.0):
+            await hears(house, "g1", value)
+        await settled(house)
+        engine = house.state.engine
+        before, active = engine.snapshot(), engine.active()
+        engine.hold(frozenset(), Delta())
+        assert msgspec.msgpack.encode(engine.snapshot()) == msgspec.msgpack.encode(before)
+        place = ("gas", house.ids["g0.v"], "")
+        engine.hold(frozenset({place}), Delta())
+        assert engine.active() == active | {place}
+        assert engine.tables.delays.rows, "the delay runs on"
+        await dies(house)
+
+    asyncio.run(asyncio.wait_for(main(), 60))
 
 
 # -- times and points of another life

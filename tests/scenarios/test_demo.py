@@ -13,8 +13,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+
+import pytest
 
 from gateway.cli import demo_station
 from gateway.cli.demo_screen import KINDS, STATES, WORDS
@@ -106,32 +109,17 @@ def _processes(word: str) -> list[str]:
     return found
 
 
-def test_the_whole_story_without_a_terminal(tmp_path: Path) -> None:
-    begun = time.monotonic()
-    with shown(tmp_path, "demo", "--for", "16s", "--language", "en") as demo:
-        assert demo.end() == 0, demo.text
-    assert time.monotonic() - begun < 16.0 + BUSY
-    moments = [float(found) for found in re.findall(r"^ *(\d+\.\d)s", demo.text, re.MULTILINE)]
-    assert moments == sorted(moments)
-    assert re.search(rf"End: 2 alarms, {demo.text.count('SMS to')} SMS, ", demo.text.splitlines()[-1])
-    story = [
-        r"the gateway is armed",
-        r"wire +Modbus asked [0-9A-F ]+ answered",
-        r"fire in the cellar",
-        r"alarm +smoke alarm: normal -> ALARM\n.*raw frame 03 03 02 00 01 00 44",
-        r"SMS to Li Wei 13800138000 \| \[FIRE\] code 10 .*smoke alarm, smoke.*Reply 10 to acknowledge",
-        r"SMS from Li Wei \| 10",
-        r"smoke alarm: ALARM -> acknowledged \(Li Wei\)",
-        r"smoke alarm: .*-> normal \(Wang Fang\)",
-        r"End: \d alarms",
-    ]
-    place = 0
-    for line in story:
-        found = re.compile(line).search(demo.text, place)
-        assert found, f"{line!r} is missing after:\n{demo.text[:place]}\n--- in\n{demo.text[place:]}"
-        place = found.start()
-    for part in (r"SMS to Wang Fang .*nobody has answered", r"the fire is out", r"siren on", r"MQTT station/tank \{"):
-        assert re.search(part, demo.text), f"{part!r} is missing in:\n{demo.text}"
+@pytest.fixture(scope="module", autouse=True)
+def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Future[tuple[int, str, float]]]:
+    """Tell the whole story beside the other tests of this file: exit code, what was shown, seconds."""
+
+    def tell() -> tuple[int, str, float]:
+        begun = time.monotonic()
+        with shown(tmp_path_factory.mktemp("story"), "demo", "--for", "16s", "--language", "en") as demo:
+            return demo.end(), demo.text, time.monotonic() - begun
+
+    with ThreadPoolExecutor(1) as beside:
+        yield beside.submit(tell)
 
 
 def test_acknowledged_from_the_keyboard(tmp_path: Path) -> None:
@@ -228,3 +216,30 @@ def test_both_languages_say_the_same_things() -> None:
         assert set(re.findall(r"{(\w+)", chinese[word])) == set(re.findall(r"{(\w+)", english[word])), word
     assert len(chinese["kinds"].split()) == len(english["kinds"].split()) == len(KINDS)
     assert STATES["zh"].keys() == STATES["en"].keys()
+
+
+def test_the_whole_story_without_a_terminal(told: Future[tuple[int, str, float]]) -> None:
+    code, text, seconds = told.result(16.0 + PATIENCE)
+    assert code == 0, text
+    assert seconds < 16.0 + BUSY
+    moments = [float(found) for found in re.findall(r"^ *(\d+\.\d)s", text, re.MULTILINE)]
+    assert moments == sorted(moments)
+    assert re.search(rf"End: 2 alarms, {text.count('SMS to')} SMS, ", text.splitlines()[-1])
+    story = [
+        r"the gateway is armed",
+        r"wire +Modbus asked [0-9A-F ]+ answered",
+        r"fire in the cellar",
+        r"alarm +smoke alarm: normal -> ALARM\n.*raw frame 03 03 02 00 01 00 44",
+        r"SMS to Li Wei 13800138000 \| \[FIRE\] code 10 .*smoke alarm, smoke.*Reply 10 to acknowledge",
+        r"SMS from Li Wei \| 10",
+        r"smoke alarm: ALARM -> acknowledged \(Li Wei\)",
+        r"smoke alarm: .*-> normal \(Wang Fang\)",
+        r"End: \d alarms",
+    ]
+    place = 0
+    for line in story:
+        found = re.compile(line).search(text, place)
+        assert found, f"{line!r} is missing after:\n{text[:place]}\n--- in\n{text[place:]}"
+        place = found.start()
+    for part in (r"SMS to Wang Fang .*nobody has answered", r"the fire is out", r"siren on", r"MQTT station/tank \{"):
+        assert re.search(part, text), f"{part!r} is missing in:\n{text}"
