@@ -35,6 +35,7 @@ STEP = 10 * MINUTE  # readings of one commit; a chunk is as long, however often 
 BOOT_EVERY = 7 * DAY  # the box is started anew
 SNAPSHOT_EVERY = 6  # commits; the journal behind it goes
 CASES = 10  # alarms a day, each raised and over
+SPREAD = 4  # points they are of
 SPEED = SECOND  # ns between readings of a fast point
 REPEATS = 5
 
@@ -102,12 +103,13 @@ def cases(begin: int, mono: int) -> list[tuple[str, Transition]]:
     """Return an alarm raised and over again, `CASES` times a day."""
     if begin // STEP % (DAY // STEP // CASES):
         return []
+    point = begin // (DAY // CASES) % SPREAD + 1
     moves = (
         (AlarmEvent.RAISE, AlarmState.NORMAL, AlarmState.UNACK, mono + MINUTE),
         (AlarmEvent.CLEAR, AlarmState.UNACK, AlarmState.NORMAL, mono + 2 * MINUTE),
     )
     return [
-        ("transition", Transition(alarm=begin // STEP + 1, rule="hot", point=1, key="", event=event, before=before,
+        ("transition", Transition(alarm=begin // STEP + 1, rule="hot", point=point, key="", event=event, before=before,
                                   after=after, suppression=Suppression.NONE, cause=Cause.CONDITION, at=at))
         for event, before, after, at in moves
     ]  # fmt: skip

@@ -7,6 +7,7 @@ device on a source that is itself broken says nothing of its own (house section 
 
 from __future__ import annotations
 
+import re
 import zoneinfo
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -138,6 +139,7 @@ def read_store(sheet: Sheet, folder: Path) -> StoreSpec:
         retain_minute=retention.duration("minute", usual.retain_minute, zero=False, example='"1y"'),
         retain_hour=retention.duration("hour", usual.retain_hour, zero=False, example='"10y"'),
         journal_budget=sheet.size("journal_budget", usual.journal_budget),
+        **_budget(sheet, usual),
     )
     retention.finish()
     sheet.finish()
@@ -146,6 +148,16 @@ def read_store(sheet: Sheet, folder: Path) -> StoreSpec:
     elif not path.parent.is_dir():
         sheet.report(Kind.NO_FOLDER, "path", given=path.parent)
     return store
+
+
+def _budget(sheet: Sheet, usual: StoreSpec) -> dict[str, Any]:
+    """Read `budget`: bytes, or a share of the disk in whole percent."""
+    given = sheet.table.get("budget")
+    share = re.fullmatch(r"([1-9][0-9]?) ?%", given) if isinstance(given, str) else None
+    if share is None:
+        return {"budget": sheet.size("budget", usual.budget)}
+    sheet.known.add("budget")
+    return {"budget_share": int(share[1]) / 100}
 
 
 def read_limits(sheet: Sheet) -> Limits:

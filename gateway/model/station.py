@@ -12,7 +12,10 @@ from gateway.model.point import AlarmClass, Device, Severity
 
 
 class StoreSpec(msgspec.Struct, frozen=True, kw_only=True):
-    """Where and how the store keeps. Durations in seconds, sizes in bytes."""
+    """Where and how the store keeps. Durations in seconds, sizes in bytes.
+
+    `budget`: what the store may use, 0 without a bound of its own; `budget_share`: likewise, of the disk.
+    """
 
     path: str
     commit_interval: float = 5.0
@@ -20,6 +23,8 @@ class StoreSpec(msgspec.Struct, frozen=True, kw_only=True):
     retain_minute: float = 366 * 86400.0
     retain_hour: float = 3653 * 86400.0
     journal_budget: int = 2 << 30
+    budget: int = 0
+    budget_share: float = 0.8
 
 
 class SourceSpec(msgspec.Struct, frozen=True, kw_only=True):

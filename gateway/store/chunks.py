@@ -37,6 +37,8 @@ _unpack = msgspec.msgpack.Decoder(tuple[bytes, bytes, bytes, bytes])
 
 def compact(store: Store, limit_ms: int) -> bool:
     """Do one slice of about `limit_ms`; return whether more is to do."""
+    if store.copying is None and retention.make_room(store):  # first: on a full disk nothing else could be done
+        return True
     if store.copying is None and _due(store):
         store.copying = _copy(store)
     if store.copying is not None:

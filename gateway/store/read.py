@@ -19,7 +19,7 @@ import numpy as np
 from gateway.model.alarm import Alarm, Transition
 from gateway.model.batch import Bytes, Event, Floats, Ints
 from gateway.model.notification import Notification
-from gateway.store import chunks, tables
+from gateway.store import chunks, retention, tables
 from gateway.store.connection import connect_readonly, translated
 from gateway.store.epochs import Epochs
 from gateway.store.journal import Readings, decode_readings
@@ -82,6 +82,7 @@ class Reader:
     def __init__(self, path: str | Path) -> None:
         """Open it; StoreError when there is none, StoreTooNew when a newer firegrid wrote it."""
         self._path = str(path)
+        self._dated = -1, Epochs()  # as of which version of the file
         self._connection = connect_readonly(path)
         with translated(self._path):
             check_version(self._connection)
@@ -101,9 +102,12 @@ class Reader:
         return dict(self._all("SELECT name, id FROM point ORDER BY name"))
 
     def clock(self) -> Epochs:
-        """Return what is known of wall time now."""
+        """Return what is known of wall time now; read again only when somebody has written since."""
         with translated(self._path):
-            return Epochs(tables.epochs(self._connection))
+            (version,) = self._connection.execute("PRAGMA data_version").fetchone()
+            if version != self._dated[0]:
+                self._dated = version, Epochs(tables.epochs(self._connection))
+        return self._dated[1]
 
     def wall(self, boot: str, mono: int) -> int | None:
         """Return a stored moment as ns since 1970; None when its boot never knew the time."""
@@ -142,10 +146,18 @@ class Reader:
         buckets = []
         for boot, number in self._boots().items():
             window = clock.window(boot, t0, t1)
-            if window is not None:
-                for t, *rest in self._all(sql, (point, number, window[0] // width, window[1] // width)):
-                    buckets.append(Bucket(clock.wall(boot, t * width) or UNKNOWN, *rest))
+            if window is None:
+                continue
+            rows = self._all(sql, (point, number, window[0] // width, window[1] // width))
+            walls = clock.walls(boot, np.array([row[0] for row in rows], dtype=np.int64) * width)
+            if walls is not None:
+                buckets += [Bucket(wall, *row[1:]) for wall, row in zip(walls.tolist(), rows, strict=True)]
         return sorted(bucket for bucket in buckets if t0 <= bucket.time <= t1)
+
+    def evicted(self) -> int:
+        """Return how many readings had to go before their time, for want of room, since the store was begun."""
+        with translated(self._path):
+            return retention.evicted(self._connection)
 
     def record(self, kinds: Iterable[str], kind: type[T], *, after: int = 0) -> Iterator[Entry[T]]:
         """Yield the record's rows of some kinds after number `after`, oldest first."""
