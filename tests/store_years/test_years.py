@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,9 @@ import numpy as np
 from benchmarks import years
 from gateway.clock import DAY, HOUR, SECOND
 from gateway.store import chain
+from gateway.store.database import Store
 from gateway.store.read import Reader
+from tests.store_groups import BOOT, EPOCH, WALL, group
 
 FEW = years.Load(fast=1, slow=2, every=30 * SECOND)
 DAYS = 8  # with a restart of the box
@@ -29,3 +32,12 @@ def test_what_the_bench_builds_reads_back_whole_and_its_charts_cover_every_span(
     assert found["chart_rows"]["year"] == DAYS * 24
     assert all(rows > 0 for rows in found["chart_rows"].values())
     assert found["bytes"] < 12 * found["readings"], "rollups and pages included"
+
+
+def test_a_reader_that_stays_open_learns_of_the_time(tmp_path: Path) -> None:
+    path = tmp_path / "station.db"
+    with closing(Store.open(path)) as store, Reader(path) as reader:
+        store.commit(group(1))
+        assert reader.wall(BOOT, SECOND) is None
+        store.commit(group(2, more=[EPOCH]))
+        assert reader.wall(BOOT, SECOND) == WALL + SECOND
