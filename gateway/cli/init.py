@@ -180,6 +180,8 @@ def good_name(given: str) -> tuple[str, str]:
     """Printable and short enough for a message."""
     if given == NONE or not given.isprintable():
         return "请写名称", "write a name"
+    if given.startswith("'"):  # a spreadsheet takes it for the mark of a text
+        return "名称不能以 ' 开头", "a name does not begin with '"
     if len(given) > LONGEST:
         return f"最多 {LONGEST} 个字", f"at most {LONGEST} characters"
     return GOOD_ANSWER
