@@ -35,12 +35,11 @@ class Begun:
     def keep(self, led: Iterable[tuple[str, int, int]], batch: Batch, offset: int) -> None:
         """Take the evidence of the delays that a moment began, which starts at row `offset` of the batch."""
         for key, since, position in led:
-            known = self._kept.setdefault(key, {})
-            if since not in known:
-                known[since] = found = evidence_of(batch, offset + position)
-                self.size += 0 if self._sharers[id(found.frame)] else len(found.frame)
-                self._sharers[id(found.frame)] += 1
-                heappush(self._longest, (-len(found.frame), key, since))
+            self._drop(key, since)  # of a delay of this place that ended: it may have begun at the same time
+            found = self._kept.setdefault(key, {})[since] = evidence_of(batch, offset + position)
+            self.size += 0 if self._sharers[id(found.frame)] else len(found.frame)
+            self._sharers[id(found.frame)] += 1
+            heappush(self._longest, (-len(found.frame), key, since))
         while self.size > self._limit:  # the longest goes first: short frames say as much
             _, key, since = heappop(self._longest)
             self._drop(key, since)

@@ -82,3 +82,11 @@ def test_a_delay_that_begins_and_ends_in_one_message_names_the_reading_that_bega
         house.until(11.0)
         (raised,) = house.seen.transitions[:1]
         assert (raised.rule, raised.evidence.frame, raised.evidence.time) == ("leak", b"over", then)
+
+
+def test_a_delay_that_begins_when_an_ended_one_of_its_place_did_has_its_own() -> None:
+    begun = Begun()
+    begun.keep([("r|1|", 5, 0)], message(5, 1, 1.0, b"over"), 0)
+    begun.keep([("r|1|", 5, 0)], message(9, 1, 0.0, b"calm again, as of then"), 0)
+    assert begun.of(began("", 5)).frame == b"calm again, as of then"
+    assert begun.size == len(b"calm again, as of then")
