@@ -56,7 +56,7 @@ def used(store: Store) -> int:
     return int(pages - free) * 4096
 
 
-def test_a_year_in_a_byte_budget_stays_in_it_and_keeps_rollups_and_alarms(
+def test_days_in_a_byte_budget_stay_in_it_and_keep_rollups_and_alarms(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = tmp_path / "station.db"
