@@ -156,11 +156,12 @@ def _bands(
 ) -> Iterator[tuple[float, float]]:
     """Yield (from, to) of every time in which a condition of the point was true."""
     begun: dict[tuple[str, str], int] = {}
+    clock = reader.clock()
     for move in _moves(reader, begin):
         transition = move.body
         if transition.point != number:
             continue
-        at = max(begin, min(now, reader.wall(move.boot, transition.at) or begin))
+        at = max(begin, min(now, clock.wall(move.boot, transition.at) or begin))
         key = transition.rule, transition.key
         if transition.event is AlarmEvent.RAISE:
             begun.setdefault(key, at)
