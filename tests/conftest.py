@@ -8,10 +8,14 @@ is for others does not).
 from __future__ import annotations
 
 import os
+import signal
 from collections import defaultdict
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+# Who starts the tests in the background has the interrupt ignored, and children of the tests would inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # A shared machine may be slow at any moment: what an example may take is judged by examples, not by a clock.
 settings.register_profile("house", deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -66,7 +66,8 @@ class Child:
         feed = Feed(self._order.store)
         sink = open_sink(self._order, self._clock)
         drain = Drain(feed, sink, self._order.position, cursor=self._order.cursor, clock=self._clock)
-        while not feed.replaced() and threading.active_count() < THREADS:
+        others = threading.active_count()
+        while not feed.replaced() and threading.active_count() - others < THREADS:
             pause = HEARTBEAT
             if self._rewind is not None:
                 drain.rewind(self._rewind.since)

@@ -105,10 +105,10 @@ def station(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Station]:
 
 
 def _until(terminal: int, wanted: str) -> str:
-    said = ""
-    while wanted not in said:
-        said += os.read(terminal, 4096).decode(errors="replace")
-    return said
+    said = b""
+    while wanted.encode() not in said:
+        said += os.read(terminal, 1)  # no more than is waited for: the rest is the next one's
+    return said.decode(errors="replace")
 
 
 def test_devices_tick_off_and_an_interrupt_ends_the_test_with_a_report(
