@@ -45,12 +45,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     def __post_init__(self) -> None:
         """Refuse an address that cannot be called."""
-        try:
-            http.split(self.url)
-        except ConfigError as error:
-            raise ValueError(f"url: {error}") from error
-        if self.timeout <= 0:
-            raise ValueError("timeout: must be above 0s")
+        http.check(self.url, self.timeout)
 
 
 OPTIONS = Options

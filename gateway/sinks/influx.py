@@ -18,7 +18,7 @@ import msgspec
 from gateway.clock import MINUTE
 from gateway.config.options import read
 from gateway.config.quantities import Seconds
-from gateway.errors import ConfigError, DeliveryError, LinkDown
+from gateway.errors import DeliveryError, LinkDown
 from gateway.model.portion import Aside, Portion
 from gateway.model.ports import SinkSetup
 from gateway.sinks._lines import Lines, tagged
@@ -56,12 +56,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     def __post_init__(self) -> None:
         """Refuse what cannot be called."""
-        try:
-            http.split(self.url)
-        except ConfigError as error:
-            raise ValueError(f"url: {error}") from error
-        if self.timeout <= 0:
-            raise ValueError("timeout: must be above 0s")
+        http.check(self.url, self.timeout)
         if bool(self.user) != bool(self.password_file) or (self.user and self.token_file):
             raise ValueError("write token_file, or user and password_file")
         if self.api == "v1" and not self.bucket:

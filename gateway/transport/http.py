@@ -55,6 +55,16 @@ def split(url: str) -> SplitResult:
     return parts
 
 
+def check(url: str, timeout: float) -> None:
+    """Refuse, in a plug-in's options, what cannot be called. Raises ValueError that names the key."""
+    try:
+        split(url)
+    except ConfigError as error:
+        raise ValueError(f"url: {error}") from error
+    if timeout <= 0:
+        raise ValueError("timeout: must be above 0s")
+
+
 async def post(
     url: str,
     body: bytes,
