@@ -18,7 +18,7 @@ from gateway.clock import SECOND
 from gateway.model.batch import make_batch
 from gateway.store import migrate
 from gateway.testing import FakeClock
-from tests.care.test_no_restart import CONFIG, Disk, Phone
+from tests.care.test_no_restart import Disk, Phone, configuration
 from tests.real_mosquitto import until
 
 FOLDER = Path(__file__).parents[1] / "cases" / "stores"
@@ -29,7 +29,7 @@ READINGS = 40  # of the detector
 def config(folder: Path) -> Path:
     """Write the configuration that belongs to them."""
     path = folder / "station.toml"
-    path.write_text(CONFIG.format(folder=folder), encoding="utf-8")
+    path.write_text(configuration(folder), encoding="utf-8")
     return path
 
 

@@ -23,57 +23,18 @@ from gateway.model.moment import Input
 from gateway.model.notification import DeliveryState, Notification, Receipt
 from gateway.testing import FakeClock
 from tests.real_mosquitto import until
+from tests.station_toml import broker, rule, sensor, station
 
 WATCHED = 30.0  # s, as in the shipped unit
 MINUTES = 10
 TICK = 0.5  # s of the driven clock
 MOST_SILENT = 20.0  # s: the pause between two probes, a commit interval, and the patience with a commit
 
-CONFIG = """
-[station]
-id = "care"
-name = "测试站"
-clock = "trusted"
-[store]
-path = "{folder}/station.db"
-commit_interval = "5s"
-[[source]]
-id = "broker"
-driver = "mqtt"
-host = "127.0.0.1"
-port = 1
-[[device]]
-id = "g"
-source = "broker"
-profile = "json-generic"
-topic = "t/g"
-cell = "a"
-silence = "1d"
-points = {{ v = {{ unit = "1", decode = {{ path = "$.v" }} }} }}
-[[cell]]
-id = "a"
-name = "一号楼"
-[[contact]]
-id = "li"
-name = "李伟"
-phone = "13800138000"
-cell = "a"
-role = "squad"
-[[channel]]
-id = "sms"
-kind = "sms_modem"
-port = "/nowhere"
-[[policy]]
-id = "p"
-repeat = "1800s"
-steps = [{{ after = "0s", notify = ["role:squad@cell"], by = ["sms"] }}]
-[[rule]]
-id = "gas"
-points = "g.v"
-when = "value > 10"
-class = "gas"
-policy = "p"
-"""
+
+def configuration(folder: Path) -> str:
+    """Return the TOML of a station with one gas sensor, a broker and a modem that are not there."""
+    head = station(folder, interval="5s", repeat="1800s", limits={"settle": "60s"}, modem="nowhere")
+    return head + broker(1) + sensor("g") + rule("gas", "g.v", "value > 10")
 
 
 class Disk:
@@ -165,7 +126,7 @@ class Life:
 async def live(folder: Path, hangs_at_start: str, script: Callable[[Life], object]) -> None:
     """Start a house with a disk that hangs at a point, or is well; run the script, stop."""
     config = folder / "station.toml"
-    config.write_text(CONFIG.format(folder=folder), encoding="utf-8")
+    config.write_text(configuration(folder), encoding="utf-8")
     clock, disk = FakeClock(), Disk()
     disk.hangs_at = hangs_at_start
     manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
