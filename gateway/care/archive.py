@@ -162,10 +162,11 @@ def _configuration(
 
 
 def _clean(store: Path) -> None:
-    """Empty the passwords and PINs in the configurations that the copy of the store keeps."""
+    """Empty the passwords and PINs in the configurations that the copy keeps; the page's key and passwords go."""
     with translated(str(store)), closing(sqlite3.connect(store, isolation_level=None)) as connection:
         connection.execute("PRAGMA journal_mode = OFF")
         connection.execute("PRAGMA secure_delete = ON")
+        connection.execute("DELETE FROM state WHERE name = 'memory' AND key GLOB 'page *'")  # see gateway/web/auth.py
         for key, body in connection.execute("SELECT hash, body FROM configuration").fetchall():
             try:
                 station = undump(zlib.decompress(body))

@@ -8,6 +8,7 @@ import os
 import re
 import tomllib
 from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -132,6 +133,23 @@ def test_a_backup_holds_store_configuration_people_and_profiles_and_no_secret(tm
     assert undump(kept[1]).channels[0].options["pin"] == ""
     assert json.loads((tmp_path / "copy/manifest.json").read_bytes())["record"] == 200
     assert not (tmp_path / "copy.partial").exists()
+
+
+@pytest.mark.parametrize(("options", "held"), [((), None), (("--with-secrets",), "c0ffee" * 10)])
+def test_the_key_and_passwords_of_the_page_are_secrets(
+    tmp_path: Path, box: Box, options: tuple[str, ...], held: str | None
+) -> None:
+    rows = [("memory", "page key", "c0ffee" * 10), ("memory", "page password li-wei", "5a17:beef")]
+    store = Store.open(box.store)
+    store.commit(replace(group(101), rows=[*rows, ("memory", "source broker subscriptions", "t/#")]))
+    store.close()
+    assert firegrid("backup", "-c", box.config, tmp_path / "copy", *options)[0] == GOOD
+    raw = (tmp_path / "copy/station.db").read_bytes()
+    assert (b"c0ffee" in raw, b"5a17:beef" in raw) == (held is not None, held is not None)
+    copy = Store.open(tmp_path / "copy/station.db")
+    assert copy.memory("page key") == held
+    assert copy.memory("source broker subscriptions") == "t/#"
+    copy.close()
 
 
 def test_with_secrets_they_are_in_it(tmp_path: Path, box: Box) -> None:
