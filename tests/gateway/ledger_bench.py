@@ -33,6 +33,7 @@ class Disk:
         self.once: dict[str, str] = {}
         self.passed: list[str] = []
         self.go_on = threading.Event()
+        self.hanging = 0
         self.hook = self._pass
 
     def __call__(self, point: str) -> None:
@@ -45,7 +46,13 @@ class Disk:
             case "raise":
                 raise StoreError(f"{point}: the disk says no")
             case "hang":
-                self.go_on.wait(20)
+                self.hang()
+
+    def hang(self) -> None:
+        """Hold the calling thread until the release."""
+        self.hanging += 1
+        self.go_on.wait(20)
+        self.hanging -= 1
 
     def release(self) -> None:
         """Let whoever hangs go on, and let the disk be well."""
@@ -152,10 +159,11 @@ class Bench:
         await until(lambda: not self.ledger.busy)
 
     async def wait(self, seconds: float) -> None:
-        """Drive the clock, with turns in between."""
+        """Drive the clock, with turns in between; the disk's threads keep pace, however loaded the machine is."""
         for _ in range(round(seconds * 10)):
             await self.clock.advance(0.1)
             self.poll()
+            await until(lambda: not self.ledger.busy or self.disk.hanging)
 
     def stored(self) -> list[tuple[bool, list[float]]]:
         """Return (late, values) of every commit on the disk."""

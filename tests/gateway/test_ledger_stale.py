@@ -41,7 +41,7 @@ def closes(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> list[Store]:
     def close(store: Store) -> None:
         closed.append(store)
         if len(closed) == 1:
-            bench.disk.go_on.wait(20)
+            bench.disk.hang()
         honest(store)
 
     monkeypatch.setattr(Store, "close", close)
@@ -120,7 +120,7 @@ def test_what_hangs_before_its_transaction_writes_nothing_after_the_way_back(
         assert store is not None
 
         def hangs() -> None:
-            bench.disk.go_on.wait(20)
+            bench.disk.hang()
             try:
                 write(store)
             except StoreError as error:
