@@ -163,7 +163,7 @@ class Bench:
         for _ in range(round(seconds * 10)):
             await self.clock.advance(0.1)
             self.poll()
-            await until(lambda: not self.ledger.busy or self.disk.hanging)
+            await until(lambda: not self.ledger.busy or self.disk.hanging > 0)
 
     def stored(self) -> list[tuple[bool, list[float]]]:
         """Return (late, values) of every commit on the disk."""
