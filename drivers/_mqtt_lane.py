@@ -17,9 +17,10 @@ import msgspec
 from drivers._mqtt_redelivery import Handed, Known, digest
 from drivers._mqtt_routes import ALARM, TELEMETRY, Route, Routes
 from drivers._mqtt_unread import Unread
+from drivers._mqtt_voice import Voice
 from gateway.clock import Clock
 from gateway.model.batch import Event, EventCode, Mark, make_batch
-from gateway.model.ports import Decoded, Dialect, Emit, LinkReport, Memory
+from gateway.model.ports import Announcing, Decoded, Dialect, Emit, LinkReport, Memory
 from gateway.transport.mqtt import Message, MqttSession, connect
 from gateway.transport.mqtt_options import MqttOptions
 
@@ -47,7 +48,11 @@ class _Turn:
 
 
 class Lane:
-    """What one session does. `asks` are messages that make devices tell their present state."""
+    """What one session does.
+
+    `asks` are messages that make devices tell their present state. `announcing`: dialects that say that we are here,
+    once this session and that of `after` are subscribed.
+    """
 
     def __init__(
         self,
@@ -63,6 +68,8 @@ class Lane:
         clock: Clock,
         memory: Memory,
         report: LinkReport,
+        announcing: Sequence[Announcing] = (),
+        after: Lane | None = None,
     ) -> None:
         self.number = number
         self.name = options.client_id
@@ -81,16 +88,22 @@ class Lane:
         self._emit: Emit | None = None
         self._gathered: list[Message] = []
         self._came = asyncio.Event()
+        self._voice = Voice(announcing, clock, report)
+        self._after = after
+        self._subscribed = asyncio.Event()
 
     async def run(self, emit: Emit) -> None:
         """Keep one connection until it ends: raises `LinkDown` with the reason, or is cancelled."""
         self._emit = emit
-        session = await connect(self._options, self._clock, self._receive)
+        self._subscribed.clear()
+        options = self._voice.begin(self._options)
+        session = await connect(options, self._clock, self._receive)
         self._handed.follow(session)
-        # No TaskGroup, as in `mqtt.py`. Whichever of the two fails ends the session.
+        # No TaskGroup, as in `mqtt.py`. Whichever of them fails ends the session.
         tasks = [
             asyncio.create_task(self._live(session), name=f"{self.name} session"),
             asyncio.create_task(self._gather(session), name=f"{self.name} gathering"),
+            asyncio.create_task(self._voice.speak(session), name=f"{self.name} replies"),
         ]
         try:
             ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -103,12 +116,20 @@ class Lane:
                 await asyncio.gather(*tasks, return_exceptions=True)
                 self._flush(session)
             finally:
-                await session.close(will=self._options.will is not None)
+                await session.close(will=options.will is not None)
 
     async def _live(self, session: MqttSession) -> None:
         await self._prepare(session)
+        self._subscribed.set()
         self._report.alive()
+        if self._after is not None:
+            await self._after.subscribed()
+        self._voice.announce()
         await session.run()
+
+    async def subscribed(self) -> None:
+        """Wait until this connection's subscriptions stand."""
+        await self._subscribed.wait()
 
     # after the connection
     async def _prepare(self, session: MqttSession) -> None:
@@ -196,6 +217,7 @@ class Lane:
         self._take(messages, turn)
         for problem in turn.decoded.problems:
             self._report.count(problem)
+        self._voice.take(turn.decoded.replies)
         if turn.idle:
             session.ack(turn.idle)
         if turn.frames and self._emit is not None:

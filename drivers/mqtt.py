@@ -18,7 +18,7 @@ from drivers._mqtt_lane import Lane, subscriptions
 from drivers._mqtt_routes import ALARM, LANES, TELEMETRY, Routes
 from gateway import registry
 from gateway.errors import ConfigError, DeliveryError, DriverFatal
-from gateway.model.ports import Dialect, DialectSetup, DriverSetup, Emit
+from gateway.model.ports import Announcing, Dialect, DialectSetup, DriverSetup, Emit
 from gateway.protocols.mqtt_topics import is_filter
 from gateway.transport.mqtt_options import DEFAULT_KEEPALIVE, WEEK, Announcement, MqttOptions, Tls, read_password
 
@@ -72,7 +72,8 @@ def create(setup: DriverSetup) -> MqttDriver:
         raise ConfigError(
             f"source {setup.source.id}: no topic filter: {', '.join(wrong)}; fix: `+` and `#` stand alone"
         )
-    lanes = []
+    lanes: list[Lane] = []
+    announcing = [dialect for dialect in dialects.values() if isinstance(dialect, Announcing)]
     for number in LANES:
         asks = [ask for device, lane, dialect in placed if lane == number for ask in dialect.ask(device)]
         own = replace(connection, client_id=names[number])
@@ -89,6 +90,8 @@ def create(setup: DriverSetup) -> MqttDriver:
                 clock=setup.clock,
                 memory=setup.memory,
                 report=setup.report,
+                announcing=announcing if number == TELEMETRY else (),  # the other session's will is our own status
+                after=lanes[0] if announcing and lanes else None,
             )
         )
     return MqttDriver(lanes)

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from gateway.model.alarm import AlarmFacts
 from gateway.model.batch import Batch, Event, Mark
@@ -92,14 +92,28 @@ class DialectSetup:
     source_events: int  # point id for events of unknown devices
 
 
+class Publication(NamedTuple):
+    """A message that a dialect wants at its broker."""
+
+    topic: str
+    payload: bytes
+    retain: bool = False
+    qos: int = 1
+
+
 @dataclass(slots=True)
 class Decoded:
-    """What one message says. Rows are (point, source time ns or 0, value, quality); `heard` are point ids."""
+    """What one message says. Rows are (point, source time ns or 0, value, quality); `heard` are point ids.
+
+    `replies` leave at once, for what accepts nothing (a question, a request to be born again); an equal one only every
+    few seconds, so that a dialect may ask with each message that it cannot read.
+    """
 
     rows: list[tuple[int, int, float, int]] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
     heard: list[int] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)  # closed reasons to count
+    replies: list[Publication] = field(default_factory=list)
 
 
 class Dialect(Protocol):
@@ -113,6 +127,25 @@ class Dialect(Protocol):
 
     def ask(self, device: Device) -> Sequence[tuple[str, bytes]]:
         """Return messages that make the device tell its present state, e.g. `…/get`."""
+
+
+@runtime_checkable
+class Announcing(Protocol):
+    """What a dialect may have beside `Dialect`: it tells the far ends that we are here and that we are gone."""
+
+    def will(self, wall: int) -> Publication | None:
+        """Return what the broker is to say when we are gone. `wall`: ns since 1970, the same as for `births`."""
+
+    def births(self, wall: int) -> Sequence[Publication]:
+        """Return what to publish at each connection, once everything is subscribed."""
+
+
+@runtime_checkable
+class Commanding(Protocol):
+    """What a dialect may have beside `Dialect`: devices with outputs."""
+
+    def command(self, device: Device, point: str, value: float) -> Sequence[Publication]:
+        """Return what sets a point to a value in its unit and makes the device tell it; nothing: it is no output."""
 
 
 class RuleKind(Protocol):
