@@ -12,13 +12,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from drivers import _profiles
-from drivers._decode import PROTOCOLS, decode
+from drivers._decode import decode
 from drivers._profiles import names, profile, tailor
 from gateway import registry
 from gateway.errors import ConfigError
 from gateway.model.point import AlarmClass, Device, Kind, Point, Severity
 from gateway.model.ports import DialectSetup
 from gateway.model.station import SourceSpec, Station, StoreSpec
+from gateway.registry import Group
 from rules.compile import compile_rules
 
 OWN_POINT = {"t": {"unit": "Cel"}}  # json-generic has none of its own
@@ -58,7 +59,7 @@ def test_every_register_profile_has_golden_frames() -> None:
 @pytest.mark.parametrize("name", names())
 def test_a_shipped_profile_is_whole(name: str) -> None:
     known = profile(name)
-    assert known.driver in PROTOCOLS
+    assert known.driver in {*registry.names(Group.DRIVER), *registry.names(Group.DIALECT)}
     assert known.title
     assert known.source
     assert known.silence in (100.0, 90_000.0)  # house section 6: polled and mains at most 100 s, battery 25 h
