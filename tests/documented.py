@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import re
+import types
 import typing
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -61,7 +62,7 @@ def _type(wanted: Any) -> str:  # noqa: ANN401 - whatever stands in an annotatio
         return _type(arguments[0])
     if typing.get_origin(wanted) is typing.Literal:
         return " or ".join(f"`{value}`" for value in arguments)
-    if arguments and type(None) in arguments:
+    if typing.get_origin(wanted) in (typing.Union, types.UnionType):
         return " or ".join(_type(argument) for argument in arguments if argument is not type(None))
     origin = typing.get_origin(wanted) or wanted
     words = {str: "text", int: "whole number", float: "number", bool: "true or false", tuple: "list", dict: "table"}

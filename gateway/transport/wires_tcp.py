@@ -1,0 +1,150 @@
+"""TCP wires in both directions: one protocol object a connection, no task, bounded memory in both directions.
+
+Beside `gateway.transport.wires`. Keeps the issue's bad input out of the drivers: a peer that never reads is hung up
+on, one that vanished without a word is found by keep-alive (RFC 1122 4.2.3.6), one that floods can be held back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import resource
+import socket
+from typing import cast
+
+from gateway.clock import Clock
+from gateway.errors import LinkDown
+from gateway.transport.listener import listening
+from gateway.transport.wires_options import WireOptions
+from gateway.transport.wires_peer import UNSENT_LIMIT, Ears
+
+CALL_WITHIN = 10.0  # s
+READ_SIZE = 64 * 1024
+_NEVER_READ = 15_000  # ms after which the kernel gives up a peer that takes none of what was sent to it
+_KEEP_ALIVE = ((socket.TCP_KEEPIDLE, 60), (socket.TCP_KEEPINTVL, 15), (socket.TCP_KEEPCNT, 3))  # s, s, times
+_OTHER_FILES = 512  # open at once beside the connections
+
+
+class TcpPeer(asyncio.BufferedProtocol):
+    """One connection (port `Peer`). All share one buffer to read into: what was read is handed on at once."""
+
+    def __init__(self, ears: Ears, buffer: bytearray, open_ones: set[TcpPeer]) -> None:
+        self.name = self.address = ""
+        self.gone: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self._ears = ears
+        self._buffer = buffer
+        self._open_ones = open_ones
+        self._transport: asyncio.Transport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Meet the far end."""
+        self._transport = cast("asyncio.Transport", transport)
+        far = transport.get_extra_info("peername") or ("", 0)
+        self.address = str(far[0])
+        self.name = f"[{far[0]}]:{far[1]}" if ":" in self.address else f"{far[0]}:{far[1]}"
+        with contextlib.suppress(OSError):  # the far end may be gone already
+            _find_the_dead(transport.get_extra_info("socket"))
+        self._open_ones.add(self)
+        self._ears.met(self)
+
+    def get_buffer(self, sizehint: int) -> bytearray:
+        """Return where to read to."""
+        del sizehint
+        return self._buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """Hand on what was read."""
+        if self._transport is not None:
+            self._ears.heard(self, bytes(memoryview(self._buffer)[:nbytes]))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Tell of the loss, unless we hung up."""
+        self._open_ones.discard(self)
+        why = "hung up" if exc is None else str(exc) or type(exc).__name__
+        if not self.gone.done():
+            self.gone.set_result(why)
+        if self._transport is not None:
+            self._transport = None
+            self._ears.lost(self, why)
+
+    def write(self, data: bytes) -> bool:
+        """Queue bytes; a peer that does not read is lost."""
+        transport = self._transport
+        if transport is None or transport.is_closing():
+            return False
+        if transport.get_write_buffer_size() + len(data) > UNSENT_LIMIT:
+            transport.abort()
+            return False
+        transport.write(data)
+        return True
+
+    def hold(self, *, on: bool) -> None:
+        """Pause or go on reading: the far end's own window then holds it back."""
+        transport = self._transport
+        if transport is not None and not transport.is_closing() and transport.is_reading() is on:
+            if on:
+                transport.pause_reading()
+            else:
+                transport.resume_reading()
+
+    def close(self) -> None:
+        """Hang up at once; what was written goes out as far as the kernel has it."""
+        transport, self._transport = self._transport, None
+        self._open_ones.discard(self)
+        if not self.gone.done():
+            self.gone.set_result("closed")
+        if transport is not None:
+            if transport.get_write_buffer_size():
+                transport.abort()
+            else:
+                transport.close()
+
+
+async def call(options: WireOptions, ears: Ears, clock: Clock) -> None:
+    """Call one far end and stay until it is lost. Raises LinkDown; cancelled, it hangs up."""
+    where = f"{options.host}:{options.port}"
+    peer = TcpPeer(ears, bytearray(READ_SIZE), set())
+    try:
+        try:
+            async with clock.timeout(CALL_WITHIN):
+                await asyncio.get_running_loop().create_connection(lambda: peer, options.host, options.number)
+        except TimeoutError:
+            raise LinkDown(f"{where} did not answer within {CALL_WITHIN:g} s") from None
+        except OSError as error:
+            raise LinkDown(f"{where}: {error}") from error
+        ears.opened(where)
+        raise LinkDown(f"{where}: {await peer.gone}")
+    finally:
+        peer.close()
+
+
+async def be_called(options: WireOptions, ears: Ears) -> None:
+    """Listen until cancelled, one peer a connection. Raises LinkDown when the port is taken."""
+    _allow_files(options.peers + _OTHER_FILES)
+    buffer = bytearray(READ_SIZE)
+    open_ones: set[TcpPeer] = set()
+    server = await asyncio.get_running_loop().create_server(
+        lambda: TcpPeer(ears, buffer, open_ones), sock=listening(options.listen, options.number)
+    )
+    try:
+        ears.opened(f"{options.listen}:{options.port}")
+        await asyncio.get_running_loop().create_future()
+    finally:
+        server.close()
+        for peer in list(open_ones):
+            peer.close()
+
+
+def _find_the_dead(sock: socket.socket) -> None:
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for option, value in _KEEP_ALIVE:
+        sock.setsockopt(socket.IPPROTO_TCP, option, value)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _NEVER_READ)
+
+
+def _allow_files(number: int) -> None:
+    """Let this process open so many files: a login's limit of 1 024 is fewer than the callers of one source."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = number if hard == resource.RLIM_INFINITY else min(number, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
