@@ -246,12 +246,12 @@ def _fill(message: pb.Metric, metric: Metric) -> None:
     if metric.value is None:
         message.is_null = True
         return
-    kind, value = (metric.kind, metric.value) if metric.kind else _placed(metric.datatype, metric.value)
+    kind, value = (metric.kind, metric.value) if metric.kind else placed(metric.datatype, metric.value)
     setattr(message, kind, value)
 
 
-def _placed(datatype: int, value: bool | float | str | bytes) -> tuple[str, Value]:  # noqa: FBT001 - a value is data
-    """Return the field for a value of a type and what is written there."""
+def placed(datatype: int, value: bool | float | str | bytes) -> tuple[str, Value]:  # noqa: FBT001 - a value is data
+    """Return the field for a value of a type and what is written there. Raises ValueError, see `encode`."""
     if isinstance(value, str):
         return "string_value", value
     if isinstance(value, bytes):

@@ -19,6 +19,7 @@ from gateway.errors import ConfigError
 from gateway.model.point import AlarmClass, Device, Kind, Point, Severity
 from gateway.model.ports import DialectSetup
 from gateway.model.station import SourceSpec, Station, StoreSpec
+from gateway.protocols.mqtt_topics import is_filter
 from gateway.registry import Group
 from rules.compile import compile_rules
 
@@ -80,13 +81,25 @@ def test_its_alarms_compile(name: str) -> None:
     assert not problems
 
 
-@pytest.mark.parametrize("name", [name for name in names() if profile(name).driver != "modbus_rtu"])
+PLACES: dict[str, dict[str, str]] = {  # how a device is found, where that is not its topic
+    "sparkplug": {"group": "g", "node": "n"},
+    "chirpstack": {"dev_eui": "24e124136b502217"},
+    "ttn": {"application": "jc@ttn", "device": "d"},
+    "ctwing": {"topic": "aep/push", "imei": "861941770261953"},
+    "onenet": {"product": "p", "device": "d"},
+}
+SPOKEN = [name for name in names() if profile(name).driver in registry.names(Group.DIALECT)]
+
+
+@pytest.mark.parametrize("name", SPOKEN)
 def test_its_dialect_takes_it(name: str) -> None:
     known = tailor(profile(name), OWN_POINT if name == "json-generic" else {})
-    device = Device(id="d", source="s", profile=known, options={"topic": "zigbee2mqtt/d"})
+    place = PLACES.get(known.driver, {"topic": "zigbee2mqtt/d"})
+    device = Device(id="d", source="s", profile=known, options=place)
     ids = {f"d.{spec.name}": number for number, spec in enumerate(known.points, 1)}
     dialect = registry.dialect(known.driver).create(DialectSetup(devices=[device], point_ids=ids, source_events=0))
-    assert "zigbee2mqtt/d" in dialect.filters(device)
+    assert dialect.filters(device)
+    assert all(map(is_filter, dialect.filters(device)))
 
 
 def test_life_safety_alarms_have_the_classes_of_their_devices() -> None:

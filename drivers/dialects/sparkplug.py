@@ -1,0 +1,276 @@
+"""The `sparkplug` dialect: Sparkplug B 3.0 edge nodes and their devices → readings, and questions back.
+
+Between the `mqtt` driver and the intake; pure (house rule 2). Births say what metrics exist; data names them by alias.
+When something is missing (a gap in seq, an alias nobody explained, data before a birth) the node is asked to be born
+again, and until then what it says may raise and never clears (UNCERTAIN, house section 6). Deaths make points BAD. No
+answer for a minute, by the node's own clock, makes them BAD too: an alarm may be in what was lost.
+
+Keys of a `[[device]]`: `group`, `node`, `device` (empty: the node's own metrics), `host` (primary host id: its STATE is
+kept at the broker; one for all devices of a source). `decode` of a point: `metric` (default: its name), `words` (the
+sender's words → raw numbers), `scale`, `offset`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from operator import itemgetter
+
+import msgspec
+
+from drivers._sparkplug_node import Installed, Node
+from drivers._values import NO_COMMS, Reading, as_retained, object_reader
+from gateway.errors import ConfigError
+from gateway.model.batch import Event, EventCode
+from gateway.model.point import Device, Kind
+from gateway.model.ports import Decoded, DialectSetup, Publication
+from gateway.model.quality import GOOD, Doubt, Level, quality
+from gateway.protocols import sparkplug
+from gateway.protocols.sparkplug import Address, Metric, Payload, Refused
+
+_MS = 10**6  # ns
+_DOUBTFUL = quality(Level.UNCERTAIN, Doubt.DEVICE_DOUBT)
+_DISTRUSTED = quality(Level.BAD, Doubt.DEVICE_DOUBT)
+_OPC_UNCERTAIN, _OPC_GOOD, _OPC_END = 64, 192, 256  # a BAD quality is below the first
+_OF_NODES = ("NBIRTH", "NDATA", "NDEATH")
+_OF_DEVICES = ("DBIRTH", "DDATA", "DDEATH")
+_LONGEST_KEY, _LONGEST_TEXT = 64, 400
+_TIME = itemgetter(1)  # of a row
+
+
+class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Keys of a sparkplug device, see above."""
+
+    group: str
+    node: str
+    device: str = ""
+    host: str = ""
+
+
+OPTIONS = Options
+
+
+class _Decode(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`decode` of a point."""
+
+    metric: str = ""
+    words: dict[str, float] = {}
+    scale: float = 1.0
+    offset: float = 0.0
+
+
+def create(setup: DialectSetup) -> Sparkplug:
+    """Build the dialect. Raises ConfigError that names every device and key that is wrong."""
+    return Sparkplug(setup)
+
+
+class Sparkplug:
+    """All Sparkplug devices of one source (ports `Dialect`, `Announcing`)."""
+
+    def __init__(self, setup: DialectSetup) -> None:
+        self._options: dict[str, Options] = {}
+        self._nodes: dict[tuple[str, str], Node] = {}
+        self._asked: set[str] = set()  # the first device of each node: one question for all
+        self._host = ""
+        self._since = 0  # ms: of our STATE
+        problems: list[str] = []
+        for device in setup.devices:
+            try:
+                self._install(device, setup.point_ids)
+            except ValueError as error:
+                problems.append(f"device {device.id}: {error}")
+        if problems:
+            raise ConfigError("\n".join(problems))
+
+    def _install(self, device: Device, ids: Mapping[str, int]) -> None:
+        options = msgspec.convert({**device.profile.options, **device.options}, Options, strict=False)
+        for key in ("group", "node", "device", "host"):
+            name = getattr(options, key)
+            if set("/+#\0") & set(name) or (key in ("group", "node") and not name):
+                raise ValueError(f"{key} = {name!r}: one level of a topic, without / + #")
+        if options.host and self._host not in ("", options.host):
+            raise ValueError(f"host = {options.host!r}: another device says {self._host!r}; one source is one host")
+        self._host = options.host or self._host
+        self._options[device.id] = options
+        place = (options.group, options.node)
+        if place not in self._nodes:
+            self._asked.add(device.id)
+        node = self._nodes.setdefault(place, Node())
+        node.devices.setdefault(options.device, []).append(_installed(device, options, ids))
+
+    def filters(self, device: Device) -> Sequence[str]:
+        """Return the MQTT filters of the device's node: seq counts over all its messages, so all are needed."""
+        options = self._options[device.id]
+        start, node = f"{sparkplug.NAMESPACE}/{options.group}", options.node
+        own = [f"{start}/{kind}/{node}" for kind in _OF_NODES]
+        state = [sparkplug.state_topic(self._host)] if self._host else []
+        return (*own, *(f"{start}/{kind}/{node}/+" for kind in _OF_DEVICES), *state)
+
+    def ask(self, device: Device) -> Sequence[tuple[str, bytes]]:
+        """Return the request for births: they are never retained, so at the start we know nothing."""
+        options = self._options[device.id]
+        request = _request(options.group, options.node)
+        return ((request.topic, request.payload),) if device.id in self._asked else ()
+
+    def will(self, wall: int) -> Publication | None:
+        """Return the STATE that the broker tells when we are gone, None without a host id. `wall` in ns."""
+        return self._state(wall // _MS, online=False) if self._host else None
+
+    def births(self, wall: int) -> Sequence[Publication]:
+        """Return the STATE that says that we are here, with the time of the will (5.3)."""
+        self._since = wall // _MS
+        return [self._state(self._since, online=True)] if self._host else []
+
+    def _state(self, time: int, *, online: bool) -> Publication:
+        return Publication(sparkplug.state_topic(self._host), sparkplug.state(time, online=online), retain=True)
+
+    def decode(self, topic: str, payload: bytes, *, retained: bool, into: Decoded) -> bool:
+        """Append what the message says; False when the topic is nobody's."""
+        if self._host and topic == sparkplug.state_topic(self._host):
+            if sparkplug.is_offline(payload) and self._since:  # the will of our last connection came late (5.3)
+                into.replies.append(self._state(self._since, online=True))
+            return True
+        address = sparkplug.address_of(topic)
+        node = address and self._nodes.get((address.group, address.node))
+        if address is None or node is None or address.kind not in (*_OF_NODES, *_OF_DEVICES):
+            return False
+        message = sparkplug.decode(payload)
+        if isinstance(message, Refused):
+            into.problems.append(message.value)
+            if not retained and address.kind not in ("NDEATH", "DDEATH"):
+                _doubt(node, address, Payload(), into)
+            return True
+        if retained:
+            _retained(node, address, message, into)
+        else:
+            _take(node, address, message, payload, into)
+        return True
+
+
+def _installed(device: Device, options: Options, ids: Mapping[str, int]) -> Installed:
+    specs = {ids[f"{device.id}.{spec.name}"]: spec for spec in device.profile.points}
+    texts = [point for point, spec in specs.items() if spec.kind is Kind.TEXT]
+    found = Installed(min(specs), options.device, events=min(texts, default=None))
+    for point, spec in specs.items():
+        if spec.kind is not Kind.TEXT:
+            decode = msgspec.convert(spec.decode, _Decode, strict=False)
+            read = object_reader(spec, scale=decode.scale, offset=decode.offset, words=decode.words)
+            found.fields[decode.metric or spec.name] = (point, read)
+    return found
+
+
+def _request(group: str, node: str) -> Publication:
+    return Publication(Address(group, "NCMD", node, "").topic(), sparkplug.rebirth(), qos=0)
+
+
+def _take(node: Node, address: Address, message: Payload, raw: bytes, into: Decoded) -> None:
+    if address.kind == "NDEATH":
+        if node.death(message):
+            _gone([device for devices in node.devices.values() for device in devices], into)
+        else:
+            into.problems.append("old_death")
+        return
+    devices = node.devices.get(address.device, [])
+    missing = _missing(node, address, message)
+    if address.kind == "DDEATH":
+        node.born.discard(address.device)
+        _gone(devices, into)
+        devices = []
+    if devices and any(node.meant(address.device, metric) is None for metric in message.metrics):
+        missing.append("unknown_alias")
+    into.problems += missing
+    if message.seq is None:
+        into.problems.append("no_seq")  # what it loses cannot be seen; that is no reason to ask for ever
+    if missing or not node.sound:
+        _doubt(node, address, message, into)
+    rows = [row for device in devices for row in _rows(node, device, message, sound=node.sound)]
+    rows.sort(key=_TIME)  # oldest first: what was stored while nobody listened comes before the rest
+    into.rows += rows
+    for device in devices:
+        _keep(node, device, message, raw, into)
+    if node.sound:
+        _heard(node, {point for point, *_ in rows}, into)
+
+
+def _missing(node: Node, address: Address, message: Payload) -> list[str]:
+    """Bring the node up to date with a birth, a death or data; returns what shows that something was lost."""
+    if address.kind == "NBIRTH":
+        node.node_birth(message)
+        return []
+    found = [] if node.follows(message) else ["sequence_gap"]
+    if address.kind == "DBIRTH":
+        node.birth(address.device, message)
+    needed = address.kind != "DDEATH" and address.device in node.devices
+    if not node.alive or (needed and address.device not in node.born):
+        found.append("data_before_birth")
+    return found
+
+
+def _doubt(node: Node, address: Address, message: Payload, into: Decoded) -> None:
+    ask, stale = node.doubt(message)
+    if ask:
+        into.replies.append(_request(address.group, address.node))
+    if stale:
+        into.problems.append("no_rebirth")
+        _gone([device for devices in node.devices.values() for device in devices], into)
+
+
+def _gone(devices: Sequence[Installed], into: Decoded) -> None:
+    into.rows.extend((point, 0, *NO_COMMS) for device in devices for point, _ in device.fields.values())
+
+
+def _heard(node: Node, told: set[int], into: Decoded) -> None:
+    """A sign of life of all that were born: a node reports only what changes, and would tell the death of a device."""
+    into.heard += [
+        device.point
+        for place in node.born
+        for device in node.devices.get(place, ())
+        if not any(point in told for point, _ in device.fields.values())
+    ]
+
+
+def _rows(node: Node, device: Installed, message: Payload, *, sound: bool) -> list[tuple[int, int, float, int]]:
+    found = []
+    for metric in message.metrics:
+        meant = node.meant(device.place, metric)
+        installed = device.fields.get(meant[0]) if meant else None
+        if meant is None or installed is None:
+            continue
+        point, read = installed
+        value, told = _read(metric, meant[1], read)
+        time = (metric.time or (0 if metric.historical else message.time) or 0) * _MS
+        doubtful = not sound or (metric.historical and not time)  # without its time an old value would pass for new
+        found.append((point, time, value, _DOUBTFUL if doubtful and told == GOOD else told))
+    return found
+
+
+def _read(metric: Metric, datatype: int, read: Callable[[object], Reading]) -> Reading:
+    """Return value and quality; the property `Quality` may only make it worse (6.4.7, OPC codes)."""
+    said = metric.quality
+    if said == sparkplug.Quality.STALE:
+        return NO_COMMS
+    value, told = read(sparkplug.value_of(metric, datatype))
+    if said is None or _OPC_GOOD <= said < _OPC_END or told != GOOD:
+        return value, told
+    return value, _DISTRUSTED if said < _OPC_UNCERTAIN else _DOUBTFUL
+
+
+def _keep(node: Node, device: Installed, message: Payload, raw: bytes, into: Decoded) -> None:
+    """Keep raw what is no single value: data sets, templates, arrays, files. One event a message, however many."""
+    kept = [metric for metric in message.metrics if metric.opaque]
+    if kept:
+        into.problems.append("opaque")
+        if device.events is not None:
+            names = [(node.meant(device.place, metric) or ("?", 0))[0] for metric in kept]
+            text = ", ".join(names)[:_LONGEST_TEXT]
+            time = (kept[0].time or message.time or 0) * _MS
+            into.events.append(Event(device.events, names[0][:_LONGEST_KEY], EventCode.INFO, text, time, raw))
+
+
+def _retained(node: Node, address: Address, message: Payload, into: Decoded) -> None:
+    """Sparkplug forbids it (4.2). What has names is a state from before we came; nothing is learnt from it."""
+    into.problems.append("retained")
+    if address.kind in ("NDEATH", "DDEATH"):
+        return
+    for device in node.devices.get(address.device, ()):
+        rows = _rows(Node(), device, message, sound=True)
+        into.rows += [(point, time, value, as_retained(told)) for point, time, value, told in rows]
