@@ -23,6 +23,7 @@ from gateway.transport.mqtt import connect
 from gateway.transport.mqtt_options import MqttOptions
 from gateway.transport.serial import open_pty
 from tests.channel_rigs import Notes
+from tests.wire_rig import serial_device
 
 POINT = 1  # id of the one point, `it.v`
 
@@ -107,7 +108,34 @@ async def modbus_rtu(folder: Path) -> AsyncIterator[Rig]:
         pair.close()
 
 
-RIGS: dict[str, Callable[[Path], contextlib.AbstractAsyncContextManager[Rig]]] = {
+Rigged = Callable[[Path], contextlib.AbstractAsyncContextManager[Rig]]
+
+
+def on_serial(
+    device: Device,
+    frame: Callable[[float], bytes] | None,
+    answered: Callable[[bytes], bool] = lambda _: False,
+    *,
+    asked: Callable[[bytes, float], bytes] | None = None,
+    **options: object,
+) -> Rigged:
+    """Return the rig of a driver on a wire: a serial line with one device, see `tests.wire_rig.SerialDevice`.
+
+    `device` is `it` on `src` with a point `v`; `frame` gives the bytes that tell a value, told again every 50 ms until
+    `answered` finds the gateway's answer; `asked` is for devices that are polled. `options` join those of the wire.
+    """
+
+    @contextlib.asynccontextmanager
+    async def rig(folder: Path) -> AsyncIterator[Rig]:
+        path = folder / "line"
+        async with serial_device(path, frame=frame, answered=answered, asked=asked) as far:
+            keys = {"wire": "serial", "port": str(path), "baudrate": 115200, **options}
+            yield Rig(options=keys, device=device, say=far.say, cut=far.cut, mend=far.mend)
+
+    return rig
+
+
+RIGS: dict[str, Rigged] = {
     "mqtt": mqtt,
     "modbus_rtu": modbus_rtu,
 }
