@@ -1,0 +1,112 @@
+"""Long SL 651-2014 reports that come in packets (mode M3, SYN frames): collected until all are there or time is up.
+
+Pure, between `gateway.protocols.sl651_frames` and `sl651_body`; `now` is an argument (house rule 2). Follows SL
+651-2014 section 6.6.3: packets are numbered from 1, only the first carries serial number and time, one that was sent
+again ends with ETX and may come in any order. Memory is bounded over all stations of a link: when there is too much,
+the oldest report is given up, and what had come of it is handed on.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import msgspec
+
+from gateway.model.verdict import NEVER
+from gateway.protocols.sl651 import Frame
+
+LARGEST = 1 << 20  # bytes that wait on one link
+MOST = 64  # reports that wait on one link
+
+Key = tuple[str, int, int]
+
+
+class Report(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """A report put together.
+
+    Attributes:
+        frame: its last packet to come, with the body of all of them up to the first gap; not a SYN frame any more.
+        missing: numbers of the packets that did not come.
+        apart: what came behind the first gap, joined.
+        total: how many packets it has.
+    """
+
+    frame: Frame
+    total: int
+    missing: tuple[int, ...] = ()
+    apart: bytes = b""
+
+
+@dataclass(slots=True)
+class _Collected:
+    """The packets of one report so far. `due` in ns; `asked`: how often the missing ones were asked for."""
+
+    last: Frame
+    due: int
+    asked: int = 0
+    parts: dict[int, bytes] = field(default_factory=dict)
+
+    @property
+    def size(self) -> int:
+        return sum(map(len, self.parts.values()))
+
+    def missing(self) -> tuple[int, ...]:
+        return tuple(number for number in range(1, self.last.total + 1) if number not in self.parts)
+
+
+class Packets:
+    """Reports in packets of one link. `patience`: ns without a packet until a report is given up or asked for again."""
+
+    def __init__(self, patience: int, *, largest: int = LARGEST) -> None:
+        self._patience = patience
+        self._largest = largest
+        self._size = 0
+        self._waiting: dict[Key, _Collected] = {}
+
+    @property
+    def due(self) -> int:
+        """When `over` has something to say (ns), NEVER if nothing waits."""
+        return min((each.due for each in self._waiting.values()), default=NEVER)
+
+    def add(self, packet: Frame, now: int) -> list[Report]:
+        """Take a SYN frame; return the report that it completes, after those that had to make room."""
+        key = (packet.station, packet.function, packet.total)
+        done: list[Report] = []
+        known = self._waiting.get(key)
+        if known is not None and packet.sequence == 1 and known.parts.get(1, packet.body) != packet.body:
+            done.append(self._end(key))  # another report begins
+            known = None
+        if known is None:
+            known = self._waiting[key] = _Collected(packet, now)
+        self._size += len(packet.body) - len(known.parts.get(packet.sequence, b""))
+        known.parts[packet.sequence] = packet.body
+        known.last, known.due = packet, now + self._patience
+        if len(known.parts) == packet.total:
+            return [*done, self._end(key)]
+        while self._size > self._largest or len(self._waiting) > MOST:
+            done.append(self._end(min(self._waiting, key=lambda each: self._waiting[each].due)))
+        return done
+
+    def lacking(self, now: int, tries: int) -> list[tuple[Frame, tuple[int, ...]]]:
+        """Return reports whose time is up and of which the missing packets may be asked for (again)."""
+        found = []
+        for each in self._waiting.values():
+            if each.due <= now and each.asked < tries:
+                each.asked += 1
+                each.due = now + self._patience
+                found.append((each.last, each.missing()))
+        return found
+
+    def over(self, now: int) -> list[Report]:
+        """Return what had come of the reports whose time is up."""
+        return [self._end(key) for key in [key for key, each in self._waiting.items() if each.due <= now]]
+
+    def _end(self, key: Key) -> Report:
+        each = self._waiting.pop(key)
+        self._size -= each.size
+        missing = each.missing()
+        gap = missing[0] if missing else each.last.total + 1
+        body = b"".join(each.parts[number] for number in range(1, gap))
+        apart = b"".join(each.parts[number] for number in sorted(each.parts) if number > gap)
+        frame = msgspec.structs.replace(each.last, body=body, total=0, sequence=0)
+        return Report(frame=frame, total=each.last.total, missing=missing, apart=apart)

@@ -1,0 +1,40 @@
+"""Times of SL 651-2014: BCD digits YYMMDDHHmm[SS] of the station's clock ↔ ns since 1970 on that clock.
+
+Pure, beside `gateway.protocols.sl651_body`; no zone is known here. Keeps house section 10: whether a time is plausible
+is judged behind (`gateway.pipeline.validate`); here only one that no calendar has is refused.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from functools import lru_cache
+
+from gateway.model.time import SECOND
+
+_CENTURY = "20"
+_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - the station's clock; its zone is not known here
+
+
+@lru_cache(maxsize=512)  # one time stands before many elements, and many stations report at the full hour
+def local_time(digits: str) -> int:
+    """Return ns since 1970 of `YYMMDDHHmm` or with `SS`, 0 for letters among the digits or an impossible date."""
+    if not digits.isdecimal() or not digits.isascii() or len(digits) not in (10, 12):
+        return 0
+    pairs = [int(digits[at : at + 2]) for at in range(0, len(digits), 2)]
+    try:
+        moment = datetime(2000 + pairs[0], *pairs[1:])  # type: ignore[arg-type]  # noqa: DTZ001 - as above
+    except ValueError:
+        return 0
+    return (moment - _EPOCH) // timedelta(seconds=1) * SECOND
+
+
+def digits_of(time: int, *, seconds: bool) -> str:
+    """Return the digits of a time.
+
+    Raises:
+        ValueError: not between 2000 and 2099.
+    """
+    moment = _EPOCH + timedelta(seconds=time // SECOND)
+    if not moment.year // 100 == int(_CENTURY):
+        raise ValueError(f"{moment} has no two-digit year of this century")
+    return moment.strftime("%y%m%d%H%M%S" if seconds else "%y%m%d%H%M")
