@@ -16,7 +16,8 @@ from gateway.model.batch import NO_FRAME, Batch, Event, Mark, make_batch
 from gateway.model.time import MILLISECOND
 from gateway.model.verdict import NEVER
 
-PACE = 10 * MILLISECOND  # ns between two batches of what is urgent or waited for
+PACE = 10 * MILLISECOND  # ns between two batches of what is urgent
+ANSWERS = 20 * MILLISECOND  # ns between two batches of telemetry whose senders wait for an answer
 COMPANY = 100 * MILLISECOND  # ns that telemetry waits: a step costs the same for one frame and for fifty
 MOST = 500  # frames; a step takes whole batches, so none may be large
 MOST_ROWS = 1_000  # of a source and step
@@ -58,7 +59,7 @@ class Gatherer:
 
     def __init__(self, company: int) -> None:
         self._company = company
-        self._left = -PACE  # when the last batch left
+        self._left = -ANSWERS  # when the last batch left
         self._now = Gathered()
         self.due = NEVER
 
@@ -96,7 +97,7 @@ class Gatherer:
         if len(gathered.frames) >= MOST or len(gathered.rows) + len(gathered.events) >= MOST_ROWS:
             self.due = now
         elif gathered.waiting or not self._company:
-            self.due = min(self.due, max(now, self._left + PACE))
+            self.due = min(self.due, max(now, self._left + (ANSWERS if self._company else PACE)))
         else:
             self.due = min(self.due, now + self._company)
 

@@ -150,6 +150,8 @@ class Keeping:
                 self._repeats.committed(answer.key, answer.digest, answer)
             if not answer.late:
                 self._send(answer.party, answer.said.after)
+        while self._deadlines and self._deadlines[0][2].done:  # nobody has to wake for them
+            heapq.heappop(self._deadlines)
         for party, weight in gathered.weights.items():
             party.unsaved -= weight
             self._unsaved -= weight
