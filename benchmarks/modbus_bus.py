@@ -13,7 +13,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from drivers.modbus_rtu import ModbusRtu
+from drivers.modbus_rtu import create
 from drivers.simulated.modbus_bus import BITS_PER_CHARACTER, ModbusBus, SimulatedSlave
 from gateway.clock import SECOND, SystemClock
 from gateway.protocols.modbus import READ_HOLDING, Request
@@ -64,7 +64,7 @@ async def _poll(path: Path, window: float) -> tuple[list[float], int]:
     points = [measured("a", {"fc": 3, "address": 4}), measured("b", {"fc": 3, "address": 5})]
     poll = DEVICES * transaction() / OVERLOAD
     devices = [device(f"d{n}", n, points, poll=poll, block=2) for n in range(1, DEVICES + 1)]
-    driver = ModbusRtu(driver_setup(devices, clock, report, port=str(path), baudrate=BAUDRATE))
+    driver = create(driver_setup(devices, clock, report, port=str(path), baudrate=BAUDRATE))
     polling = asyncio.create_task(driver.run(lambda _: None))
     await clock.sleep(0.5)
     counts = []

@@ -1,14 +1,14 @@
-"""What a Modbus RTU bus is made of: the keys of its tables, checked, and one `Unit` per device.
+"""What a Modbus bus is made of: the keys of its tables, checked, and one `Unit` per device.
 
-Read once, before the port is opened; used by `drivers.modbus_rtu`. Keeps house section 11: every problem is listed at
-once, and section 13: what a `[[device]]` does not say comes from its profile.
+Read once, before the port is opened; used by `drivers.modbus_rtu` and `drivers.modbus_tcp`. Keeps house section 11
+(every problem is listed at once) and section 13: what a `[[device]]` does not say comes from its profile.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
 import msgspec
 
@@ -25,9 +25,14 @@ SLOW_POLL = 60.0  # s; polls this rare give way to others
 USUAL_DELAY = 20 * MILLISECOND  # before most devices answer
 USUAL_TIMEOUT = 0.3  # s; a longer one says that the device is slow
 
+Keys = TypeVar("Keys", bound=msgspec.Struct)
 
-class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Keys of a `[[source]]` with `driver = "modbus_rtu"`. `echo`: the adapter gives back what we send."""
+
+class SerialOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Keys of a `[[source]]` with `driver = "modbus_rtu"`.
+
+    `echo`: the adapter gives back what we send. `framing`: the devices speak Modbus ASCII.
+    """
 
     port: str
     baudrate: Annotated[int, msgspec.Meta(ge=300, le=4_000_000)] = 9600
@@ -35,6 +40,21 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     parity: Literal["N", "E", "O"] = "N"
     stopbits: Literal[1, 2] = 1
     echo: bool = False
+    framing: Literal["rtu", "ascii"] = "rtu"
+
+
+class TcpOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Keys of a `[[source]]` with `driver = "modbus_tcp"`.
+
+    `framing`: "rtu" or "ascii" where a serial server passes the bytes of a bus through; `baudrate` is then that of the
+    bus. `delay`: what the network, and a gateway in it, may add to a device's own time.
+    """
+
+    host: str
+    port: Annotated[int, msgspec.Meta(ge=1, le=65535)] = 502
+    framing: Literal["tcp", "rtu", "ascii"] = "tcp"
+    baudrate: Annotated[int, msgspec.Meta(ge=300, le=4_000_000)] = 9600
+    delay: Annotated[Seconds, msgspec.Meta(ge=0, le=10)] = 0.2
 
 
 class DeviceOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,22 +81,24 @@ class Unit:
     heard: int = 0  # ns of its last answer, 0: never
 
 
-def read_setup(setup: DriverSetup) -> tuple[Options, list[Unit]]:
-    """Check everything that a source and its devices say.
+def read_setup(
+    setup: DriverSetup, keys: type[Keys], slack: Callable[[Keys], float] = lambda _: 0.0
+) -> tuple[Keys, list[Unit]]:
+    """Check everything that a source and its devices say; `slack` is added to every device's worst answer time, s.
 
     Raises:
         ConfigError: every wrong option, register or address, one a line.
     """
     problems: list[str] = []
-    options: Options | None = None
+    options: Keys | None = None
     try:
-        options = msgspec.convert(setup.source.options, Options)
+        options = msgspec.convert(setup.source.options, keys)
     except msgspec.ValidationError as error:
         problems.append(f"source {setup.source.id}: {error}")
     units: list[Unit] = []
     for device in setup.devices:
         try:
-            units.append(_unit(device, setup))
+            units.append(_unit(device, setup, 0.0 if options is None else slack(options)))
         except (ConfigError, ValueError) as error:
             problems.append(f"device {device.id}: {error}")
     problems += _shared_addresses(units)
@@ -98,7 +120,7 @@ def schedule(unit: Unit, place: int, block: Block, *, baudrate: int, life_safety
     )
 
 
-def _unit(device: Device, setup: DriverSetup) -> Unit:
+def _unit(device: Device, setup: DriverSetup, slack: float) -> Unit:
     keys = {**device.profile.options, **device.options}
     try:
         own = msgspec.convert(keys, DeviceOptions)
@@ -108,8 +130,8 @@ def _unit(device: Device, setup: DriverSetup) -> Unit:
         raise ConfigError(f"poll = {device.poll:g} s; it must be above 0 s")
     slave = Slave(device, own.address, setup.point_ids, block=own.block, holes=own.holes)
     wake = bytes.fromhex(own.wake)
-    manners = Manners(worst=own.timeout, silence=own.gap, wake=wake, wake_delay=own.wake_delay)
-    worst = round(own.timeout * SECOND)
+    manners = Manners(worst=own.timeout + slack, silence=own.gap, wake=wake, wake_delay=own.wake_delay)
+    worst = round((own.timeout + slack) * SECOND)
     usual = USUAL_DELAY if own.timeout <= USUAL_TIMEOUT else worst // 4
     return Unit(slave, manners, Patience(worst=worst, usual=usual, gap=round(own.min_poll * SECOND)))
 

@@ -14,15 +14,19 @@ from typing import Any
 
 from drivers._profiles import profile, tailor
 from drivers.simulated.broker import SimulatedBroker
+from drivers.simulated.hj212 import Logger
 from drivers.simulated.modbus_bus import ModbusBus, SimulatedSlave
 from gateway.clock import SystemClock
 from gateway.model.point import Device, PointSpec, Profile
 from gateway.model.ports import DriverSetup
 from gateway.model.station import SourceSpec
+from gateway.model.time import SECOND
+from gateway.protocols.hj212_packet import Factor
 from gateway.transport.mqtt import connect
 from gateway.transport.mqtt_options import MqttOptions
 from gateway.transport.serial import open_pty
 from tests.channel_rigs import Notes
+from tests.modbus_tcp_rig import tcp_bus
 from tests.wire_rig import serial_device
 
 POINT = 1  # id of the one point, `it.v`
@@ -108,6 +112,33 @@ async def modbus_rtu(folder: Path) -> AsyncIterator[Rig]:
         pair.close()
 
 
+@contextlib.asynccontextmanager
+async def modbus_tcp(_folder: Path) -> AsyncIterator[Rig]:
+    """A Modbus TCP device."""
+    slave = SimulatedSlave(address=1, holding={0: 0}, delay=0.0)
+    point = PointSpec(name="v", unit="1", decode={"fc": 3, "address": 0})
+    kind = Profile(id="it-type", title="", points=(point,), driver="modbus_rtu")
+
+    async def say(value: float) -> None:
+        slave.holding[0] = value
+
+    async with tcp_bus(slave) as (bus, port):
+
+        async def cut() -> None:
+            bus.unplug()
+
+        async def mend() -> None:
+            bus.plug()
+
+        yield Rig(
+            options={"host": "127.0.0.1", "port": port},
+            device=Device(id="it", source="src", profile=kind, poll=0.02, options={"address": 1}),
+            say=say,
+            cut=cut,
+            mend=mend,
+        )
+
+
 Rigged = Callable[[Path], contextlib.AbstractAsyncContextManager[Rig]]
 
 
@@ -135,7 +166,21 @@ def on_serial(
     return rig
 
 
+def _hj212() -> Rigged:
+    """A data logger that reports a factor `v`."""
+    point = PointSpec(name="v", unit="1", decode={"code": "v"})
+    kind = Profile(id="it-type", title="", points=(point,), driver="hj212")
+
+    def frame(value: float) -> bytes:
+        return Logger("881").report([Factor("v", {"Rtd": f"{value:g}"})], round(1.7e9 + value) * SECOND)
+
+    device = Device(id="it", source="src", profile=kind, options={"mn": "881"})
+    return on_serial(device, frame, lambda heard: b"CN=9014" in heard)
+
+
 RIGS: dict[str, Rigged] = {
     "mqtt": mqtt,
     "modbus_rtu": modbus_rtu,
+    "modbus_tcp": modbus_tcp,
+    "hj212": _hj212(),
 }

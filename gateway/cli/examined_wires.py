@@ -14,7 +14,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from drivers._modbus_master import Master, Outcome
-from drivers._modbus_setup import Options, Unit, read_setup
+from drivers._modbus_setup import SerialOptions, Unit, read_setup
+from drivers.modbus_rtu import open_line, speed
 from gateway.channels.sms_modem import OPTIONS as MODEM_OPTIONS
 from gateway.cli.examined import Finding, Level
 from gateway.cli.links import deaf, unreachable
@@ -97,7 +98,7 @@ def _bus(source: SourceSpec, station: Station, clock: Clock) -> list[Finding]:
         report=blank,
     )
     try:
-        options, units = read_setup(setup)
+        options, units = read_setup(setup, SerialOptions)
         heard = asyncio.run(_ask(options, units, clock))
     except ConfigError:
         return []  # told as a problem of the configuration
@@ -106,18 +107,12 @@ def _bus(source: SourceSpec, station: Station, clock: Clock) -> list[Finding]:
     return list(_judged(source.id, options, heard))
 
 
-async def _ask(options: Options, units: list[Unit], clock: Clock) -> dict[str, tuple[int, Counter[Outcome]]]:
+async def _ask(options: SerialOptions, units: list[Unit], clock: Clock) -> dict[str, tuple[int, Counter[Outcome]]]:
     """Return device → its address and how it answered. Raises LinkDown: the port is taken or lost."""
-    port = SerialPort.open(
-        options.port,
-        baudrate=options.baudrate,
-        bytesize=options.bytesize,
-        parity=options.parity,
-        stopbits=options.stopbits,
-    )
+    port = open_line(options, lambda *_: None)
     heard: dict[str, tuple[int, Counter[Outcome]]] = {}
     try:
-        master = Master(port, clock, baudrate=options.baudrate, echo=options.echo, count=lambda *_: None)
+        master = Master(port, clock, baudrate=speed(options), echo=options.echo, count=lambda *_: None)
         for unit in units:
             outcomes: Counter[Outcome] = Counter()
             for _ in range(ASKED if unit.slave.blocks else 0):
@@ -129,7 +124,7 @@ async def _ask(options: Options, units: list[Unit], clock: Clock) -> dict[str, t
     return heard
 
 
-def _judged(name: str, options: Options, heard: dict[str, tuple[int, Counter[Outcome]]]) -> Iterator[Finding]:
+def _judged(name: str, options: SerialOptions, heard: dict[str, tuple[int, Counter[Outcome]]]) -> Iterator[Finding]:
     asked = {device: of for device, of in heard.items() if of[1]}
     answered = [device for device, (_, of) in asked.items() if of[Outcome.ANSWERED] or of[Outcome.REFUSED]]
     if asked and not answered:

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from drivers.modbus_rtu import ModbusRtu
+from drivers.modbus_rtu import create
 from drivers.simulated.modbus_bus import ModbusBus, SimulatedSlave
 from drivers.simulated.wire import Wire
 from gateway.errors import LinkDown
@@ -123,7 +123,7 @@ class Bench:
         self.report = report or Report()
         self.setup = driver_setup(devices, self.clock, self.report, life_safety=life_safety)
         self.ids = self.setup.point_ids
-        self.driver = ModbusRtu(self.setup, open_port=lambda _: self.wire.open())
+        self.driver = create(self.setup, open_port=lambda _: self.wire.open())
         self.batches: list[Batch] = []
         self.downs: list[str] = []
 

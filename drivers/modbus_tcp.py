@@ -1,0 +1,33 @@
+"""The `modbus_tcp` driver: devices behind a TCP port, polled one after the other. See `drivers._modbus_polling`.
+
+Three framings meet there: MBAP of Modbus TCP devices and gateways, and RTU frames or ASCII lines that a plain serial
+server (串口服务器) passes through.
+"""
+
+from __future__ import annotations
+
+from drivers._modbus_framed import FramedPort
+from drivers._modbus_master import Port
+from drivers._modbus_polling import Line, Polling
+from drivers._modbus_setup import DeviceOptions, TcpOptions, read_setup
+from gateway.model.ports import DriverSetup
+from gateway.protocols.modbus_framing import Ascii, Mbap
+from gateway.transport.stream import StreamPort
+
+OPTIONS = TcpOptions
+DEVICE_OPTIONS = DeviceOptions
+
+
+def create(setup: DriverSetup) -> Polling:
+    """Build the driver. Raises ConfigError with every problem of the source and its devices."""
+    options, units = read_setup(setup, TcpOptions, slack=lambda options: options.delay)
+
+    async def opened() -> Port:
+        port = await StreamPort.open(options.host, options.port, setup.clock)
+        if options.framing == "rtu":
+            return port
+        framing = Mbap(asks=True) if options.framing == "tcp" else Ascii()
+        return FramedPort(port, framing, setup.report.count)
+
+    where = f"{options.host}:{options.port}"
+    return Polling(setup, units, Line(name=where, open=opened, baudrate=options.baudrate))
