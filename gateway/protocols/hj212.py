@@ -25,6 +25,7 @@ END = b"&&"  # of every data segment
 LONGEST = 9999  # bytes of a segment: four digits; the standard's 1024 is exceeded in the field
 KEPT = 1024  # bytes of what was refused that are kept as evidence
 
+_BEGIN = re.compile(rb"##(?:\d{4}|\d{0,3}\Z)|#\Z")  # of a packet, or of what may become one
 _SIZE = 4  # digits of the length, and of the check
 _FRONT = len(HEAD) + _SIZE
 _HEX = re.compile(rb"[0-9A-Fa-f]{4}")
@@ -99,13 +100,9 @@ class Frames:
         buffer, found = self._buffer, list[Frame | Garbage]()
         quiet = at  # from here on nothing is reported yet
         while True:
-            start = buffer.find(HEAD, at)
-            if start < 0:
-                start = len(buffer) - buffer.endswith(b"#")
+            begin = _BEGIN.search(buffer, at)
+            start = begin.start() if begin else len(buffer)
             digits = bytes(buffer[start + 2 : start + _FRONT])
-            if digits and not digits.isdigit():
-                at = start + 1
-                continue
             end = start + _FRONT + int(digits) if len(digits) == _SIZE else len(buffer)
             if end + _SIZE > len(buffer):
                 break
