@@ -97,8 +97,8 @@ class Bench:
         self._committed = 0
 
     async def commit(self) -> None:
-        """Commit and acknowledge everything that has been emitted."""
-        await self.clock.advance(0)
+        """Commit and acknowledge everything that has been heard from whoever waits."""
+        await self.clock.advance(0.02)
         ready, self._committed = self.batches[self._committed :], len(self.batches)
         for batch in ready:
             for mark in batch.marks:
@@ -118,6 +118,11 @@ class Bench:
     def stored(self) -> list[tuple[str, float]]:
         """Return (device, value) of every reading and (device, code) of every event that was committed, in order."""
         return told(self.batches[: self._committed])
+
+    @property
+    def committed_events(self) -> list[Event]:
+        """Events committed."""
+        return [event for batch in self.batches[: self._committed] for event in batch.events]
 
     @property
     def events(self) -> list[Event]:
