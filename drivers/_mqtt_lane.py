@@ -8,32 +8,27 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-import msgspec
-
+from drivers._mqtt_outputs import Outputs
 from drivers._mqtt_redelivery import Handed, Known, digest
 from drivers._mqtt_routes import ALARM, TELEMETRY, Route, Routes
+from drivers._mqtt_subscriptions import judge, keep, subscriptions
 from drivers._mqtt_unread import Unread
 from drivers._mqtt_voice import Voice
 from gateway.clock import Clock
-from gateway.model.batch import Event, EventCode, Mark, make_batch
-from gateway.model.ports import Announcing, Decoded, Dialect, Emit, LinkReport, Memory
+from gateway.errors import LinkDown
+from gateway.model.batch import Mark, make_batch
+from gateway.model.ports import Announcing, Decoded, Dialect, Emit, LinkReport, Memory, Publication
 from gateway.transport.mqtt import Message, MqttSession, connect
 from gateway.transport.mqtt_options import MqttOptions
 
 _BATCH = 500  # messages; a step takes whole batches, so none may be large
 _GATHER = 0.1  # s that telemetry waits for company: a step costs the same for one message and for fifty
-_REFUSED = 0x80  # SUBACK codes from here on (MQTT 5.0 section 3.9.3)
 _FORGET_WITHIN = 2.0  # s
 _ASK_EXPIRY = 60  # s; a question that waited longer would be answered by newer news anyway
-
-
-def subscriptions(memory: Memory, client_id: str) -> list[str]:
-    """Return the filters that a client's session at the broker had when last heard of."""
-    return msgspec.json.decode(memory.get(f"{client_id} subscriptions") or "[]", type=list[str])
 
 
 @dataclass(slots=True)
@@ -50,8 +45,8 @@ class _Turn:
 class Lane:
     """What one session does.
 
-    `asks` are messages that make devices tell their present state. `announcing`: dialects that say that we are here,
-    once this session and that of `after` are subscribed.
+    `asks` are messages that make devices tell their present state, `polls` those that are sent now and then.
+    `announcing`: dialects that say that we are here, once this session and that of `after` are subscribed.
     """
 
     def __init__(
@@ -68,7 +63,9 @@ class Lane:
         clock: Clock,
         memory: Memory,
         report: LinkReport,
+        outputs: Outputs,
         announcing: Sequence[Announcing] = (),
+        polls: Sequence[Publication] = (),
         after: Lane | None = None,
     ) -> None:
         self.number = number
@@ -88,7 +85,9 @@ class Lane:
         self._emit: Emit | None = None
         self._gathered: list[Message] = []
         self._came = asyncio.Event()
-        self._voice = Voice(announcing, clock, report)
+        self._voice = Voice(announcing, polls, clock, report)
+        self._outputs = outputs
+        self._session: MqttSession | None = None
         self._after = after
         self._subscribed = asyncio.Event()
 
@@ -110,6 +109,7 @@ class Lane:
             for task in ended:
                 task.result()
         finally:
+            self._session = None
             for task in tasks:
                 task.cancel()
             try:
@@ -120,6 +120,7 @@ class Lane:
 
     async def _live(self, session: MqttSession) -> None:
         await self._prepare(session)
+        self._session = session
         self._subscribed.set()
         self._report.alive()
         if self._after is not None:
@@ -130,6 +131,13 @@ class Lane:
     async def subscribed(self) -> None:
         """Wait until this connection's subscriptions stand."""
         await self._subscribed.wait()
+
+    async def say(self, messages: Iterable[Publication]) -> None:
+        """Publish in order; returns when the broker has them. Raises `LinkDown`."""
+        if self._session is None:
+            raise LinkDown(f"{self.name}: no connection to the broker")
+        for topic, payload, retain, qos in messages:
+            await self._session.publish(topic, payload, qos=qos, retain=retain, expiry=_ASK_EXPIRY)
 
     # after the connection
     async def _prepare(self, session: MqttSession) -> None:
@@ -165,27 +173,16 @@ class Lane:
                 async with self._clock.timeout(_FORGET_WITHIN):
                     await gone.wait()
 
-    def _keep(self, patterns: set[str]) -> None:
-        self._memory.put(f"{self.name} subscriptions", msgspec.json.encode(sorted(patterns)).decode())
+    def _keep(self, patterns: Iterable[str]) -> None:
+        keep(self._memory, self.name, patterns)
 
     def _judge(self, granted: dict[str, int]) -> None:
-        """Turn refused subscriptions into a fault alarm of the source: those devices cannot be heard."""
-        key = f"{self.name} refused"
-        before: set[str] = set(msgspec.json.decode(self._memory.get(key) or "[]", type=list[str]))
-        refused = {pattern for pattern, code in granted.items() if code >= _REFUSED}
-        events = [
-            Event(self._source_events, pattern, EventCode.FAULT, f"broker refuses subscription ({granted[pattern]:#x})")
-            for pattern in sorted(refused)
-        ]
-        events += [
-            Event(self._source_events, pattern, EventCode.RESTORE, "subscription granted or no longer needed")
-            for pattern in sorted(before - refused)
-        ]
+        """Turn refused subscriptions into a fault alarm of the source."""
         for pattern, code in granted.items():
             if code == 0:
                 self._report.finding(f"qos {pattern}", f"the broker grants QoS 0 only for {pattern}")
+        events = judge(self._memory, self.name, granted, self._source_events)
         if events and self._emit is not None:
-            self._memory.put(key, msgspec.json.encode(sorted(refused)).decode())
             self._emit(make_batch(self._source, self._clock.mono(), events=events))
 
     # messages
@@ -218,6 +215,7 @@ class Lane:
         for problem in turn.decoded.problems:
             self._report.count(problem)
         self._voice.take(turn.decoded.replies)
+        self._outputs.saw(turn.decoded.rows)
         if turn.idle:
             session.ack(turn.idle)
         if turn.frames and self._emit is not None:

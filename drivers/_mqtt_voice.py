@@ -1,4 +1,4 @@
-"""What dialects say on their own: births, last will and replies, bounded, and the same thing not again and again.
+"""What dialects say on their own: births, last will, polls and replies; bounded, the same thing not again and again.
 
 Beside `_mqtt_lane.py`. A dialect that lacks something (a birth, a full state) asks with every message that it cannot
 read; the device is to be asked once and given time (house rule 2: the dialect knows no clock, so this is judged here).
@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import NoReturn, Protocol
 
@@ -18,6 +19,7 @@ from gateway.transport.mqtt_options import Announcement, MqttOptions
 
 AGAIN = 10 * SECOND  # ns until an equal reply may leave once more
 MOST = 256  # waiting, and remembered
+POLL_EVERY = 30 * SECOND  # ns; three answers may be lost before 100 s of silence are a fault
 
 
 class Link(Protocol):
@@ -30,8 +32,11 @@ class Link(Protocol):
 class Voice:
     """What one session says. Replies that the link loses are asked for again when the next message needs them."""
 
-    def __init__(self, announcing: Sequence[Announcing], clock: Clock, report: LinkReport) -> None:
+    def __init__(
+        self, announcing: Sequence[Announcing], polls: Sequence[Publication], clock: Clock, report: LinkReport
+    ) -> None:
         self._announcing = announcing
+        self._polls = polls
         self._clock = clock
         self._report = report
         self._wall = 0  # of the will, which birth and will share
@@ -75,9 +80,15 @@ class Voice:
 
     async def speak(self, link: Link) -> NoReturn:
         """Publish on one connection until it ends."""
+        due = self._clock.mono() + POLL_EVERY
         while True:
-            await self._some.wait()
+            with suppress(TimeoutError):
+                async with self._clock.timeout((due - self._clock.mono()) / SECOND if self._polls else None):
+                    await self._some.wait()
             self._some.clear()
+            if self._polls and self._clock.mono() >= due:
+                due = self._clock.mono() + POLL_EVERY
+                self._waiting.extend(self._polls)
             while self._waiting:
                 topic, payload, retain, qos = self._waiting.popleft()
                 await link.publish(topic, payload, qos=qos, retain=retain)

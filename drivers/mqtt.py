@@ -14,11 +14,13 @@ from typing import Annotated
 
 import msgspec
 
-from drivers._mqtt_lane import Lane, subscriptions
+from drivers._mqtt_lane import Lane
+from drivers._mqtt_outputs import Outputs
 from drivers._mqtt_routes import ALARM, LANES, TELEMETRY, Routes
+from drivers._mqtt_subscriptions import subscriptions
 from gateway import registry
-from gateway.errors import ConfigError, DeliveryError, DriverFatal
-from gateway.model.ports import Announcing, Dialect, DialectSetup, DriverSetup, Emit
+from gateway.errors import ConfigError, DriverFatal
+from gateway.model.ports import Announcing, Dialect, DialectSetup, DriverSetup, Emit, Polling
 from gateway.protocols.mqtt_topics import is_filter
 from gateway.transport.mqtt_options import DEFAULT_KEEPALIVE, WEEK, Announcement, MqttOptions, Tls, read_password
 
@@ -73,9 +75,16 @@ def create(setup: DriverSetup) -> MqttDriver:
             f"source {setup.source.id}: no topic filter: {', '.join(wrong)}; fix: `+` and `#` stand alone"
         )
     lanes: list[Lane] = []
+    outputs = Outputs(setup.point_ids, setup.clock)
     announcing = [dialect for dialect in dialects.values() if isinstance(dialect, Announcing)]
     for number in LANES:
         asks = [ask for device, lane, dialect in placed if lane == number for ask in dialect.ask(device)]
+        polls = [
+            poll
+            for device, lane, dialect in placed
+            if lane == number and isinstance(dialect, Polling)
+            for poll in dialect.poll(device)
+        ]
         own = replace(connection, client_id=names[number])
         lanes.append(
             Lane(
@@ -90,18 +99,24 @@ def create(setup: DriverSetup) -> MqttDriver:
                 clock=setup.clock,
                 memory=setup.memory,
                 report=setup.report,
+                outputs=outputs,
+                polls=list(dict.fromkeys(polls)),
                 announcing=announcing if number == TELEMETRY else (),  # the other session's will is our own status
                 after=lanes[0] if announcing and lanes else None,
             )
         )
-    return MqttDriver(lanes)
+    by_number = {lane.number: lane for lane in lanes}
+    for device, number, dialect in placed:
+        outputs.add(device, dialect, by_number[number])
+    return MqttDriver(lanes, outputs)
 
 
 class MqttDriver:
     """A broker as source of batches (port `Driver`)."""
 
-    def __init__(self, lanes: list[Lane]) -> None:
+    def __init__(self, lanes: list[Lane], outputs: Outputs) -> None:
         self._lanes = lanes
+        self._outputs = outputs
 
     async def run(self, emit: Emit) -> None:
         """Keep both sessions until one of them ends: raises `LinkDown` or `DriverFatal`; close both when cancelled."""
@@ -120,8 +135,8 @@ class MqttDriver:
                 raise DriverFatal(str(wrong)) from None
 
     async def write(self, device: str, point: str, value: float) -> None:
-        """Refuse: no dialect has outputs yet."""
-        raise DeliveryError(f"{device}.{point} cannot be set to {value:g}: no outputs over MQTT", retryable=False)
+        """Set an output, see `Outputs`. Raises `DeliveryError`, `LinkDown`."""
+        await self._outputs.write(device, point, value)
 
 
 def _source_events(setup: DriverSetup) -> int:

@@ -141,6 +141,14 @@ class Announcing(Protocol):
 
 
 @runtime_checkable
+class Polling(Protocol):
+    """What a dialect may have beside `Dialect`: devices that would say nothing while nothing changes can be asked."""
+
+    def poll(self, device: Device) -> Sequence[Publication]:
+        """Return what makes an awake device tell its present state; asked every half minute."""
+
+
+@runtime_checkable
 class Commanding(Protocol):
     """What a dialect may have beside `Dialect`: devices with outputs."""
 

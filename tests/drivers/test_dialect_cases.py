@@ -1,7 +1,7 @@
 """Golden cases of the MQTT dialects, one walking test over `tests/cases/<dialect>/*.toml`.
 
 A file has devices (profile, options, tailored points) and cases: topic and payload → rows, events, sign of life,
-problems. Point ids are given in the order of devices and points, from 10 on; 1 stands for unknown devices.
+problems, replies. Point ids are given in the order of devices and points, from 10 on; 1 stands for unknown devices.
 """
 
 from __future__ import annotations
@@ -18,9 +18,12 @@ from gateway import registry
 from gateway.model.point import Device
 from gateway.model.ports import Decoded, Dialect, DialectSetup
 from gateway.model.quality import describe
+from gateway.registry import Group
 
 CASES = Path(__file__).parents[1] / "cases"
+DIALECTS = ("esphome", "homeassistant", "json", "shelly", "tasmota", "zigbee2mqtt")
 STRANGERS = 1
+SPOKEN = set(registry.names(Group.DIALECT)) - {"sparkplug"}  # its cases are sessions: test_dialect_sparkplug.py
 
 
 def load(path: Path) -> tuple[Dialect, dict[int, str], list[dict[str, Any]]]:
@@ -31,7 +34,7 @@ def load(path: Path) -> tuple[Dialect, dict[int, str], list[dict[str, Any]]]:
             id=entry["id"],
             source="broker",
             profile=tailor(profile(entry["profile"]), entry.get("points", {})),
-            options=entry["options"],
+            options=entry.get("options", {}),
         )
         for entry in document["device"]
     ]
@@ -57,6 +60,7 @@ def told(decoded: Decoded, names: dict[int, str]) -> dict[str, object]:
         ],
         "heard": [names[point] for point in decoded.heard],
         "problems": decoded.problems,
+        "replies": [[topic, payload.decode()] for topic, payload, *_ in decoded.replies],
     }
     return {key: value for key, value in said.items() if value}
 
@@ -64,7 +68,7 @@ def told(decoded: Decoded, names: dict[int, str]) -> dict[str, object]:
 def walk() -> list[Any]:
     """Return every case as (file, number, case)."""
     found = []
-    for path in sorted([*CASES.glob("json/*.toml"), *CASES.glob("zigbee2mqtt/*.toml")]):
+    for path in [path for name in DIALECTS for path in sorted(CASES.glob(f"{name}/*.toml"))]:
         cases = tomllib.loads(path.read_text(encoding="utf-8"))["case"]
         found += [pytest.param(path, number, id=f"{path.stem}: {case['name']}") for number, case in enumerate(cases)]
     return found
@@ -79,7 +83,7 @@ def test_a_message_says_what_the_case_says(path: Path, number: int) -> None:
     payload = bytes.fromhex(case["hex"]) if "hex" in case else case["payload"].encode()
     decoded = Decoded()
     ours = dialect.decode(case["topic"], payload, retained=case.get("retained", False), into=decoded)
-    expected = {key: case[key] for key in ("rows", "events", "heard", "problems") if key in case}
+    expected = {key: case[key] for key in ("rows", "events", "heard", "problems", "replies") if key in case}
     assert ours is case.get("ours", True)
     assert told(decoded, names) == expected
     assert all(event.raw for event in decoded.events)

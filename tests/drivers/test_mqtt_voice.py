@@ -96,7 +96,7 @@ def heard(voice: Voice) -> list[Publication]:
 def test_an_equal_reply_leaves_again_after_a_while_and_on_a_new_connection() -> None:
     one, other = Publication("a", b"?"), Publication("b", b"?")
     clock = FakeClock()
-    voice = Voice((), clock, Notebook())
+    voice = Voice((), (), clock, Notebook())
     voice.begin(OPTIONS)
     voice.take([one, one, other])
     asyncio.run(clock.advance((AGAIN - 1) / SECOND))
@@ -112,7 +112,7 @@ def test_an_equal_reply_leaves_again_after_a_while_and_on_a_new_connection() -> 
 
 def test_replies_are_bounded() -> None:
     notebook = Notebook()
-    voice = Voice((), FakeClock(), notebook)
+    voice = Voice((), (), FakeClock(), notebook)
     voice.take(Publication(str(number), b"?") for number in range(MOST + 5))
     assert notebook.counts["reply_dropped"] == 5
     assert len(heard(voice)) == MOST
@@ -120,7 +120,7 @@ def test_replies_are_bounded() -> None:
 
 def test_the_sessions_own_will_comes_before_a_dialects() -> None:
     host = Host.__new__(Host)
-    voice = Voice([host], SystemClock(), Notebook())
+    voice = Voice([host], (), SystemClock(), Notebook())
     assert voice.begin(OPTIONS).will is not None
     own = voice.begin(OPTIONS).will
     kept = MqttOptions("127.0.0.1", "c", will=own)

@@ -16,7 +16,7 @@ from drivers._decode import decode
 from drivers._profiles import names, profile, tailor
 from gateway import registry
 from gateway.errors import ConfigError
-from gateway.model.point import AlarmClass, Device, Kind, Point, Severity
+from gateway.model.point import AlarmClass, Device, Kind, Point, Profile, Severity
 from gateway.model.ports import DialectSetup
 from gateway.model.station import SourceSpec, Station, StoreSpec
 from gateway.protocols.mqtt_topics import is_filter
@@ -69,9 +69,18 @@ def test_a_shipped_profile_is_whole(name: str) -> None:
         assert (spec.unit != "") == (spec.kind in (Kind.MEASURE, Kind.COUNTER)), spec.name
 
 
+def usable(name: str) -> Profile:
+    """Return a profile as a device has it: with a point where it has none, with topics where they come from outside."""
+    known = profile(name)
+    known = known if known.points else tailor(known, OWN_POINT)
+    if known.driver == "homeassistant":
+        return tailor(known, {spec.name: {"decode": {"topic": f"t/{spec.name}"}} for spec in known.points})
+    return known
+
+
 @pytest.mark.parametrize("name", names())
 def test_its_alarms_compile(name: str) -> None:
-    known = tailor(profile(name), OWN_POINT if name == "json-generic" else {})
+    known = usable(name)
     device = Device(id="d", source="s", profile=known)
     points = [Point(number, "d", spec, "") for number, spec in enumerate(known.points, 1)]
     station = Station(
@@ -82,6 +91,7 @@ def test_its_alarms_compile(name: str) -> None:
 
 
 PLACES: dict[str, dict[str, str]] = {  # how a device is found, where that is not its topic
+    "homeassistant": {},
     "sparkplug": {"group": "g", "node": "n"},
     "chirpstack": {"dev_eui": "24e124136b502217"},
     "ttn": {"application": "jc@ttn", "device": "d"},
@@ -93,7 +103,7 @@ SPOKEN = [name for name in names() if profile(name).driver in registry.names(Gro
 
 @pytest.mark.parametrize("name", SPOKEN)
 def test_its_dialect_takes_it(name: str) -> None:
-    known = tailor(profile(name), OWN_POINT if name == "json-generic" else {})
+    known = usable(name)
     place = PLACES.get(known.driver, {"topic": "zigbee2mqtt/d"})
     device = Device(id="d", source="s", profile=known, options=place)
     ids = {f"d.{spec.name}": number for number, spec in enumerate(known.points, 1)}
