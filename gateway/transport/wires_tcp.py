@@ -22,6 +22,7 @@ CALL_WITHIN = 10.0  # s
 READ_SIZE = 64 * 1024
 _NEVER_READ = 15_000  # ms after which the kernel gives up a peer that takes none of what was sent to it
 _KEEP_ALIVE = ((socket.TCP_KEEPIDLE, 60), (socket.TCP_KEEPINTVL, 15), (socket.TCP_KEEPCNT, 3))  # s, s, times
+_KERNEL_BUFFER = 64 * 1024  # bytes; by itself it would grow to megabytes for each of a thousand peers
 _OTHER_FILES = 512  # open at once beside the connections
 
 
@@ -43,7 +44,7 @@ class TcpPeer(asyncio.BufferedProtocol):
         self.address = str(far[0])
         self.name = f"[{far[0]}]:{far[1]}" if ":" in self.address else f"{far[0]}:{far[1]}"
         with contextlib.suppress(OSError):  # the far end may be gone already
-            _find_the_dead(transport.get_extra_info("socket"))
+            _bound(transport.get_extra_info("socket"))
         self._open_ones.add(self)
         self._ears.met(self)
 
@@ -135,7 +136,10 @@ async def be_called(options: WireOptions, ears: Ears) -> None:
             peer.close()
 
 
-def _find_the_dead(sock: socket.socket) -> None:
+def _bound(sock: socket.socket) -> None:
+    """Bound what the kernel keeps for a connection, and let it find out when the far end is dead."""
+    for buffer in (socket.SO_SNDBUF, socket.SO_RCVBUF):
+        sock.setsockopt(socket.SOL_SOCKET, buffer, _KERNEL_BUFFER)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     for option, value in _KEEP_ALIVE:
         sock.setsockopt(socket.IPPROTO_TCP, option, value)
