@@ -32,7 +32,7 @@ from gateway.model.point import Device, Kind, PointSpec
 from gateway.model.quality import Doubt, Level, level_of, quality
 from gateway.model.time import SECOND
 from gateway.protocols.hj212 import Check
-from gateway.protocols.hj212_packet import Data, Factor, time_of
+from gateway.protocols.hj212_packet import Data, time_of
 
 Row = tuple[int, int, float, int]
 Meaning = Literal["good", "uncertain", "bad", "fault", "over_range", "no_comms"]
@@ -103,6 +103,7 @@ class Field:
     spec: PointSpec
     decode: Decode
     code: str
+    kind: str
     cn: str
     read: Callable[[object], Reading]
     top: float
@@ -130,41 +131,58 @@ class Installed:
     last: bytes = b""
     repeats_stamps: bool = False
 
-    def rows(self, cn: str, data: Data, time: str, problems: list[str]) -> list[Row]:
-        """Return the readings of a packet, oldest first. `time`: its DataTime, or QN where it has none."""
-        moment = self._time(time, problems)
+    def rows(self, cn: str, data: Data, moment: int, problems: list[str]) -> list[Row]:
+        """Return the readings of a packet, oldest first. `moment`: its DataTime, or QN where it has none, ns."""
         general = data.fields.get("Flag", "")
         rows: list[Row] = []
-        mixed = False
+        mixed = unknown = False
         for factor in data.factors:
-            sampled = factor.values.get("SampleTime")
-            at = moment if sampled is None else self._time(sampled, problems) or moment
-            mixed |= at != moment
-            rows += self._factor(cn, factor, self._meaning(factor.values.get("Flag", general), problems), at)
+            fields = self.by_code.get(factor.code)
+            if fields is None:
+                unknown = True
+                continue
+            values, at = factor.values, moment
+            if "SampleTime" in values:
+                at = self.time(values["SampleTime"], problems) or moment
+                mixed |= at != moment
+            flag = values.get("Flag", general)
+            if flag and flag != "N":
+                rows += self._doubted(cn, fields, values, self._meaning(flag, problems), at)
+                continue
+            for one in fields:
+                sent = values.get(one.kind)
+                if sent is not None and (not one.cn or one.cn == cn):
+                    rows.append((one.point, at, *one.read(sent)))
         for name, value in data.fields.items():
-            plain = (one for one in self.by_code.get(name, ()) if one.decode.kind == "" and one.cn in ("", cn))
+            plain = (one for one in self.by_code.get(name, ()) if one.kind == "" and one.cn in ("", cn))
             rows += [(one.point, moment, *self._plain(one, value)) for one in plain]
-        if any(factor.code not in self.by_code for factor in data.factors):
+        if unknown:
             problems.append("unknown_factor")
         return sorted(rows, key=_row_time) if mixed else rows
 
+    def time(self, text: str, problems: list[str]) -> int:
+        """Return ns since 1970 UTC, 0 without a time or with an impossible one, which is counted."""
+        found = time_of(text, self.offset) if text else 0
+        if found is None:
+            problems.append("bad_time")
+        return found or 0
+
     def _meaning(self, flag: str, problems: list[str]) -> Meaning:
-        if not flag or flag == "N":
-            return "good"
         meaning = self.flags.get(flag.upper())
         if meaning is None:
             problems.append("unknown_flag")
         return meaning or "uncertain"
 
-    def _factor(self, cn: str, factor: Factor, meaning: Meaning, at: int) -> list[Row]:
+    @staticmethod
+    def _doubted(cn: str, fields: list[Field], values: dict[str, str], meaning: Meaning, at: int) -> list[Row]:
         rows: list[Row] = []
-        for one in self.by_code.get(factor.code, ()):
+        for one in fields:
             if one.cn and one.cn != cn:
                 continue
-            sent = factor.values.get(one.decode.kind)
+            sent = values.get(one.kind)
             if sent is not None:
                 rows.append((one.point, at, *judged(meaning, one.read(sent), one.top)))
-            elif meaning != "good" and one.decode.kind not in _STATES and (one.cn or REAL_TIME) == cn:
+            elif meaning != "good" and one.kind not in _STATES and (one.cn or REAL_TIME) == cn:
                 rows.append((one.point, at, *judged(meaning, _NOTHING, one.top)))  # a Flag without its value
         return rows
 
@@ -173,12 +191,6 @@ class Installed:
             return one.read(value)
         found = time_of(value, self.offset)
         return one.read(value if found is None else found // SECOND)
-
-    def _time(self, text: str, problems: list[str]) -> int:
-        found = time_of(text, self.offset) if text else 0
-        if found is None:
-            problems.append("bad_time")
-        return found or 0
 
 
 def judged(meaning: Meaning, reading: Reading, top: float) -> Reading:
@@ -239,6 +251,7 @@ def _field(spec: PointSpec, point: int) -> Field:
         spec=spec,
         decode=decode,
         code=decode.code or spec.name,
+        kind=decode.kind,
         cn=decode.cn or ("" if decode.kind == "Rtd" or decode.kind in _STATES else _MINUTES),
         read=object_reader(spec, scale=decode.scale, offset=decode.offset, words=decode.words),
         top=high if math.isfinite(high) else math.nan,

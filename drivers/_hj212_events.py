@@ -17,10 +17,10 @@ from gateway.protocols.hj212_packet import Data, Packet, time_of
 ALARM: Final = "2072"
 _CHINA = 8 * 3600  # s: a stranger's zone
 _LONGEST_TEXT, _LONGEST_KEY = 400, 64
-# States that mean something is the matter: (code, kind) → value → what. They are told once, when they change.
+# States that mean something is the matter: code → value of Info → what. They are told once, when they change.
 _STATES = {
-    ("i12001", "Info"): {"2": EventCode.FAULT, "6": EventCode.FAULT},
-    ("i12003", "Info"): {"1": EventCode.SUPERVISORY},
+    "i12001": {"2": EventCode.FAULT, "6": EventCode.FAULT},
+    "i12003": {"1": EventCode.SUPERVISORY},
 }
 _PLANT = {"4": EventCode.SUPERVISORY}  # SBn-RS
 
@@ -54,11 +54,13 @@ def states(data: Data, device: Installed, time: int, raw: bytes) -> list[Event]:
     """Return what plant and instrument say newly of themselves, unless a point of the profile watches it."""
     found = []
     for factor in data.factors:
-        plant = factor.code.startswith("SB") and factor.code[2:].isdigit()
+        plant = factor.code[:2] == "SB" and factor.code[2:].isdigit()
+        if not plant and factor.code not in _STATES:
+            continue
         kind = "RS" if plant else "Info"
-        meanings = _PLANT if plant else _STATES.get((factor.code, kind))
+        meanings = _PLANT if plant else _STATES[factor.code]
         value = factor.values.get(kind)
-        if meanings is None or value is None or factor.code in device.by_code:
+        if value is None or factor.code in device.by_code:
             continue
         code = meanings.get(value, EventCode.RESTORE)
         before = device.told.get(factor.code)

@@ -19,7 +19,7 @@ from gateway.model.ports import DriverSetup
 from gateway.model.time import SECOND
 from gateway.model.verdict import NEVER
 from gateway.protocols.hj212 import Check, Frame, Frames, Garbage, encode_frame
-from gateway.protocols.hj212_packet import Data, Fault, Packet, answer, data_of, encode, parse, time_of
+from gateway.protocols.hj212_packet import Data, Fault, Packet, answer, data_of, encode, parse
 from gateway.protocols.hj212_parts import Parts
 
 ANSWER_LIMIT = 5.0  # s; a sender waits 10, on some lines 5
@@ -175,8 +175,8 @@ class Hj212:
         if packet.cn == ALARM:
             decoded.events += alarms(packet, data, device, device.events, said.frame)
         else:
-            decoded.rows += device.rows(packet.cn, data, time, decoded.problems)
-            moment = time_of(time, device.offset) or 0
+            moment = device.time(time, decoded.problems)
+            decoded.rows += device.rows(packet.cn, data, moment, decoded.problems)
             decoded.events += states(data, device, moment, said.frame)
             if packet.cn in SETTINGS:
                 self._requests.note(device, data)

@@ -14,6 +14,7 @@ from typing import Any
 
 from drivers._profiles import profile, tailor
 from drivers.simulated.broker import SimulatedBroker
+from drivers.simulated.gb26875 import Transmitter
 from drivers.simulated.hj212 import Logger
 from drivers.simulated.modbus_bus import ModbusBus, SimulatedSlave
 from gateway.clock import SystemClock
@@ -21,6 +22,8 @@ from gateway.model.point import Device, PointSpec, Profile
 from gateway.model.ports import DriverSetup
 from gateway.model.station import SourceSpec
 from gateway.model.time import SECOND
+from gateway.protocols.gb26875 import Command, Frame, Frames
+from gateway.protocols.gb26875_objects import Analog
 from gateway.protocols.hj212_packet import Factor
 from gateway.transport.mqtt import connect
 from gateway.transport.mqtt_options import MqttOptions
@@ -178,9 +181,26 @@ def _hj212() -> Rigged:
     return on_serial(device, frame, lambda heard: b"CN=9014" in heard)
 
 
+def _gb26875() -> Rigged:
+    """A transmission device that reports an analog value."""
+    point = PointSpec(name="v", unit="1", decode={"analog": 1})
+    kind = Profile(id="it-type", title="", points=(point,), driver="gb26875")
+
+    def frame(value: float) -> bytes:
+        far, wall = Transmitter(7), round(1.7e9 + value) * SECOND
+        return far.report(3, [Analog(1, 1, 92, 3, 1, round(value), far.tag(wall))], wall)
+
+    def answered(heard: bytes) -> bool:
+        return any(isinstance(one, Frame) and one.command == Command.CONFIRM for one in Frames().feed(heard))
+
+    device = Device(id="it", source="src", profile=kind, options={"address": 7})
+    return on_serial(device, frame, answered)
+
+
 RIGS: dict[str, Rigged] = {
     "mqtt": mqtt,
     "modbus_rtu": modbus_rtu,
     "modbus_tcp": modbus_tcp,
     "hj212": _hj212(),
+    "gb26875": _gb26875(),
 }

@@ -24,6 +24,8 @@ MOST_PARTS = 1024  # of one message
 
 _OPEN, _CLOSE = "CP=&&", "&&"
 _ITEM = re.compile(r"\s*[\w.-]{1,64}\s*=(?!=?\s*$)")
+_ITEMS = re.compile(r"(?:^|(?<=[;,]))(?:([^=;,]*)-)?([^=;,]*)=([^;,]*)")  # code, kind, value
+_BLANK, _BLANKS = re.compile(r"\s"), re.compile(r"\s*([;,=])\s*")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _KNOWN = frozenset(("QN", "ST", "CN", "PW", "MN", "Flag", "PNUM", "PNO"))
 
@@ -118,20 +120,17 @@ def data_of(cp: str) -> Data:
     fields: dict[str, str] = {}
     factors: list[Factor] = []
     latest: dict[str, dict[str, str]] = {}
-    for group in cp.split(";"):
-        for item in group.split(","):
-            name, is_item, value = item.partition("=")
-            if not is_item:
-                continue
-            code, is_factor, kind = name.strip().rpartition("-")
-            if not is_factor:
-                fields.setdefault(kind, value.strip())
-                continue
-            values = latest.get(code)
-            if values is None or kind in values:
-                values = latest[code] = {}
-                factors.append(Factor(code, values))
-            values[kind] = value.strip()
+    if _BLANK.search(cp):
+        cp = _BLANKS.sub(r"\1", cp).strip()
+    for code, kind, value in _ITEMS.findall(cp):
+        if not code:
+            fields.setdefault(kind, value)
+            continue
+        values = latest.get(code)
+        if values is None or kind in values:
+            values = latest[code] = {}
+            factors.append(Factor(code, values))
+        values[kind] = value
     return Data(fields, factors)
 
 
