@@ -21,6 +21,7 @@ from gateway.care.own import POINTS
 from gateway.cli.main import COMMANDS
 from gateway.config.quantities import DURATION
 from gateway.model.station import Limits
+from gateway.transport.wires import WireOptions
 
 DOCS = Path(__file__).parents[1] / "docs"
 BAR = "&#124;"  # a bar inside a cell
@@ -48,7 +49,15 @@ def _rows(heads: Iterable[str], rows: Iterable[Iterable[str]]) -> Iterator[str]:
 
 def _keys(group: str, plug_in: str) -> Iterator[str]:
     struct = registry.options(group, plug_in)
-    fields = msgspec.structs.fields(struct) if struct is not None else ()
+    return iter(("No keys of its own.",)) if struct is None else _fields(struct)
+
+
+def _wire() -> Iterator[str]:
+    return _fields(WireOptions)
+
+
+def _fields(struct: type[msgspec.Struct]) -> Iterator[str]:
+    fields = msgspec.structs.fields(struct)
     rows = [(f"`{field.encode_name}`", _type(field.type), _default(field)) for field in fields]
     return _rows(("key", "is", "default"), rows) if rows else iter(("No keys of its own.",))
 
@@ -123,6 +132,7 @@ def _box() -> Iterator[str]:
 _TABLES: dict[str, Callable[..., Iterator[str]]] = {
     "box": _box,
     "keys": _keys,
+    "wire": _wire,
     "profiles": _profiles,
     "commands": _commands,
     "limits": _limits,
