@@ -111,7 +111,7 @@ def path_of(template: str, yes: str = "", no: str = "") -> str:
 
 def long_of(entry: object) -> dict[str, Any]:
     """Return a table with the long names of its keys; of anything else nothing."""
-    return {LONG.get(key, key): value for key, value in entry.items()} if isinstance(entry, dict) else {}
+    return {LONG.get(str(key), str(key)): value for key, value in entry.items()} if isinstance(entry, dict) else {}
 
 
 def based(entry: Table) -> dict[str, Any]:
