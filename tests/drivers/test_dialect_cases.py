@@ -18,12 +18,21 @@ from gateway import registry
 from gateway.model.point import Device
 from gateway.model.ports import Decoded, Dialect, DialectSetup
 from gateway.model.quality import describe
-from gateway.registry import Group
 
 CASES = Path(__file__).parents[1] / "cases"
-DIALECTS = ("esphome", "homeassistant", "json", "shelly", "tasmota", "zigbee2mqtt")
+DIALECTS = (
+    "chirpstack",
+    "ctwing",
+    "esphome",
+    "homeassistant",
+    "json",
+    "onenet",
+    "shelly",
+    "tasmota",
+    "ttn",
+    "zigbee2mqtt",
+)
 STRANGERS = 1
-SPOKEN = set(registry.names(Group.DIALECT)) - {"sparkplug"}  # its cases are sessions: test_dialect_sparkplug.py
 
 
 def load(path: Path) -> tuple[Dialect, dict[int, str], list[dict[str, Any]]]:
