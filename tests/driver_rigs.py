@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,7 @@ from drivers.simulated.gb26875 import Transmitter
 from drivers.simulated.hj212 import Logger
 from drivers.simulated.modbus_bus import ModbusBus, SimulatedSlave
 from gateway.clock import SystemClock
-from gateway.model.point import Device, PointSpec, Profile
+from gateway.model.point import Device, Kind, PointSpec, Profile
 from gateway.model.ports import DriverSetup
 from gateway.model.station import SourceSpec
 from gateway.model.time import SECOND
@@ -44,6 +45,7 @@ class Rig:
     say: Callable[[float], Awaitable[None]]
     cut: Callable[[], Awaitable[None]]
     mend: Callable[[], Awaitable[None]]
+    hears: Callable[[float], float] = float  # what is read when a number was said
 
     def setup(self, kind: str, notes: Notes) -> DriverSetup:
         """Return what the driver is given; a second one with the same notes is the same station after a restart."""
@@ -197,10 +199,44 @@ def _gb26875() -> Rigged:
     return on_serial(device, frame, answered)
 
 
+@contextlib.asynccontextmanager
+async def gpio(folder: Path) -> AsyncIterator[Rig]:
+    """A chip without hardware; of every number its line can only say whether it is odd."""
+    pipe = folder / "chip"
+    os.mkfifo(pipe)
+
+    async def say(value: float) -> None:
+        tell(f"17={value % 2:g}\n")
+
+    async def cut() -> None:
+        tell("gone\n")
+        pipe.rename(folder / "elsewhere")
+
+    async def mend() -> None:
+        os.mkfifo(pipe)
+
+    def tell(word: str) -> None:
+        end = os.open(pipe, os.O_RDWR | os.O_NONBLOCK)
+        os.write(end, word.encode())
+        os.close(end)
+
+    point = PointSpec(name="v", kind=Kind.STATE, labels={"even": 0.0, "odd": 1.0}, decode={"line": 17})
+    kind = Profile(id="it-type", title="", points=(point,), driver="gpio")
+    yield Rig(
+        options={"chip": f"simulated:{pipe}"},
+        device=Device(id="it", source="src", profile=kind, poll=0.05),
+        say=say,
+        cut=cut,
+        mend=mend,
+        hears=lambda value: value % 2,
+    )
+
+
 RIGS: dict[str, Rigged] = {
     "mqtt": mqtt,
     "modbus_rtu": modbus_rtu,
     "modbus_tcp": modbus_tcp,
+    "gpio": gpio,
     "hj212": _hj212(),
     "gb26875": _gb26875(),
 }

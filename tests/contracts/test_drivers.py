@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -112,7 +113,7 @@ def test_options_are_a_struct_that_refuses_unknown_keys(kind: str, tmp_path: Pat
 
 def with_options(rig: Rig, **options: object) -> Rig:
     """Return the rig with further options."""
-    return Rig(options={**rig.options, **options}, device=rig.device, say=rig.say, cut=rig.cut, mend=rig.mend)
+    return replace(rig, options={**rig.options, **options})
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -134,7 +135,7 @@ def test_what_the_device_tells_arrives_with_time_source_and_evidence(kind: str, 
         running = asyncio.create_task(registry.driver(kind).create(setup).run(batches.append))
         await until(lambda: notes.counts["alive"])
         await rig.say(7)
-        await until(lambda: 7.0 in values(batches))
+        await until(lambda: rig.hears(7) in values(batches))
         for batch in (batch for batch in batches if len(batch)):
             assert batch.source == "src"
             assert batch.frame_of(0)
@@ -157,7 +158,7 @@ def test_what_was_never_committed_is_told_again(kind: str, tmp_path: Path) -> No
             if not life:
                 await until(lambda: notes.counts["alive"])
                 await rig.say(8)
-            await until(lambda: 8.0 in values(batches))  # noqa: B023 - of this life
+            await until(lambda: rig.hears(8) in values(batches))  # noqa: B023 - of this life
             await leave(running)
 
     on_rig(kind, tmp_path, scene)
@@ -172,7 +173,7 @@ def test_a_link_that_is_gone_is_link_down_and_the_same_driver_comes_back(kind: s
             running = asyncio.create_task(driver.run(batches.append))
             await until(lambda: notes.counts["alive"] >= turn)  # noqa: B023 - of this turn
             await rig.say(turn)
-            await until(lambda: float(turn) in values(batches))  # noqa: B023 - likewise
+            await until(lambda: rig.hears(turn) in values(batches))  # noqa: B023 - likewise
             await rig.cut()
             with pytest.raises(LinkDown) as caught:
                 await asyncio.wait_for(running, 10)
