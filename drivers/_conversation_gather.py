@@ -81,10 +81,17 @@ class Gatherer:
         self._hurry(now)
         return weight
 
+    @property
+    def crowded(self) -> bool:
+        """Whether one more would make the batch too large."""
+        gathered = self._now
+        return len(gathered.frames) >= MOST or len(gathered.rows) + len(gathered.events) >= MOST_ROWS
+
     def heard(self, points: Sequence[int], now: int) -> None:
         """Take signs of life."""
-        self._now.heard += points
-        self._hurry(now)
+        if points:
+            self._now.heard += points
+            self._hurry(now)
 
     def lost(self, rows: Sequence[tuple[int, int, float, int]], now: int) -> None:
         """Take what no frame tells: points that turn BAD."""
@@ -94,9 +101,7 @@ class Gatherer:
 
     def _hurry(self, now: int) -> None:
         gathered = self._now
-        if len(gathered.frames) >= MOST or len(gathered.rows) + len(gathered.events) >= MOST_ROWS:
-            self.due = now
-        elif gathered.waiting or not self._company:
+        if gathered.waiting or not self._company:
             self.due = min(self.due, max(now, self._left + (ANSWERS if self._company else PACE)))
         else:
             self.due = min(self.due, now + self._company)

@@ -82,6 +82,8 @@ class Keeping:
         if party.unsaved >= WINDOW or self.full:
             self._held.add(party)
             party.peer.hold(on=True)
+        if gatherer.crowded:
+            self._flush(gatherer, now)
 
     def heard(self, points: Sequence[int], now: int) -> None:
         """Take signs of life."""

@@ -184,7 +184,8 @@ class Listening:
             self._trusted, self._trusted_until = self._clock.synchronised(), now + _TRUST_FOR
         return self._clock.wall() if self._trusted else 0
 
-    def _take(self, party: Party, things: Sequence[Said], now: int) -> None:
+    def _take(self, party: Party, things: Sequence[Said], now: int, *, came: bool = True) -> None:
+        """Do what things said ask for. `came`: they were heard just now; else they are what a `tick` made."""
         for said in things:
             who = said.device if said.device in self._points else UNKNOWN
             for problem in said.decoded.problems:
@@ -196,12 +197,13 @@ class Listening:
             if said.stores:
                 self._recognise(party, said, now)
                 self._keeping.keep(party, said, who, now)
-            elif said.decoded.heard or said.after or said.device:
+                continue
+            answers = said.after or (came and (said.at_once or said.settles is not None))
+            if said.decoded.heard or (answers and not said.decoded.problems):  # a wrong frame may bear any name
                 self._recognise(party, said, now)
-                if said.decoded.heard:
-                    self._keeping.heard(said.decoded.heard, now)
-                if said.after:
-                    self.send(party, said.after)
+                self._keeping.heard(said.decoded.heard, now)
+            if said.after:
+                self.send(party, said.after)
         self._wake(self._keeping.due())
 
     def _settle(self, question: Question, refusal: str) -> None:
@@ -253,7 +255,7 @@ class Listening:
             if self._idle and now - party.heard >= self._idle:
                 self._hang_up(party, "idle")
                 continue
-            self._take(party, self._called(party, party.conversation.tick, now=now), now)
+            self._take(party, self._called(party, party.conversation.tick, now=now), now, came=False)
             if self._peers.get(party.peer) is party:
                 self._plan(party, now)
                 if party.due <= now:

@@ -39,7 +39,8 @@ class Said:
         digest: recognises a repeat: of content and device time, without serial numbers; b"": never a repeat.
         within: seconds in which the same digest is a repeat and nothing new. Make it short (a minute, or digest b"")
             where the device's time is missing or stands still: a second fire must not pass for a repeat of the first.
-        device: id of the configured device that spoke; anything else is a stranger.
+        device: id of the configured device that spoke; anything else is a stranger. Who is at a connection is learned
+            from what stores, is `heard` or is answered, never from a frame with nothing but problems.
         settles: the question that this answers.
         refusal: why the device refused what `settles` asked, "" when it took it.
     """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -186,3 +186,13 @@ async def bench(
     finally:
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
+
+
+def on(scene: Callable[[Bench], Awaitable[None]], **options: Any) -> None:  # noqa: ANN401 - TOML values
+    """Run a scene on a bench with these options."""
+
+    async def main() -> None:
+        async with bench(**options) as one:
+            await scene(one)
+
+    asyncio.run(main())

@@ -3,26 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from typing import Any
 
-import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from drivers._conversation_repeats import SLOTS
-from gateway.errors import ConfigError, DeliveryError, LinkDown
-from gateway.model.batch import EventCode
+from gateway.model.batch import Batch, EventCode
 from gateway.model.quality import Doubt, Level, quality
-from tests.drivers.conversation_bench import Bench, bench
+from tests.drivers.conversation_bench import Bench, bench, on
 
 LOST = quality(Level.BAD, Doubt.NO_COMMS)
-
-
-def on(scene: Callable[[Bench], Awaitable[None]], **options: Any) -> None:  # noqa: ANN401 - TOML values
-    async def main() -> None:
-        async with bench(**options) as one:
-            await scene(one)
-
-    asyncio.run(main())
 
 
 def test_the_answer_leaves_after_the_commit_and_not_before() -> None:
@@ -214,6 +204,18 @@ def test_what_an_unknown_device_says_is_an_event_of_the_source() -> None:
     on(scene)
 
 
+def test_a_burst_in_one_turn_is_cut_into_batches_that_a_step_can_take() -> None:
+    async def scene(one: Bench) -> None:
+        peer = one.wire.met("10.0.0.1:1")
+        one.wire.says(peer, b"".join(b"a %d value 1\n" % number for number in range(1200)))
+        assert [len(batch) for batch in one.batches] == [500, 500]
+        await one.commit()
+        assert len(one.stored()) == 1200
+        assert len(peer.sent) == 1200
+
+    on(scene)
+
+
 def test_garbage_is_counted_and_costs_nothing_beside_it() -> None:
     async def scene(one: Bench) -> None:
         peer = one.wire.met("10.0.0.1:1")
@@ -227,222 +229,38 @@ def test_garbage_is_counted_and_costs_nothing_beside_it() -> None:
     on(scene)
 
 
-def test_a_half_frame_is_dropped_when_its_time_is_over() -> None:
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.integers(0, 60), min_size=1, max_size=25), st.integers(0, 49))
+def test_polls_and_events_are_answered_within_100_ms_on_a_store_that_takes_50_ms(pauses: list[int], phase: int) -> None:
+    """An event is confirmed within the limit or at its first repeat, and stored once; a poll is answered at once."""
+
     async def scene(one: Bench) -> None:
-        peer = one.wire.met("10.0.0.1:1")
-        one.wire.says(peer, b"a 1 fi")
-        await one.clock.advance(3)
-        assert one.notes.counts["unknown half"] == 1
-        one.wire.says(peer, b"a 2 fire\n")
-        await one.commit()
-        assert peer.sent == [b"ok 2\n"]
+        async def store() -> None:
+            await one.clock.sleep(phase / 1000)
+            while True:
+                await one.clock.sleep(0.05)
+                ready = list(one.batches)
+                await one.clock.sleep(0.05)
+                for batch in ready[len(done) :]:
+                    batch.ack()
+                done[:] = ready
 
-    on(scene)
+        done: list[Batch] = []
+        storing = asyncio.create_task(store())
+        peer = one.wire.met("line")
+        for serial, pause in enumerate(pauses):
+            one.wire.says(peer, b"fire1 p%d poll\n" % serial)
+            assert peer.sent[-1] == b"here p%d\n" % serial
+            one.wire.says(peer, b"fire1 %d fire\n" % serial)
+            await one.clock.advance(0.1)
+            if b"ok %d\n" % serial not in peer.sent:
+                assert peer.sent[-1] == b"no %d\n" % serial
+                await one.clock.advance(0.05)
+                one.wire.says(peer, b"fire1 %d fire\n" % serial)
+                await one.clock.advance(0.1)
+            assert peer.sent.count(b"ok %d\n" % serial) == 1
+            await one.clock.advance(pause / 1000)
+        storing.cancel()
+        assert len(one.events) == len(pauses)
 
-
-def test_a_device_whose_connection_is_gone_turns_bad_unless_it_comes_back() -> None:
-    async def scene(one: Bench) -> None:
-        peers = [one.wire.met(f"10.0.0.1:{number}") for number in range(2)]
-        one.wire.says(peers[0], b"a 1 poll\n")
-        one.wire.says(peers[1], b"b 1 poll\n")
-        for peer in peers:
-            one.wire.lose(peer)
-        await one.clock.advance(20)
-        one.wire.says(one.wire.met("10.0.0.1:3"), b"b 2 poll\n")
-        assert not one.batches
-        await one.clock.advance(20)
-        (batch,) = one.batches
-        assert batch.point.tolist() == [1, 2]  # a.v, a.w
-        assert set(batch.quality.tolist()) == {LOST}
-
-    on(scene)
-
-
-def test_devices_that_hang_up_by_themselves_stay_as_they_are() -> None:
-    async def scene(one: Bench) -> None:
-        peer = one.wire.met("10.0.0.1:1")
-        one.wire.says(peer, b"a 1 poll\n")
-        one.wire.lose(peer)
-        await one.clock.advance(3600)
-        assert not one.batches
-
-    on(scene, lost_after=None)
-
-
-def test_a_newer_connection_replaces_a_dead_one_but_not_one_that_speaks() -> None:
-    async def scene(one: Bench) -> None:
-        old, new, third = (one.wire.met(f"10.0.0.1:{number}") for number in range(3))
-        one.wire.says(old, b"a 1 poll\n")
-        await one.clock.advance(60)
-        one.wire.says(new, b"a 2 poll\n")
-        assert (old.closed, new.closed) == (True, False)
-        one.wire.says(third, b"a 3 poll\n")
-        assert not new.closed  # two devices have one address: both go on being heard
-        one.wire.says(new, b"a 4 fire\n")
-        await one.commit()
-        assert new.sent[-1] == b"ok 4\n"
-        assert one.notes.counts["a replaced"] == 3
-        await one.clock.advance(60)
-        assert not one.batches[1:]  # and nobody was lost
-
-    on(scene)
-
-
-def test_a_flood_of_callers_never_keeps_a_device_out() -> None:
-    async def scene(one: Bench) -> None:
-        device, speaker = one.wire.met("10.0.0.1:1"), one.wire.met("10.0.0.2:1")
-        one.wire.says(device, b"a 1 poll\n")
-        one.wire.says(speaker, b"who 1 poll\n")
-        flood = [one.wire.met(f"10.0.0.9:{number}") for number in range(30)]
-        assert sum(not peer.closed for peer in flood) == 6
-        assert not device.closed
-        assert not speaker.closed
-        second = one.wire.met("10.0.0.1:2")
-        one.wire.says(second, b"b 1 fire\n")
-        await one.commit()
-        assert second.sent == [b"ok 1\n"]
-        assert one.notes.counts["too_many"] == 25
-        for number in range(30):
-            one.wire.says(one.wire.met(f"10.0.0.9:{number}"), b"who 1 poll\n")
-        assert speaker.closed
-        assert not device.closed
-        assert not second.closed
-
-    on(scene, peers=8)
-
-
-def test_more_devices_than_peers_is_a_mistake_of_the_configuration() -> None:
-    async def never(_: Bench) -> None:
-        raise AssertionError
-
-    with pytest.raises(ConfigError, match="peers = 2, but it has 3 devices; fix: peers = 6"):
-        on(never, peers=2)
-
-
-def test_a_silent_connection_is_hung_up_on() -> None:
-    async def scene(one: Bench) -> None:
-        silent, noisy, good = (one.wire.met(f"10.0.0.1:{number}") for number in range(3))
-        for number in range(5):
-            await one.clock.advance(10)
-            one.wire.says(noisy, b"?\n")
-            one.wire.says(good, b"a %d poll\n" % number)
-        assert not silent.closed
-        await one.clock.advance(11)
-        assert (silent.closed, noisy.closed, good.closed) == (True, True, False)
-        assert one.notes.counts["idle"] == 2
-
-    on(scene, idle=60)
-
-
-def test_whoever_may_not_call_is_hung_up_on() -> None:
-    async def scene(one: Bench) -> None:
-        assert one.wire.met("11.0.0.1:1").closed
-        assert not one.wire.met("10.0.0.1:1").closed
-        assert one.notes.counts["not_allowed"] == 1
-
-    on(scene, allow=["10.0.0.0/8"])
-
-
-def test_a_peer_that_does_not_read_is_hung_up_on_and_the_others_are_answered() -> None:
-    async def scene(one: Bench) -> None:
-        deaf, good = one.wire.met("10.0.0.1:1"), one.wire.met("10.0.0.2:1")
-        one.wire.says(deaf, b"a 1 fire\n")
-        one.wire.says(good, b"b 1 fire\n")
-        deaf.reads = False
-        await one.commit()
-        assert deaf.closed
-        assert good.sent == [b"ok 1\n"]
-        assert one.notes.counts["not_sent"] == 1
-
-    on(scene)
-
-
-def test_a_peer_whose_words_are_not_committed_is_held_back_alone() -> None:
-    async def scene(one: Bench) -> None:
-        loud, quiet = one.wire.met("10.0.0.1:1"), one.wire.met("10.0.0.2:1")
-        for number in range(300):
-            one.wire.says(loud, b"a %d value 1\n" % number)
-        one.wire.says(quiet, b"b 1 value 1\n")
-        assert (loud.held, quiet.held) == (True, False)
-        await one.clock.advance(1)
-        await one.commit()
-        assert not loud.held
-        assert len(one.stored()) == 301
-
-    on(scene)
-
-
-def test_over_udp_too_much_is_dropped_and_counted() -> None:
-    async def scene(one: Bench) -> None:
-        peer = one.wire.met("10.0.0.1:1")
-        for number in range(40_000):
-            one.wire.says(peer, b"a %d value 1\n" % number)
-        assert one.notes.counts["overflow"] > 0
-        await one.clock.advance(1)
-        await one.commit()
-        assert len(one.stored()) + one.notes.counts["overflow"] == 40_000
-        one.wire.says(peer, b"a x value 1\n")
-        await one.commit()
-        assert one.stored()[-1] == ("a", 1.0)
-
-    on(scene, wire="udp")
-
-
-def test_an_output_is_set_when_the_device_says_so() -> None:
-    async def scene(one: Bench) -> None:
-        with pytest.raises(LinkDown, match="nobody"):
-            await one.driver.write("a", "out", 1)
-        peer = one.wire.met("10.0.0.1:1")
-        with pytest.raises(DeliveryError, match="not connected") as caught:
-            await one.driver.write("a", "out", 1)
-        assert caught.value.retryable
-        one.wire.says(peer, b"a 1 poll\n")
-        for device, point in (("a", "v"), ("nobody", "out")):
-            with pytest.raises(DeliveryError) as caught:
-                await one.driver.write(device, point, 1)
-            assert not caught.value.retryable
-        peer.sent.clear()
-        writing = asyncio.create_task(one.driver.write("a", "out", 1))
-        await one.clock.advance(1.5)
-        assert peer.sent == [b"set a 1\n"] * 2
-        one.wire.says(peer, b"a 2 told 1\n")
-        await writing
-        writing = asyncio.create_task(one.driver.write("a", "out", 0))
-        await one.clock.advance(0.5)
-        one.wire.says(peer, b"a 2 told 0\n")
-        with pytest.raises(DeliveryError, match="refused: busy"):
-            await writing
-        writing = asyncio.create_task(one.driver.write("a", "out", 0))
-        await one.clock.advance(5)
-        with pytest.raises(DeliveryError, match="no answer") as caught:
-            await writing
-        assert caught.value.retryable
-
-    on(scene)
-
-
-def test_a_bug_in_a_conversation_costs_what_was_just_heard(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def scene(one: Bench) -> None:
-        peer = one.wire.met("10.0.0.1:1")
-        with monkeypatch.context() as patch:
-            patch.setattr("tests.line_talk.LineTalk._said", lambda *_: 1 / 0)
-            one.wire.says(peer, b"a 1 fire\n")
-        one.wire.says(peer, b"a 1 fire\n")
-        await one.commit()
-        assert peer.sent == [b"ok 1\n"]
-        assert one.notes.counts["conversation_failed"] == 1
-
-    on(scene)
-
-
-def test_a_lost_wire_is_link_down_and_what_waited_for_company_is_handed_over() -> None:
-    async def main() -> None:
-        async with bench() as one:
-            one.wire.says(one.wire.met("10.0.0.1:1"), b"a 1 value 1\n")
-            assert one.wire.breaks is not None
-            one.wire.breaks.set_exception(LinkDown("gone"))
-            await one.clock.advance(0)
-            await one.commit()
-            assert one.stored() == [("a", 1.0)]
-
-    asyncio.run(main())
+    on(scene, limit=0.1)
