@@ -147,6 +147,8 @@ class Talking:
         listening.questions[question] = answer
         try:
             for _ in range(question.tries):
+                if not listening.here(party):
+                    raise DeliveryError(f"{device}: hung up", retryable=True)
                 listening.send(party, question.data)
                 with suppress(TimeoutError):
                     async with self._clock.timeout(question.limit):

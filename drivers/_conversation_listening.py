@@ -195,13 +195,14 @@ class Listening:
             if said.settles is not None:
                 self._settle(said.settles, said.refusal)
             if said.stores:
-                self._recognise(party, said, now)
+                if came:
+                    self._recognise(party, said, now)
                 self._keeping.keep(party, said, who, now)
                 continue
-            answers = said.after or (came and (said.at_once or said.settles is not None))
-            if said.decoded.heard or (answers and not said.decoded.problems):  # a wrong frame may bear any name
+            answers = said.after or said.at_once or said.settles is not None
+            if came and (said.decoded.heard or (answers and not said.decoded.problems)):  # wrong frames bear any name
                 self._recognise(party, said, now)
-                self._keeping.heard(said.decoded.heard, now)
+            self._keeping.heard(said.decoded.heard, now)
             if said.after:
                 self.send(party, said.after)
         self._wake(self._keeping.due())
@@ -217,6 +218,10 @@ class Listening:
         """Send to a peer; one that is gone or does not read is hung up on, and repeats what it was not answered."""
         if data and not party.peer.write(data):
             self._hang_up(party, "not_sent")
+
+    def here(self, party: Party) -> bool:
+        """Whether a peer is still connected."""
+        return self._peers.get(party.peer) is party
 
     def ask(self, device: str, point: str, value: float) -> tuple[Party, Question]:
         """Return whom to ask, and what, to set an output.
@@ -256,7 +261,7 @@ class Listening:
                 self._hang_up(party, "idle")
                 continue
             self._take(party, self._called(party, party.conversation.tick, now=now), now, came=False)
-            if self._peers.get(party.peer) is party:
+            if self.here(party):
                 self._plan(party, now)
                 if party.due <= now:
                     self._peers.plan(party, now + _AGAIN)

@@ -205,6 +205,13 @@ def test_an_output_is_set_when_the_device_says_so() -> None:
         with pytest.raises(DeliveryError, match="no answer") as caught:
             await writing
         assert caught.value.retryable
+        writing = asyncio.create_task(one.driver.write("a", "out", 0))
+        await one.clock.advance(0.5)
+        one.wire.lose(peer)
+        await one.clock.advance(1)
+        with pytest.raises(DeliveryError, match="hung up") as caught:
+            await writing
+        assert caught.value.retryable
 
     on(scene)
 
