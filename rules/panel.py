@@ -54,11 +54,13 @@ class Panel:
             if event.code in RULES:
                 if event.point not in self._switched_off:
                     self._raise(event, (position, at), delta, changes)
-            elif event.code is EventCode.RESET and event.key == "":
-                rows = [row for row in self._tables.levels if row.point == event.point]
+            elif event.code is EventCode.RESET:
+                rows = [
+                    row for row in self._tables.levels if row.point == event.point and _is_under(row.key, event.key)
+                ]
                 for row in sorted(rows, key=lambda row: (self._order[row.rule], row.key)):
                     self._drop(row, (position, at), delta, changes)
-            elif event.code in (EventCode.RESET, EventCode.RESTORE, EventCode.ENABLED):
+            elif event.code in (EventCode.RESTORE, EventCode.ENABLED):
                 ended = ("event:disabled",) if event.code is EventCode.ENABLED else IDS
                 for rule in ended:
                     held = self._tables.levels.get(name_of(rule, event.point, event.key))
@@ -115,3 +117,8 @@ class Panel:
         self._count.rows.clear()
         for row in self._tables.levels:
             self._count.rows[str(row.point)] = self._count.rows.get(str(row.point), 0) + 1
+
+
+def _is_under(key: str, reset: str) -> bool:
+    """Whether a reset of `reset` is one of this key: the whole device, the key itself, or a panel above it."""
+    return not reset or key == reset or key.startswith(f"{reset}/")

@@ -34,7 +34,7 @@ class EventCode(IntEnum):
     FEEDBACK = 6
     TEST = 7
     RESTORE = 8  # this key is normal again
-    RESET = 9  # the whole device (key empty) or this key was reset
+    RESET = 9  # the whole device (key empty) was reset, or this key and what lies below it (`1/1` of `1/1/3/17`)
     MANUAL = 10
     GAS = 11
     FLOOD = 12

@@ -82,6 +82,7 @@ _FIXED: dict[int, tuple[struct.Struct, Callable[..., Object]]] = {
 }
 _TEXTS: dict[int, tuple[int, Callable[..., Object]]] = {6: (2, SystemConfig), 26: (0, DeviceConfig)}
 _HEAD = struct.Struct("<BBBIH")  # of a component status
+HEAD_SIZE = _HEAD.size
 
 # Most objects in one unit, as the standard prints them.
 LIMITS = {1: 102, 2: 22, 3: 63, 4: 102, 5: 1, 6: 3, 7: 26, 8: 1, 21: 1, 24: 127, 25: 1, 26: 1, 28: 1}
@@ -143,12 +144,13 @@ def _read_short(code: int, count: int, body: bytes) -> Unit | None:
     if code != 2 or size not in (15, 16):
         return None
     parts = [body[start : start + size] for start in range(0, len(body), size)]
-    return Unit(code, count, tuple(_headed(part) for part in parts))
+    return Unit(code, count, tuple(component_head(part, part[-6:]) for part in parts))
 
 
-def _headed(part: bytes) -> ComponentStatus:
-    system, address, component, place, status = _HEAD.unpack_from(part)
-    return ComponentStatus(system, address, component, place, status, b"", part[-6:])
+def component_head(data: bytes, time: bytes = NO_TIME) -> ComponentStatus:
+    """Return a component status without description; `data` begins with its first 9 bytes (`HEAD_SIZE`)."""
+    system, address, component, place, status = _HEAD.unpack_from(data)
+    return ComponentStatus(system, address, component, place, status, b"", time)
 
 
 def _read_texts(code: int, count: int, body: bytes, head: int, kind: Callable[..., Object]) -> Unit:

@@ -59,6 +59,17 @@ def test_restore_means_its_key_only() -> None:
     assert made.active() == {("event:fire", 1, "1")}
 
 
+def test_the_reset_of_one_panel_is_that_of_everything_below_it() -> None:
+    made = _engine()
+    _say(made, (C.FIRE, "1/1/3/17"), (C.FAULT, "1/1"), (C.FIRE, "1/10/3/17"), (C.FIRE, "2/1/3/17"))
+    assert _short(_say(made, (C.RESET, "1/1"))) == [
+        (0, "event:fire", "1/1/3/17", False, Cause.EVENT_RESET),
+        (0, "event:fault", "1/1", False, Cause.EVENT_RESET),
+    ]
+    assert made.active() == {("event:fire", 1, "1/10/3/17"), ("event:fire", 1, "2/1/3/17")}
+    assert _short(_say(made, (C.RESET, "1/10/3/17"))) == [(0, "event:fire", "1/10/3/17", False, Cause.EVENT_RESET)]
+
+
 def test_a_call_point_is_a_fire_and_a_test_is_none() -> None:
     made = _engine()
     assert _short(_say(made, (C.TEST, "1"), (C.FEEDBACK, "1"), (C.INFO, "1"), (C.ENABLED, "1"))) == []

@@ -1,0 +1,199 @@
+"""Status words and operations of GB/T 26875.3 (types 1, 2, 4, 21, 24) → events and states. Pure.
+
+Beside `_gb26875_events.py`, which hands the objects over. Keeps house section 6: a fire bit is a fire whatever the
+other bits say.
+
+A status word is a level, but many devices send one bit at a time: so every bit that is set is told, and only a word
+without any state bit ends what stood at its place. Bit 0 ("normal") decides nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from drivers._gb26875_device import OWN
+from drivers._gb26875_told import DUTY, OWN_NAME, Told, component_name, readable, system_name
+from gateway.model.batch import EventCode
+from gateway.model.verdict import NEVER
+from gateway.protocols import gb26875_objects as o
+from gateway.protocols import gb26875_tables as tables
+from gateway.protocols.gb26875_tables import Name
+from gateway.protocols.gb26875_units import HEAD_SIZE, Unit, component_head, decode_unit
+
+ENDED = Name("正常", "normal")
+TWINS = {0x86: 1, 0x87: 2, 0x88: 21}  # one maker's ends of what types 1, 2 and 21 said
+
+
+@dataclass(frozen=True, slots=True)
+class _Bit:
+    """What a status bit means. `below`: it has a key of its own below that of its place."""
+
+    code: EventCode
+    name: Name
+    below: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Word:
+    """The bits of a status word: those that raise, and those that are told when they come. `states`: their mask."""
+
+    alarms: dict[int, _Bit]
+    quiet: dict[int, _Bit]
+    states: int
+
+
+def _bits(names: dict[int, Name], codes: dict[int, EventCode], below: dict[int, str] | None = None) -> dict[int, _Bit]:
+    return {bit: _Bit(code, names[bit], (below or {}).get(bit, "")) for bit, code in codes.items()}
+
+
+def _word(alarms: dict[int, _Bit], quiet: dict[int, _Bit]) -> _Word:
+    # A component that has started, feeds back or waits is not thereby normal.
+    return _Word(alarms, quiet, sum(1 << bit for bit in (*alarms, *(bit for bit in quiet if bit in _QUIET))))
+
+
+_ALARMS = {1: EventCode.FIRE, 2: EventCode.FAULT, 3: EventCode.DISABLED, 4: EventCode.SUPERVISORY}
+_QUIET = {5: EventCode.FEEDBACK, 6: EventCode.FEEDBACK, 7: EventCode.INFO}
+_FAULTS = dict.fromkeys((8, 9, 10), EventCode.FAULT)
+_SYSTEM = _word(
+    _bits(tables.SYSTEM_BITS, _ALARMS | _FAULTS, {8: "mains", 9: "backup", 10: "bus"}),
+    _bits(tables.SYSTEM_BITS, _QUIET | {11: EventCode.INFO, 12: EventCode.INFO}),
+)
+_COMPONENT = _word(
+    _bits(tables.COMPONENT_BITS, _ALARMS | {8: EventCode.FAULT}),
+    _bits(tables.COMPONENT_BITS, _QUIET),
+)
+_DEVICE = _word(
+    _bits(
+        tables.DEVICE_BITS,
+        {1: EventCode.FIRE, **dict.fromkeys(range(2, 7), EventCode.FAULT)},
+        {3: "mains", 4: "backup", 5: "link", 6: "line"},
+    ),
+    {},
+)
+_COMPONENT_TYPE = 2
+_FIRE_BIT = 1
+_RESET_BIT = 13
+_DUTY_BIT = 5
+_OPERATIONS = {0: EventCode.RESET, 2: EventCode.MANUAL, 3: EventCode.RESTORE, 6: EventCode.TEST}
+
+
+def component_status(one: o.ComponentStatus, told: Told) -> None:
+    """Read an object of type 2."""
+    told.meet(one.system, one.address)
+    key = told.speaker.component(one.system, one.address, one.place)
+    description = readable(one.description)
+    name = component_name(one.component)
+    _status(_COMPONENT, key, one, f"{description} {name}" if description else name, told)
+
+
+def incomplete(unit: Unit, told: Told) -> None:
+    """Tell a fire of a component whose object is cut short: an address that nobody has confirmed."""
+    if unit.type != _COMPONENT_TYPE or len(unit.rest) < HEAD_SIZE:
+        return
+    head = component_head(unit.rest)
+    if head.status >> _FIRE_BIT & 1:
+        key = told.speaker.component(head.system, head.address, head.place)
+        told.say(key, EventCode.FIRE, f"{component_name(head.component)} 火警 fire (数据不完整 cut short)", known=False)
+
+
+def system_status(one: o.SystemStatus, told: Told) -> None:
+    """Read an object of type 1."""
+    _status(_SYSTEM, told.meet(one.system, one.address), one, system_name(one.system), told)
+
+
+def device_status(one: o.DeviceStatus, told: Told) -> None:
+    """Read an object of type 21."""
+    _status(_DEVICE, OWN, one, OWN_NAME, told)
+
+
+_Status = o.SystemStatus | o.ComponentStatus | o.DeviceStatus
+
+
+def _status(kind: _Word, key: str, one: _Status, name: str, told: Told) -> None:
+    word = one.status
+    time = told.time(one.time)
+    before = told.note(key, one.time, word)
+    fresh = word if before is None else word & ~before
+    if kind is _SYSTEM and fresh >> _RESET_BIT & 1:
+        _reset(key, f"{name} 复位 reset", time, told, itself=False)
+    if word & kind.states:
+        for bit, meaning in kind.alarms.items():
+            if word >> bit & 1:
+                place = f"{key}/{meaning.below}" if meaning.below else key
+                told.say(place, meaning.code, f"{name} {meaning.name}", time)
+    else:
+        _end(kind, key, told, before=before, name=name, time=time)
+    for bit, meaning in kind.quiet.items():
+        if fresh >> bit & 1:
+            told.say(key, meaning.code, f"{name} {meaning.name}", time)
+    for point in told.speaker.bits.get(key, ()):
+        told.decoded.rows.append((point.point, time, *point.read(word >> (point.decode.bit or 0) & 1)))
+
+
+def _end(kind: _Word, key: str, told: Told, *, before: int | None, name: str, time: int) -> None:
+    """Tell that a place is normal, and what stood below it, unless that is known already."""
+    stood = kind.states if before is None else before & kind.states
+    if stood:
+        told.say(key, EventCode.RESTORE, f"{name} {ENDED}", time)
+    for bit, meaning in kind.alarms.items():
+        if meaning.below and stood >> bit & 1:
+            told.say(f"{key}/{meaning.below}", EventCode.RESTORE, f"{name} {meaning.name}: {ENDED}", time)
+
+
+def _reset(key: str, text: str, time: int, told: Told, *, itself: bool = True) -> None:
+    told.say(key, EventCode.RESET, text, time)
+    told.speaker.words.reset(key, itself=itself)
+    told.reset.append(key)
+
+
+def ends(unit: Unit, told: Told) -> bool:
+    """Read a maker's types for the end of a state: the place is normal. False: not all of it is of that form."""
+    twin = decode_unit(bytes((TWINS[unit.type], unit.count)) + unit.rest)
+    for one in () if twin is None else twin.objects:
+        match one:
+            case o.SystemStatus():
+                kind, key, name = _SYSTEM, told.meet(one.system, one.address), system_name(one.system)
+            case o.ComponentStatus():
+                key = told.speaker.component(one.system, one.address, one.place)
+                kind, name = _COMPONENT, component_name(one.component)
+            case o.DeviceStatus():
+                kind, key, name = _DEVICE, OWN, OWN_NAME
+            case _:
+                continue
+        told.note(key, one.time, 0)
+        _end(kind, key, told, before=None, name=name, time=told.time(one.time))
+    return twin is not None and not twin.rest
+
+
+def operation(one: o.Operation, told: Told) -> None:
+    """Read an object of type 4."""
+    key = told.meet(one.system, one.address)
+    _operated(key, one, told, names=tables.OPERATION_BITS, name=system_name(one.system))
+
+
+def device_operation(one: o.DeviceOperation, told: Told) -> None:
+    """Read an object of type 24."""
+    _operated(OWN, one, told, names=tables.DEVICE_OPERATION_BITS, name=OWN_NAME)
+
+
+def _operated(key: str, one: o.Operation | o.DeviceOperation, told: Told, *, names: dict[int, Name], name: str) -> None:
+    time = told.time(one.time)
+    told.note(f"{key} operation", one.time, one.flags)
+    done = [bit for bit in names if one.flags >> bit & 1]
+    for bit in done:
+        text = f"{name} {names[bit]}, 操作员 operator {one.operator}"
+        if _OPERATIONS.get(bit) is EventCode.RESET:
+            _reset(key, text, time, told)
+        elif key == OWN and bit == _DUTY_BIT:
+            _duty_answered(text, time, told)
+        else:
+            told.say(key, _OPERATIONS.get(bit, EventCode.INFO), text, time)
+    if not done:
+        told.say(key, EventCode.INFO, f"{name} 操作 operation {one.flags:#04x}, 操作员 operator {one.operator}", time)
+
+
+def _duty_answered(text: str, time: int, told: Told) -> None:
+    speaker = told.speaker
+    code = EventCode.RESTORE if speaker.duty_missed else EventCode.INFO
+    speaker.duty, speaker.duty_missed = NEVER, False
+    told.say(DUTY, code, text, time)

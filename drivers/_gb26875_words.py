@@ -1,0 +1,62 @@
+"""What each place of a GB/T 26875.3 device said last: tells news from what is only said again. Pure.
+
+Beside `_gb26875_events.py`. Keeps house rule 4 where devices have poor clocks: a repeat is recognised by content and
+time, but a second fire must never pass for a repeat of the first because the clock of the device stands still, or
+because it has none (house section 7).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gateway.protocols.gb26875_objects import NO_TIME
+
+PLACES = 4096  # of one device; the one that was new first goes first, and its next word is news again
+_UNSAID = -1
+
+
+@dataclass(slots=True)
+class _Last:
+    """The last word of a place with its time tag; `stamp` tells words of one time tag apart."""
+
+    tag: bytes
+    word: int
+    stamp: int
+
+
+class Words:
+    """The last words of one device."""
+
+    def __init__(self) -> None:
+        self._last: dict[str, _Last] = {}
+
+    def note(self, key: str, tag: bytes, word: int, now: int) -> tuple[int, int | None]:
+        """Take the word of a place. `now` in ns, above 0.
+
+        Returns:
+            A stamp for the digest of the message: 0 unless the time tag alone does not tell this word from another. And
+            the word before, None when it is not known or when this is the same message once more.
+        """
+        timed = len(tag) == len(NO_TIME) and tag != NO_TIME
+        last = self._last.get(key)
+        if last is None:
+            if len(self._last) >= PLACES:
+                del self._last[next(iter(self._last))]
+            stamp = 0 if timed else now
+            self._last[key] = _Last(tag, word, stamp)
+            return stamp, None
+        again = timed and last.tag == tag and last.word == word
+        before = None if again or last.word == _UNSAID else last.word
+        if last.tag != tag:
+            last.stamp = 0 if timed else now
+        elif last.word != word:
+            last.stamp = now
+        last.tag, last.word = tag, word
+        return last.stamp, before
+
+    def reset(self, key: str, *, itself: bool = True) -> None:
+        """Forget the words of what lies below a place, and its own: whatever comes next is news."""
+        below = f"{key}/"
+        for name, last in self._last.items():
+            if name.startswith(below) or (itself and name == key):
+                last.word = _UNSAID

@@ -1,0 +1,41 @@
+"""GB/T 26875.3-2011 as the monitoring centre: user information transmission devices over any wire.
+
+One source serves as many devices as call it, told apart by their address in the frames. Frames are read by
+`gateway.protocols.gb26875`, made into events and readings by `drivers._gb26875_talk`; wire, commits and answers are
+`drivers._conversation.Talking`'s. Keeps house rule 4: a fire is confirmed once it is committed. See docs/gb26875.md.
+"""
+
+from __future__ import annotations
+
+from drivers._conversation import Talking, WireOptions, read_options
+from drivers._gb26875_device import DeviceOptions, Directory, Speaker, install, same_address
+from drivers._gb26875_talk import Centre
+from gateway.errors import ConfigError
+from gateway.model.ports import DriverSetup
+
+
+class Options(WireOptions, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Keys of a `[[source]]` with `driver = "gb26875"`: those of its wire."""
+
+
+OPTIONS = Options
+DEVICE_OPTIONS = DeviceOptions
+
+
+def create(setup: DriverSetup) -> Talking:
+    """Build the driver. Raises ConfigError with every problem of the source and its devices."""
+    options = read_options(setup, Options)
+    source_events = setup.point_ids[f"@{setup.source.id}.events"]
+    speakers: list[Speaker] = []
+    problems: list[str] = []
+    for device in setup.devices:
+        try:
+            speakers.append(install(device, setup.point_ids, source_events))
+        except (ConfigError, ValueError) as error:
+            problems.append(f"device {device.id}: {error}")
+    problems += same_address(speakers)
+    if problems:
+        raise ConfigError("\n".join(problems))
+    directory = Directory(speakers, source_events)
+    there = [] if options.many else speakers
+    return Talking(setup, options, lambda _: Centre(directory, datagrams=options.wire == "udp", there=there))

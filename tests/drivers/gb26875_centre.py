@@ -1,0 +1,60 @@
+"""The centre's side with one peer, by hand: for tests of `drivers.gb26875`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from drivers._conversation_said import Said
+from drivers._gb26875_device import Directory, Speaker, install
+from drivers._gb26875_talk import Centre
+from drivers._profiles import profile, tailor
+from gateway.model.batch import Event
+from gateway.model.point import Device
+from gateway.model.time import SECOND
+from gateway.protocols.gb26875 import Frame, Frames
+
+NOW = 1_000 * SECOND
+WALL = 1_790_000_000 * SECOND
+SOURCE_EVENTS = 99
+QUIET = {"ask_state": False, "set_time": False, "check": 0}
+
+
+def installed(number: int | str = "", name: str = "d", points: Mapping[str, Any] = {}, **options: object) -> Speaker:
+    """Install a device of the shipped profile, by default one that is never asked anything."""
+    known = tailor(profile("gb26875-transmitter"), points)
+    device = Device(id=name, source="s", profile=known, options={**QUIET, "address": number, **options})
+    ids = {f"{name}.{spec.name}": place for place, spec in enumerate(known.points, 1)}
+    return install(device, ids, SOURCE_EVENTS)
+
+
+def centre(*speakers: Speaker, **how: Any) -> Centre:  # noqa: ANN401 - keys of Centre
+    """Return a conversation that knows these devices."""
+    return Centre(Directory(speakers, SOURCE_EVENTS), **how)
+
+
+def events(said: list[Said]) -> list[Event]:
+    """Return all events, in order."""
+    return [event for one in said for event in one.decoded.events]
+
+
+def told(said: list[Said]) -> list[tuple[str, str]]:
+    """Return (code, key) of all events."""
+    return [(event.code.name, event.key) for event in events(said)]
+
+
+def problems(said: list[Said]) -> list[str]:
+    """Return everything that is counted."""
+    return [problem for one in said for problem in one.decoded.problems]
+
+
+def frame_in(data: bytes) -> Frame:
+    """Return the one frame that these bytes are."""
+    [found] = Frames().feed(data)
+    assert isinstance(found, Frame)
+    return found
+
+
+def frames_in(said: list[Said]) -> list[Frame]:
+    """Return what the centre sends by itself or at once."""
+    return [frame_in(one.at_once) for one in said if one.at_once]

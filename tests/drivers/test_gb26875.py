@@ -1,0 +1,414 @@
+"""GB/T 26875.3 as the centre: what devices say becomes events and readings, and each gets the answer that it is due."""
+
+from __future__ import annotations
+
+import tomllib
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from drivers._conversation_said import Said
+from drivers.simulated.gb26875 import DUTY_ANSWER, FAULT, FIRE, NORMAL, Transmitter, TransmitterFault
+from gateway.model.quality import GOOD, describe
+from gateway.model.time import SECOND
+from gateway.protocols import gb26875_objects as o
+from gateway.protocols.gb26875 import Command, Frame, encode_frame
+from gateway.protocols.gb26875_units import encode_unit, text_bytes, time_ns, time_tag
+from tests.drivers.gb26875_centre import (
+    NOW,
+    SOURCE_EVENTS,
+    WALL,
+    centre,
+    events,
+    frame_in,
+    frames_in,
+    installed,
+    problems,
+    told,
+)
+from tests.drivers.gb26875_objects import frames_of, units
+
+CASES = Path(__file__).parents[1] / "cases" / "gb26875"
+CHINA = 8 * 3600
+SMOKE = (1, 1, 2 << 16 | 10)  # system, address, component: loop 2, point 10
+KEY = "1/1/2/10"
+
+
+def cases(name: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = tomllib.loads((CASES / name).read_text(encoding="utf-8"))["frame"]
+    return found
+
+
+def device(**faults: Any) -> Transmitter:  # noqa: ANN401 - fields of a fault
+    far = Transmitter(889, centre=1, fault=TransmitterFault(**faults))
+    far.components[SMOKE] = (40, NORMAL, "三层走廊")
+    return far
+
+
+def test_golden_cases_are_counted() -> None:
+    found = Counter(case["kind"] for case in cases("frames.toml"))
+    assert (sum(found.values()), found["capture"], len(cases("refused.toml"))) == (40, 24, 5)
+
+
+@pytest.mark.parametrize("case", cases("frames.toml"), ids=lambda case: case["number"])
+def test_a_published_frame_is_told_counted_and_answered(case: dict[str, Any]) -> None:
+    [said] = centre(installed()).hear(bytes.fromhex(case["bytes"]), NOW, 0)
+    assert [list(pair) for pair in told([said])] == case["says"]
+    assert said.decoded.problems == case.get("problems", [])
+    answer = said.after or said.at_once
+    assert (frame_in(answer).command if answer else 0) == case["answer"]
+    assert said.frame == bytes.fromhex(case["bytes"])
+    for event in said.decoded.events:
+        assert event.raw == said.frame
+        if "object" in case and "time" in case["object"]:
+            assert bool(event.time) == bool(case["object"]["time"])
+
+
+@pytest.mark.parametrize("case", cases("refused.toml"), ids=range(5))
+def test_a_wrong_checksum_is_denied_and_says_nothing(case: dict[str, Any]) -> None:
+    [said] = centre(installed()).hear(bytes.fromhex(case["bytes"]), NOW, WALL)
+    assert (told([said]), said.decoded.rows, said.decoded.problems) == ([], [], ["bad_checksum"])
+    raw = bytes.fromhex(case["bytes"])
+    if raw[26] == Command.SEND:
+        denial = frame_in(said.at_once)
+        assert (denial.command, denial.serial) == (Command.DENY, int.from_bytes(raw[2:4], "little"))
+    else:
+        assert said.at_once == b""
+
+
+def test_a_fire_is_confirmed_after_the_commit_and_denied_when_that_is_late() -> None:
+    far = device()
+    [said] = centre(installed(889)).hear(far.change(SMOKE, FIRE, WALL), NOW, WALL)
+    assert (said.device, said.limit, said.at_once) == ("d", 10.0, b"")
+    after, late = frame_in(said.after), frame_in(said.late)
+    assert (after.command, late.command) == (Command.CONFIRM, Command.DENY)
+    for answer in (after, late):
+        assert (answer.serial, answer.source, answer.destination, answer.unit) == (0, 1, 889, b"")
+        assert time_ns(answer.sent, CHINA) == WALL
+    [event] = events([said])
+    assert (event.key, event.time, event.registered) == (KEY, WALL, True)
+    assert event.text == "三层走廊 感烟火灾探测器 smoke detector 火警 fire"
+    far.hear(said.after, WALL)
+    assert not far.unanswered
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.integers(0, 0xFFFF), st.booleans())
+def test_a_fire_bit_is_a_fire_whatever_else_the_word_says(word: int, system: bool) -> None:  # noqa: FBT001 - drawn
+    tag = time_tag(WALL, CHINA)
+    said = centre(installed()).hear(
+        device().report(1, [o.SystemStatus(1, 1, word, tag)], WALL)
+        if system
+        else device().report(2, [o.ComponentStatus(*SMOKE[:2], 40, SMOKE[2], word, b"", tag)], WALL),
+        NOW,
+        WALL,
+    )
+    codes = {code for code, _ in told(said)}
+    assert ("FIRE" in codes) == bool(word & 0b10)
+    assert ("FAULT" in codes) == bool(word & (0b111_0000_0100 if system else 0b1_0000_0100))
+    assert ("DISABLED" in codes) == bool(word & 0b1000)
+    assert ("SUPERVISORY" in codes) == bool(word & 0b1_0000)
+    states = 0b111_1111_1110 if system else 0b1_1111_1110
+    assert ("RESTORE" in codes) == (not word & states)
+    assert ("RESET" in codes) == (system and bool(word & 1 << 13))
+
+
+@pytest.mark.parametrize(
+    ("flags", "own", "panel"),
+    [
+        (0x01, "RESET", "RESET"),
+        (0x02, "INFO", "INFO"),
+        (0x04, "MANUAL", "MANUAL"),
+        (0x08, "RESTORE", "RESTORE"),
+        (0x10, "INFO", "INFO"),
+        (0x20, "INFO", "INFO"),
+        (0x40, "TEST", "TEST"),
+        (0x80, "INFO", "INFO"),
+    ],
+)
+def test_operations_of_persons(flags: int, own: str, panel: str) -> None:
+    tag = time_tag(WALL, CHINA)
+    line = centre(installed())
+    key = "device/duty" if flags == DUTY_ANSWER else "device"
+    assert told(line.hear(device().operate(flags, WALL), NOW, WALL)) == [(own, key)]
+    assert told(line.hear(device().report(4, [o.Operation(1, 3, flags, 9, tag)], WALL), NOW, WALL)) == [(panel, "1/3")]
+
+
+def test_power_faults_of_a_panel_stand_beside_each_other_and_end_with_it() -> None:
+    line, far = centre(installed()), device()
+
+    def say(word: int, second: int) -> list[tuple[str, str]]:
+        tag = time_tag(WALL + second * SECOND, CHINA)
+        return told(line.hear(far.report(1, [o.SystemStatus(1, 1, word, tag)], WALL), NOW, WALL))
+
+    assert say(0b1_0000_0001, 0) == [("FAULT", "1/1/mains")]
+    assert say(0b11_0000_0001, 1) == [("FAULT", "1/1/mains"), ("FAULT", "1/1/backup")]
+    ended = [("RESTORE", "1/1"), ("RESTORE", "1/1/mains"), ("RESTORE", "1/1/backup")]
+    assert say(1, 2) == ended
+    assert say(1, 3) == []  # no news
+
+
+@settings(max_examples=200, deadline=None)
+@given(units())
+def test_whatever_a_device_sends_comes_out_whole(unit: Any) -> None:  # noqa: ANN401 - a Unit
+    """Simulator → wire → centre: every object of every type is told, counted or read, and the frame is answered."""
+    far = device()
+    said = centre(installed()).hear(far.report(unit.type, unit.objects, WALL), NOW, WALL)
+    [one] = said
+    assert one.after
+    assert one.digest
+    up = unit.type < 61
+    assert (len(one.decoded.events) + len(one.decoded.rows) + len(one.decoded.problems) > 0) or not unit.objects
+    if not up:
+        assert "wrong_direction" in one.decoded.problems
+    statuses = [item for item in unit.objects if isinstance(item, o.ComponentStatus | o.SystemStatus)]
+    fires = Counter(key for code, key in told(said) if code == "FIRE")
+    for item in statuses:
+        if item.status & FIRE:
+            speaker = installed()
+            place = f"{item.system}/{item.address}"
+            if isinstance(item, o.ComponentStatus):
+                place = speaker.component(item.system, item.address, item.place)
+            assert fires[place]
+    far.hear(one.after, WALL)
+    assert not far.unanswered
+
+
+LEVEL = {"level": {"unit": "m", "decode": {"analog": 2}}}
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.integers(-32768, 32767), st.integers(0, 2**31))
+def test_an_analog_value_is_read_with_sign_step_and_range(raw: int, seconds: int) -> None:
+    points = {"mains": {"kind": "measure", "unit": "m", "labels": {}, "decode": {"at": "", "bit": None, "analog": 2}}}
+    wall = WALL + seconds * SECOND
+    speaker = installed(points=points)
+    said = centre(speaker).hear(
+        device().report(3, [o.Analog(1, 1, 92, 7, 2, raw, time_tag(wall, CHINA))], wall), NOW, 0
+    )
+    [row] = [row for one in said for row in one.decoded.rows]
+    high = raw / 100 > 320
+    expected = min(max(raw / 100, 0), 320)
+    assert row[0] == 2
+    assert row[2] == pytest.approx(expected)
+    assert describe(row[3]) == ("GOOD" if raw >= 0 and not high else "UNCERTAIN:over_range")
+
+
+def test_values_of_one_place_or_component_type_feed_their_own_points() -> None:
+    points = {
+        "mains": {
+            "kind": "measure",
+            "unit": "kPa",
+            "labels": {},
+            "decode": {"at": "1/1/0/7", "bit": None, "analog": 5},
+        },
+        "backup": {
+            "kind": "measure",
+            "unit": "MPa",
+            "labels": {},
+            "decode": {"at": "", "bit": None, "analog": 128, "component": 91, "scale": 0.001, "offset": -1},
+        },
+    }
+    line = centre(installed(points=points))
+    tag = time_tag(WALL, CHINA)
+    values = [
+        o.Analog(1, 1, 91, 7, 5, 3000, tag),
+        o.Analog(1, 1, 91, 8, 5, 4000, tag),
+        o.Analog(1, 1, 91, 8, 128, 1500, tag),
+        o.Analog(1, 1, 92, 8, 128, 1600, tag),
+    ]
+    [said] = line.hear(device().report(3, values, WALL), NOW, WALL)
+    assert said.decoded.rows == [(2, WALL, 300.0, GOOD), (3, WALL, 0.5, GOOD)]
+    assert said.decoded.problems == ["unmapped_analog", "unmapped_analog"]
+    assert [event.key for event in events([said])] == ["1/1/0/8", "1/1/0/8"]
+    [again] = line.hear(device().report(3, values[1:2], WALL), NOW, WALL)  # told once, counted always
+    assert (told([again]), again.decoded.problems) == ([], ["unmapped_analog"])
+
+
+def test_status_bits_feed_state_points() -> None:
+    line, far = centre(installed()), device()
+    [said] = line.hear(far.report(21, [o.DeviceStatus(0b1001, time_tag(WALL, CHINA))], WALL), NOW, WALL)
+    assert said.decoded.rows == [(2, WALL, 1.0, GOOD), (3, WALL, 0.0, GOOD)]
+
+
+@pytest.mark.parametrize(
+    ("split", "key"), [("point_low", "1/1/2/10"), ("point_high", "1/1/10/2"), ("whole", "1/1/131082")]
+)
+def test_the_component_address_splits_as_the_device_says(split: str, key: str) -> None:
+    speaker = installed(component_address=split, addresses=[key])
+    assert speaker.place(key) == SMOKE
+    [event] = events(centre(speaker).hear(device().change(SMOKE, FIRE, WALL), NOW, WALL))
+    assert (event.key, event.registered) == (key, True)
+
+
+def test_a_fire_of_an_address_that_is_not_installed_is_not_registered() -> None:
+    line, far = centre(installed(addresses=["1/1/2/11"])), device()
+    assert [event.registered for event in events(line.hear(far.change(SMOKE, FIRE, WALL), NOW, WALL))] == [False]
+    assert [event.registered for event in events(line.hear(far.operate(0x04, WALL), NOW, WALL))] == [True]
+
+
+def test_an_unknown_device_is_told_at_the_source_and_confirmed() -> None:
+    [said] = centre(installed(5)).hear(device().change(SMOKE, FIRE, WALL), NOW, WALL)
+    [event] = events([said])
+    assert (event.point, event.key, event.registered) == (SOURCE_EVENTS, f"889/{KEY}", False)
+    assert frame_in(said.after).command == Command.CONFIRM
+    assert said.device == "889"
+
+
+def test_many_devices_of_one_peer_and_one_that_changes_its_address() -> None:
+    line = centre(installed(889, "a"), installed("0x37A", "b"), installed("192.168.1.4:7533", "c"))
+    for number, name in ((889, "a"), (0x37A, "b"), (int.from_bytes(bytes.fromhex("C0A801046D1D"), "little"), "c")):
+        far = Transmitter(number)
+        [said] = line.hear(far.change(SMOKE, FIRE, WALL), NOW, WALL)
+        assert (said.device, told([said])) == (name, [("FIRE", KEY)])
+    far.address = 12345
+    assert told(line.hear(far.change(SMOKE, FIRE, WALL), NOW, WALL)) == [("FIRE", f"12345/{KEY}")]
+
+
+def test_a_device_may_stand_in_the_destination() -> None:
+    line = centre(installed(100, address_in="destination"), installed(100, "other"))
+    [said] = line.hear(Transmitter(0, centre=100).change(SMOKE, FIRE, WALL), NOW, WALL)
+    assert (said.device, frame_in(said.after).source, frame_in(said.after).destination) == ("d", 100, 0)
+    [said] = line.hear(Transmitter(100, centre=1).change(SMOKE, FIRE, WALL), NOW, WALL)
+    assert said.device == "other"
+
+
+@pytest.mark.parametrize(
+    ("unit", "command", "answer"),
+    [("", 2, ""), ("80 00", 128, ""), ("16", 2, "17"), ("", 200, "")],
+)
+def test_vendor_heartbeats_are_answered_at_once_and_are_signs_of_life(unit: str, command: int, answer: str) -> None:
+    [said] = centre(installed()).hear(device().beat(WALL, command, bytes.fromhex(unit)), NOW, WALL)
+    reply = frame_in(said.at_once)
+    assert (reply.command, reply.unit, said.after) == (Command.CONFIRM, bytes.fromhex(answer), b"")
+    assert (said.stores, said.decoded.heard, said.decoded.problems) == (False, [1], [])
+
+
+@pytest.mark.parametrize("command", [0, 1, 4, 7, 127])
+def test_other_commands_are_denied(command: int) -> None:
+    [said] = centre(installed()).hear(device().send(b"\x02\x00", WALL, command), NOW, WALL)
+    assert frame_in(said.at_once).command == Command.DENY
+    assert said.decoded.problems == ["wrong_direction" if command in (1, 4) else "unknown_command"]
+
+
+@pytest.mark.parametrize(
+    ("unit", "reason"), [("96 01 0102", "unknown_type"), ("01 01 02", "bad_length"), ("63", "unknown_type")]
+)
+def test_what_nobody_knows_is_kept_raw_shown_and_confirmed(unit: str, reason: str) -> None:
+    raw = bytes.fromhex(unit)
+    [said] = centre(installed()).hear(device().send(raw, WALL), NOW, WALL)
+    assert told([said]) == [("INFO", f"type/{raw[0]}")]
+    assert raw in events([said])[0].raw
+    assert said.decoded.problems == [reason]
+    assert frame_in(said.after).command == Command.CONFIRM
+
+
+def test_a_bad_object_costs_none_of_those_beside_it_and_a_fire_cut_short_is_one() -> None:
+    whole = encode_unit(2, [o.ComponentStatus(*SMOKE[:2], 40, SMOKE[2], FIRE, b"", time_tag(WALL, CHINA))])
+    line = centre(installed())
+    said = line.hear(device().send(b"\x02\x02" + whole[2:] + whole[2:22], WALL), NOW, WALL)
+    assert told(said) == [("FIRE", KEY), ("INFO", "type/2")]
+    said = line.hear(device().send(whole[:22], WALL), NOW, WALL)
+    assert told(said) == [("INFO", "type/2"), ("FIRE", KEY)]
+    assert [event.registered for event in events(said)] == [True, False]
+
+
+def test_one_makers_ends_of_states_are_used_where_the_device_says_so() -> None:
+    tag = time_tag(WALL, CHINA)
+    body = encode_unit(2, [o.ComponentStatus(*SMOKE[:2], 40, SMOKE[2], FIRE, b"", tag)])[1:]
+    assert told(centre(installed()).hear(device().send(b"\x87" + body, WALL), NOW, WALL)) == [("INFO", "type/135")]
+    line = centre(installed(recovery_types=True))
+    assert told(line.hear(device().send(b"\x87" + body, WALL), NOW, WALL)) == [("RESTORE", KEY)]
+    assert told(line.hear(device().send(b"\x87\x01\x02", WALL), NOW, WALL)) == [("INFO", "type/135")]
+
+
+@pytest.mark.parametrize(
+    ("lines", "code"),
+    [
+        (["首次火警", "一层"], "FIRE"),
+        (["主电故障"], "FAULT"),
+        (["火警恢复"], "INFO"),
+        (["复位"], "RESET"),
+        (["x"], "INFO"),
+    ],
+)
+def test_what_a_panel_prints_is_read_for_its_words(lines: list[str], code: str) -> None:
+    parts = [text_bytes(line) for line in lines]
+    body = b"\0\0\0\0" + bytes((len(parts),)) + b"".join(bytes((len(part),)) + part for part in parts)
+    for unit in (b"\x09\x01" + body + time_tag(WALL, CHINA), b"\x0a\x01" + b"".join(parts)):
+        [event] = events(centre(installed()).hear(device().send(unit, WALL), NOW, WALL))
+        assert (event.code.name, event.registered) == (code, False)
+        assert all(line in event.text for line in lines)
+
+
+def test_an_impossible_time_costs_the_time_only() -> None:
+    [said] = centre(installed()).hear(device(no_clock=True).change(SMOKE, FIRE, WALL), NOW, WALL)
+    assert [(event.code.name, event.time) for event in events([said])] == [("FIRE", 0)]
+    assert said.decoded.problems == ["bad_time"]
+
+
+def test_without_trusted_time_a_device_gets_its_own_back() -> None:
+    far = device()
+    [said] = centre(installed()).hear(far.change(SMOKE, FIRE, WALL), NOW, 0)
+    assert frame_in(said.after).sent == far.tag(WALL)
+
+
+def test_a_clock_that_is_wrong_is_told() -> None:
+    line = centre(installed())
+    said = line.hear(device().report(28, [o.DeviceTime(time_tag(WALL - 120 * SECOND, CHINA))], WALL), NOW, WALL)
+    assert problems(said) == ["wrong_clock"]
+    assert events(said)[0].text == "时钟偏差 clock is wrong by -120 s"
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(st.one_of(st.binary(max_size=120), frames_of().map(encode_frame)), max_size=5), st.booleans())
+def test_any_bytes_are_taken_in_and_time_runs_out(pieces: list[bytes], datagrams: bool) -> None:  # noqa: FBT001 - drawn
+    line = centre(installed(5, ask_state=True, check=60), datagrams=datagrams)
+    said: list[Said] = []
+    for place, piece in enumerate(pieces):
+        said += line.hear(piece, NOW + place, WALL)
+        assert len(line._directory._strangers) < 10  # noqa: SLF001 - bounded by what came
+    for minute in range(6):
+        said += line.tick(NOW + minute * 60 * SECOND, WALL)
+    assert line._half > NOW  # noqa: SLF001 - given up
+    for one in said:
+        for data in (one.after, one.late, one.at_once):
+            assert not data or frame_in(data)
+
+
+def test_half_a_frame_is_given_up_and_the_next_one_is_heard() -> None:
+    line, far = centre(installed()), device()
+    frame = far.change(SMOKE, FIRE, WALL)
+    assert line.hear(frame[:40], NOW, WALL) == []
+    assert line.due() == NOW + 5 * SECOND
+    assert problems(line.tick(line.due(), WALL)) == ["unfinished"]
+    assert told(line.hear(frame, NOW, WALL)) == [("FIRE", KEY)]
+
+
+def test_frames_stuck_together_and_cut_apart_with_garbage_between() -> None:
+    far = device(noise=b"\x00@#")
+    stream = far.change(SMOKE, FIRE, WALL) + far.change(SMOKE, FAULT, WALL) + far.beat(WALL)
+    expected = [("FIRE", KEY), ("FAULT", KEY)]
+    assert told(centre(installed()).hear(stream, NOW, WALL)) == expected
+    line = centre(installed())
+    pieces = [said for place in range(len(stream)) for said in line.hear(stream[place : place + 1], NOW, WALL)]
+    assert told(pieces) == expected
+    assert set(problems(pieces)) == {"noise"}
+
+
+def test_a_frame_never_goes_on_in_the_next_datagram() -> None:
+    line, far = centre(installed(), datagrams=True), device()
+    frame = far.change(SMOKE, FIRE, WALL)
+    assert problems(line.hear(frame[:30], NOW, WALL)) == ["unfinished"]
+    assert told(line.hear(frame, NOW, WALL)) == [("FIRE", KEY)]
+
+
+def test_answers_to_nothing_are_counted_and_asked_for_nothing() -> None:
+    line = centre(installed())
+    for command, reasons in ((Command.CONFIRM, []), (Command.DENY, ["denied"])):
+        [said] = line.hear(encode_frame(Frame(serial=9, command=command, source=889)), NOW, WALL)
+        assert (said.decoded.problems, said.decoded.heard, frames_in([said])) == (reasons, [1], [])
