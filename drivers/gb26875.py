@@ -7,11 +7,12 @@ One source serves as many devices as call it, told apart by their address in the
 
 from __future__ import annotations
 
-from drivers._conversation import Talking, WireOptions, read_options
+from drivers._conversation import Attend, Talking, WireOptions, read_options
 from drivers._gb26875_device import DeviceOptions, Directory, Speaker, install, same_address
 from drivers._gb26875_talk import Centre
 from gateway.errors import ConfigError
 from gateway.model.ports import DriverSetup
+from gateway.transport.wires import attend
 
 
 class Options(WireOptions, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -22,8 +23,8 @@ OPTIONS = Options
 DEVICE_OPTIONS = DeviceOptions
 
 
-def create(setup: DriverSetup) -> Talking:
-    """Build the driver. Raises ConfigError with every problem of the source and its devices."""
+def create(setup: DriverSetup, *, wire: Attend = attend) -> Talking:
+    """Build the driver; `wire` is the seam for wires that are none. Raises ConfigError with every problem at once."""
     options = read_options(setup, Options)
     source_events = setup.point_ids[f"@{setup.source.id}.events"]
     speakers: list[Speaker] = []
@@ -38,4 +39,4 @@ def create(setup: DriverSetup) -> Talking:
         raise ConfigError("\n".join(problems))
     directory = Directory(speakers, source_events)
     there = [] if options.many else speakers
-    return Talking(setup, options, lambda _: Centre(directory, datagrams=options.wire == "udp", there=there))
+    return Talking(setup, options, lambda _: Centre(directory, datagrams=options.wire == "udp", there=there), wire=wire)
