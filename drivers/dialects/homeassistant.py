@@ -143,7 +143,8 @@ def _install(device: Device, ids: Mapping[str, int]) -> _Known:
     specs = specs_of(device, ids)
     known = _Known(*frame_of(specs), options.sleeps, mode=options.availability_mode)
     for one in options.availability:
-        known.availability[fit_topic(one.topic)] = finder(one.path), one.online, one.offline
+        words = one.online.casefold(), one.offline.casefold()  # a template writes True where JSON has true
+        known.availability[fit_topic(one.topic)] = finder(one.path), *words
     found: list[int] = []
     for point, spec in specs.items():
         decode = msgspec.convert(spec.decode, _Decode, strict=False)
@@ -187,7 +188,7 @@ def _state(device: _Known, topic: str, message: object, *, retained: bool, into:
 def _available(device: _Known, topic: str, message: object, *, retained: bool, into: Decoded) -> None:
     find, online, offline = device.availability[topic]
     raw = find(message)
-    said = ("true" if raw else "false") if isinstance(raw, bool) else str(raw) if isinstance(raw, str | int) else ""
+    said = str(raw).strip().casefold() if isinstance(raw, str | int) else ""
     if said not in (online, offline):
         into.problems.append("unknown_availability")
         return

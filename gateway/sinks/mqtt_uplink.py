@@ -1,58 +1,23 @@
 """Sink `mqtt_uplink`: copies to a remote broker, MQTT 5 with QoS 1; what counts is its PUBACK.
 
-Runs in a process of its own (`gateway.uplink`). One session; its retained status says which gateway speaks for the
-station, so that a second one with the same station id stops instead of mixing its readings in. Payloads:
-`gateway.sinks._messages`.
+Runs in a process of its own (`gateway.uplink`). Its session: `gateway.sinks._mqtt_speaker`.
+Payloads: `gateway.sinks._messages`.
 """
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
-from contextlib import suppress
-from pathlib import Path
-from typing import Annotated
-
-import msgspec
 
 from gateway.config.options import read
-from gateway.errors import DeliveryError, LinkDown
 from gateway.model.portion import Aside, Portion
 from gateway.model.ports import SinkSetup
-from gateway.sinks._messages import Message, Messages
-from gateway.transport.mqtt import Message as Received
-from gateway.transport.mqtt import MqttSession, Refused, connect
-from gateway.transport.mqtt_options import DEFAULT_KEEPALIVE, Announcement, MqttOptions, Tls, read_password
-
-_REFUSED = 0x80  # reason codes from here on are refusals (MQTT 5.0 section 2.4)
-_NOT_AUTHORIZED, _TOPIC_INVALID, _TOO_LARGE, _PAYLOAD_INVALID = 0x87, 0x90, 0x95, 0x99
-_OF_THE_MESSAGE = (_TOPIC_INVALID, _TOO_LARGE, _PAYLOAD_INVALID)
-_A_PERSON = (0x84, 0x85, 0x86, 0x87, 0x8A, 0x8C)  # of CONNACK: version, client id, user, rights, banned, method
-_WINDOW = 64  # messages under way
+from gateway.sinks._messages import Messages
+from gateway.sinks._mqtt_speaker import Access, Outgoing, Speaker
+from gateway.transport.mqtt_options import MqttOptions
 
 
-class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Keys of a `[[sink]]` with `kind = "mqtt_uplink"`.
-
-    Messages go to `<prefix>/<station>/…`. `tls` is meant by any of the three files; alone it trusts the system's
-    certificates. `keepalive` in seconds.
-    """
-
-    host: str
-    port: Annotated[int, msgspec.Meta(ge=1, le=65535)] | None = None
-    username: str | None = None
-    password_file: str | None = None
-    tls: bool = False
-    cafile: str | None = None
-    certfile: str | None = None
-    keyfile: str | None = None
-    prefix: str = "firegrid"
-    keepalive: Annotated[int, msgspec.Meta(ge=2, le=600)] = DEFAULT_KEEPALIVE
-
-    def __post_init__(self) -> None:
-        """Refuse a prefix that nothing can be published under."""
-        if not self.prefix or any(mark in self.prefix for mark in "+#\0"):
-            raise ValueError("prefix: a topic without + and #")
+class Options(Access, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Keys of a `[[sink]]` with `kind = "mqtt_uplink"`. Messages go to `<prefix>/<station>/…`."""
 
 
 OPTIONS = Options
@@ -68,136 +33,24 @@ class MqttUplink:
 
     def __init__(self, setup: SinkSetup, options: Options) -> None:
         self._messages = Messages(setup.points, setup.facts)
-        self._clock = setup.clock
-        self._station = setup.station
-        self._instance = setup.instance
-        self.root = f"{options.prefix}/{_level(setup.station)}"
-        self.connection = self._options(options)
-        self._session: MqttSession | None = None
-        self._watch: asyncio.Task[None] | None = None
-        self._twin = ""
-        self._silenced = False  # another one's last will stands where our status should
+        self._speaker = Speaker(options, setup.station, setup.instance, setup.clock)
 
-    def _options(self, options: Options) -> MqttOptions:
-        files = options.cafile, options.certfile, options.keyfile
-        secure = options.tls or any(files)
-        return MqttOptions(
-            host=options.host,
-            port=options.port or (8883 if secure else 1883),
-            client_id=f"firegrid-{self._station}-{self._instance}",
-            username=options.username,
-            password=read_password(Path(options.password_file)) if options.password_file else None,
-            tls=Tls(*(Path(file) if file else None for file in files)) if secure else None,
-            keepalive=options.keepalive,
-            session_expiry=0,
-            will=Announcement(f"{self.root}/status", self._status(online=False)),
-            will_delay=0,
-        )
+    @property
+    def root(self) -> str:
+        """What all its topics begin with."""
+        return self._speaker.root
 
-    def _status(self, *, online: bool) -> bytes:
-        return msgspec.json.encode({"online": online, "instance": self._instance})
+    @property
+    def connection(self) -> MqttOptions:
+        """How the broker is reached."""
+        return self._speaker.connection
 
     async def send(self, portion: Portion) -> Sequence[Aside]:
         """Publish a portion, see `Sink`."""
-        session = await self._live()
-        window = asyncio.Semaphore(_WINDOW)
-        asides: list[Aside] = []
-
-        async def publish(message: Message) -> None:
-            async with window:
-                code = await session.publish(f"{self.root}/{message.topic}", message.payload)
-            if code in _OF_THE_MESSAGE:
-                asides.append(Aside(f"{message.topic} {message.payload.decode()}", f"refused with {code:#04x}"))
-            elif code == _NOT_AUTHORIZED:
-                fix = f"let this user publish to {self.root}/#"
-                raise DeliveryError(f"{session.peer} does not allow it; {fix}", retryable=False)
-            elif code >= _REFUSED:
-                raise LinkDown(f"{session.peer} refused a message with {code:#04x}")
-
-        try:
-            async with asyncio.TaskGroup() as tasks:
-                for message in self._messages.of(portion):
-                    tasks.create_task(publish(message))
-        except* (DeliveryError, LinkDown) as group:
-            self._drop()
-            raise group.exceptions[0] from None
-        return asides
+        return await self._speaker.say(
+            Outgoing(f"{self.root}/{message.topic}", message.payload) for message in self._messages.of(portion)
+        )
 
     async def close(self) -> None:
         """Say that this gateway has gone, and close."""
-        session, self._session = self._session, None
-        if self._watch is not None:
-            self._watch.cancel()
-        if session is not None:
-            with suppress(LinkDown):
-                await session.publish(f"{self.root}/status", self._status(online=False), retain=True)
-            await session.close()
-
-    async def _live(self) -> MqttSession:
-        """Return a session that works. Raises LinkDown, DeliveryError."""
-        if self._watch is not None and self._watch.done():
-            self._drop()
-        if self._session is None:
-            try:
-                session = await connect(self.connection, self._clock, self._received)
-            except Refused as error:
-                if error.reason in _A_PERSON:
-                    fix = "check username, password_file and what this user may do"
-                    raise DeliveryError(f"{error}; {fix}", retryable=False) from error
-                raise
-            self._session = session
-            self._watch = asyncio.create_task(_watched(session))
-            await self._announce(session)
-        if self._silenced:
-            await self._announce(self._session)
-        if self._twin:
-            session, twin = self._session, self._twin
-            self._session = None
-            await session.close()  # in order: our will must not speak for the other one
-            raise DeliveryError(
-                f"{session.peer}: another gateway ({twin}) speaks for station {self._station!r};"
-                " give one of them another [station] id",
-                retryable=False,
-            )
-        return self._session
-
-    async def _announce(self, session: MqttSession) -> None:
-        """Look who speaks for the station, and say that we do when nobody else does."""
-        self._twin = ""
-        status = f"{self.root}/status"
-        # What is retained stands between two answers of the broker; one that may not be read is no obstacle.
-        await session.subscribe([(status, 1)])
-        await session.subscribe([(status, 1)])
-        self._silenced = False
-        if not self._twin:
-            await session.publish(status, self._status(online=True), retain=True)
-
-    def _received(self, session: MqttSession, messages: list[Received]) -> None:
-        for _, payload, _, _, packet in messages:
-            if packet:
-                session.ack([packet])
-            with suppress(msgspec.MsgspecError):
-                told = msgspec.json.decode(payload or b"", type=dict[str, bool | str])
-                other = str(told.get("instance", ""))
-                if other not in ("", self._instance):
-                    self._twin = other if told.get("online") is True else ""
-                    self._silenced = not self._twin
-
-    def _drop(self) -> None:
-        session, self._session = self._session, None
-        if self._watch is not None:
-            self._watch.cancel()
-            self._watch = None
-        if session is not None:
-            session.abort()
-
-
-async def _watched(session: MqttSession) -> None:
-    """Keep a session alive until it ends."""
-    with suppress(LinkDown):
-        await session.run()
-
-
-def _level(name: str) -> str:
-    """Return a name as one level of a topic."""
-    return "".join("-" if mark in "/+#" or not mark.isprintable() else mark for mark in name)
+        await self._speaker.close()

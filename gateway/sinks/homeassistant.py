@@ -1,0 +1,166 @@
+"""Sink `homeassistant`: the station as a device of Home Assistant, by its MQTT discovery.
+
+Runs in a process of its own (`gateway.uplink`), from the journal like every sink; one way only, nothing there can act
+on the station. Discovery and states are retained, so that a restart there shows what is. A backlog never overwrites
+newer states, also not those of an earlier life: they are read back after every connection (house rule 4, seen from the
+other side). Components: `gateway.sinks._ha_components`; the session: `gateway.sinks._mqtt_speaker`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from gateway.clock import SECOND
+from gateway.config.options import read
+from gateway.config.quantities import Seconds
+from gateway.model.point import Kind
+from gateway.model.portion import Aside, Portion
+from gateway.model.ports import SinkSetup
+from gateway.sinks._ha_components import EVENTS, TRANSITIONS, component, events, shown, slug, state_of
+from gateway.sinks._messages import Messages, rfc3339
+from gateway.sinks._mqtt_speaker import Access, Outgoing, Speaker, level
+from gateway.transport.mqtt import MqttSession
+
+PART = 150  # components of one discovery message: about 80 kB, below what a careful broker lets through
+
+_encode = msgspec.json.Encoder().encode
+
+
+class Options(Access, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Keys of a `[[sink]]` with `kind = "homeassistant"`.
+
+    States go to `<prefix>/<station>/point/<device>/<point>`, discovery to `<discovery>/device/…/config`. `name` of the
+    device there (default: the station's id); `every`: a number is told at most so often, a state at once.
+    """
+
+    prefix: str = "firegrid-ha"
+    discovery: str = "homeassistant"
+    name: str = ""
+    every: Seconds = 10.0
+
+
+OPTIONS = Options
+
+
+def create(setup: SinkSetup) -> Homeassistant:
+    """Build the sink. Raises ConfigError: wrong keys, or a secret that others may read."""
+    return Homeassistant(setup, read(setup.spec, Options))
+
+
+class Homeassistant:
+    """Publishes discovery, states and events at one broker."""
+
+    def __init__(self, setup: SinkSetup, options: Options) -> None:
+        self._points = {number: point for number, point in setup.points.items() if shown(point.spec)}
+        self._messages = Messages(setup.points, setup.facts)
+        self._speaker = Speaker(options, setup.station, setup.instance, setup.clock, self._heard)
+        self._clock = setup.clock
+        self._id = slug(setup.station)
+        self._name = options.name or setup.station
+        self._discovery = f"{options.discovery}/device/{self._id}"
+        self._every = round(options.every * SECOND)
+        root = self._speaker.root
+        self._topics = {
+            number: f"{root}/point/{level(point.device)}/{point.spec.name}" for number, point in self._points.items()
+        }
+        self._greeted: MqttSession | None = None
+        self._newest: dict[str, str] = {}  # topic → RFC 3339 of the state that stands there
+        self._told: dict[int, tuple[object, int]] = {}  # point → what it says, ns when it was told
+        self._before: dict[str, dict[str, str]] = {}  # topic of discovery → component → platform, as they stand there
+
+    async def send(self, portion: Portion) -> Sequence[Aside]:
+        """Publish a portion, see `Sink`."""
+        asides: list[Aside] = []
+        session = await self._speaker.live()
+        if session is not self._greeted:
+            await self._recall(session)
+            asides += await self._speaker.say(self._announcements())
+            self._greeted = session
+        states = list(self._states(portion))
+        asides += await self._speaker.say([*self._events(portion), *(message for _, message in states)])
+        for number, told, time in (entry for entry, _ in states):
+            self._told[number] = told, time
+        return asides
+
+    async def close(self) -> None:
+        """Say that this gateway has gone, and close."""
+        await self._speaker.close()
+
+    async def _recall(self, session: MqttSession) -> None:
+        """Read back what stands at the broker. What is retained comes between two answers of the broker."""
+        self._newest, self._told, self._before = {}, {}, {}
+        filters = [f"{self._speaker.root}/point/+/+", f"{self._discovery}/config", *self._parts()]
+        for _ in range(2):
+            await session.subscribe([(pattern, 1) for pattern in filters])
+        await session.unsubscribe(filters)
+
+    def _parts(self) -> list[str]:
+        """Return the topics of discovery of a station with many points, as many as there can be."""
+        return [f"{self._discovery}_{number}/config" for number in range(2, 10)]
+
+    def _heard(self, topic: str, payload: bytes) -> None:
+        with suppress(msgspec.MsgspecError, AttributeError, TypeError):
+            told = msgspec.json.decode(payload)
+            if topic.startswith(f"{self._discovery}"):
+                self._before[topic] = {name: str(entry["p"]) for name, entry in told["cmps"].items() if len(entry) > 1}
+            else:
+                self._newest[topic] = str(told["t"])
+
+    def _announcements(self) -> Iterator[Outgoing]:
+        """Yield discovery. A component that stands there and is no more is removed: an entry that holds only `p`."""
+        root = self._speaker.root
+        status = f"{root}/status"
+        entries: dict[str, Any] = {}
+        for kind, kinds in (("transition", TRANSITIONS), ("event", EVENTS)):
+            unique = f"{self._id}_{kind}"
+            entries[unique] = events(f"{self._name} {kind}", unique, f"{root}/{kind}", status, kinds)
+        for number, point in sorted(self._points.items()):
+            unique = f"{self._id}_{slug(point.device)}_{point.spec.name}"
+            entries[unique] = component(point, unique, self._topics[number], status)
+        names = list(entries)
+        topics = [f"{self._discovery}/config", *self._parts()]
+        for place, topic in enumerate(topics):
+            part = {name: entries[name] for name in names[place * PART : (place + 1) * PART]}
+            gone = {name: {"p": kind} for name, kind in self._before.get(topic, {}).items() if name not in part}
+            if part or gone:
+                told = {"dev": self._device(), "o": {"name": "firegrid"}, "cmps": {**gone, **part}}
+                yield Outgoing(topic, _encode(told), retain=True)
+            if gone and part:  # what stays retained names only what is there
+                yield Outgoing(topic, _encode({**told, "cmps": part}), retain=True)
+            elif gone:
+                yield Outgoing(topic, b"", retain=True)
+
+    def _device(self) -> dict[str, Any]:
+        return {"ids": [self._id], "name": self._name, "mf": "firegrid"}
+
+    def _events(self, portion: Portion) -> Iterator[Outgoing]:
+        """Yield what happened, oldest first; each once, by its number in the record."""
+        for message in self._messages.of(Portion(notes=tuple(reversed(portion.notes)))):
+            told = msgspec.json.decode(message.payload)
+            kind = told["code"] if message.topic == "event" else told["to"]
+            payload = _encode({"event_type": kind, **told})
+            yield Outgoing(f"{self._speaker.root}/{message.topic}", payload)
+
+    def _states(self, portion: Portion) -> Iterator[tuple[tuple[int, object, int], Outgoing]]:
+        """Yield the newest reading of every point, with what is remembered of it, unless a newer one stands there."""
+        order = np.argsort(portion.time, kind="stable")
+        last = dict(zip(portion.point[order].tolist(), order.tolist(), strict=True))
+        rows = [(number, row) for number, row in last.items() if number in self._points]
+        *times, now = rfc3339([*(int(portion.time[row]) for _, row in rows), self._clock.wall()])
+        for (number, row), text in zip(rows, times, strict=True):
+            spec, topic = self._points[number].spec, self._topics[number]
+            time = int(portion.time[row])
+            if text < self._newest.get(topic, "") <= now:  # one of the future is a wrong clock and holds nothing back
+                continue
+            told = state_of(spec, float(portion.value[row]), int(portion.quality[row]), text)
+            says = told["available"], told.get("state"), told["quality"]
+            before, at = self._told.get(number, (None, 0))
+            if says == before and (spec.kind is Kind.STATE or time - at < self._every):
+                continue
+            self._newest[topic] = text
+            yield (number, says, time), Outgoing(topic, _encode(told), retain=True)

@@ -1,0 +1,308 @@
+"""The Home Assistant sink against a real Mosquitto: what stands there is what is, and our own dialect can read it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from drivers._profiles import profile, tailor
+from drivers.dialects.homeassistant import create as create_dialect
+from drivers.dialects.homeassistant import learn, merge
+from gateway.clock import SECOND
+from gateway.errors import ConfigError
+from gateway.model.alarm import AlarmState
+from gateway.model.point import AlarmClass, AlarmSpec, Device, Kind, Point, PointSpec
+from gateway.model.ports import Decoded, DialectSetup, SinkSetup
+from gateway.model.quality import Doubt, Level, describe, quality
+from gateway.sinks import homeassistant
+from gateway.sinks._ha_components import component, shown, slug, state_of
+from tests.mqtt_clients import ours
+from tests.real_mosquitto import running, until
+from tests.sinks.living_station import Living
+from tests.sinks.portions import WALL, event, facts, move, portion
+from tests.sinks.portions import setup as setup_of
+
+BAD = quality(Level.BAD, Doubt.NO_COMMS)
+FIRE = AlarmSpec(when='value == "alarm"', alarm_class=AlarmClass.FIRE)
+POINTS = {
+    1: Point(
+        1,
+        "hall",
+        PointSpec(name="smoke", kind=Kind.STATE, title="烟雾报警", labels={"normal": 0, "alarm": 1}, alarms=(FIRE,)),
+        "",
+    ),
+    2: Point(2, "hall", PointSpec(name="temperature", unit="Cel"), ""),
+    3: Point(3, "hall", PointSpec(name="events", kind=Kind.TEXT), ""),
+    4: Point(4, "pump", PointSpec(name="mode", kind=Kind.STATE, labels={"off": 0, "auto": 1, "manual": 2}), ""),
+    5: Point(5, "gone", PointSpec(name="was"), ""),
+}
+
+
+def setup(port: int = 1, points: Iterable[int] = POINTS, instance: str = "i1", **options: Any) -> SinkSetup:  # noqa: ANN401
+    one = setup_of("homeassistant", instance=instance, host="127.0.0.1", port=port, **options)
+    return replace(one, points={number: POINTS[number] for number in points}, facts=facts)
+
+
+async def retained(port: int, *filters: str) -> dict[str, Any]:
+    """Return what stands at the broker."""
+    got: list[Any] = []
+    session = await ours(port, "looks", got, session_expiry=0)
+    for _ in range(2):
+        await session.subscribe([(pattern, 1) for pattern in filters])
+    await session.close()
+    return {topic: json.loads(payload) for topic, payload, kept, *_ in got if kept and payload}
+
+
+async def states(port: int) -> dict[str, Any]:
+    return {topic.removeprefix("firegrid-ha/jc-07/point/"): said for topic, said in (await retained(port, "#")).items()}
+
+
+def test_a_station_shows_itself_with_its_states_and_goes_in_order(tmp_path: Path) -> None:
+    async def main() -> None:
+        with running(tmp_path) as broker:
+            sink = homeassistant.create(setup(broker.port, name="Station 7"))
+            rows = ((1, WALL, 1.0, 0), (2, WALL, 21.5, 0), (2, WALL - 1, 99.0, 0), (4, WALL, 2.0, 0), (3, WALL, 1.0, 0))
+            happened: list[Any] = []
+            listener = await ours(broker.port, "ha", happened)
+            await listener.subscribe([("firegrid-ha/jc-07/event", 1), ("firegrid-ha/jc-07/transition", 1)])
+            notes = (move(8), event(7))  # newest first, as the record is read
+            assert await sink.send(replace(portion(*rows), notes=notes)) == []
+            stands = await states(broker.port)
+            told = stands["homeassistant/device/jc-07/config"]
+            assert told["dev"] == {"ids": ["jc-07"], "name": "Station 7", "mf": "firegrid"}
+            assert set(told["cmps"]) == {
+                "jc-07_transition",
+                "jc-07_event",
+                "jc-07_hall_smoke",
+                "jc-07_hall_temperature",
+                "jc-07_pump_mode",
+            }
+            assert stands["hall/smoke"] == {
+                "v": 1.0,
+                "available": "online",
+                "state": "ON",
+                "quality": "GOOD",
+                "t": "2026-09-21T14:13:20.000000000Z",
+            }
+            assert (stands["hall/temperature"]["v"], stands["pump/mode"]["state"]) == (21.5, "manual")
+            assert stands["firegrid-ha/jc-07/status"] == {"online": True, "instance": "i1"}
+            await until(lambda: len(happened) == 2)
+            assert [json.loads(message[1])["event_type"] for message in happened] == ["fire", AlarmState.UNACK.value]
+            assert not any(message[2] for message in happened)  # what happened is not retained
+            await sink.close()
+            assert (await states(broker.port))["firegrid-ha/jc-07/status"]["online"] is False
+            await listener.close()
+
+    asyncio.run(main())
+
+
+def test_bad_is_unavailable_never_off() -> None:
+    smoke, mode = POINTS[1].spec, POINTS[4].spec
+    for value, mark in ((np.nan, BAD), (0.0, BAD), (np.nan, 0)):
+        said = state_of(smoke, value, mark, "")
+        assert (said["available"], said["state"]) == ("offline", None)
+    uncertain = quality(Level.UNCERTAIN, Doubt.RETAINED)
+    assert state_of(smoke, 1.0, uncertain, "")["state"] == "ON"
+    assert state_of(mode, 5.0, 0, "")["state"] is None
+    entry = component(POINTS[1], "u", "t", "s")
+    assert entry["avty_mode"] == "all"
+    assert [one["t"] for one in entry["avty"]] == ["s", "t"]
+
+
+@pytest.mark.parametrize(
+    ("spec", "platform", "kind"),
+    [
+        (POINTS[1].spec, "binary_sensor", "smoke"),
+        (PointSpec(name="heat", kind=Kind.STATE, labels={"a": 0, "b": 1}), "binary_sensor", "heat"),
+        (PointSpec(name="contact", kind=Kind.STATE, labels={"closed": 0, "open": 1}), "binary_sensor", "door"),
+        (PointSpec(name="relay", kind=Kind.STATE, labels={"off": 0, "on": 1}), "binary_sensor", None),
+        (POINTS[4].spec, "sensor", "enum"),
+        (PointSpec(name="t", unit="Cel"), "sensor", "temperature"),
+        (PointSpec(name="humidity", unit="%"), "sensor", "humidity"),
+        (PointSpec(name="level", unit="%"), "sensor", None),
+        (PointSpec(name="level", unit="mm"), "sensor", "distance"),
+        (PointSpec(name="co", unit="[ppm]"), "sensor", "carbon_monoxide"),
+        (PointSpec(name="energy", unit="kW.h", kind=Kind.COUNTER), "sensor", "energy"),
+        (PointSpec(name="flow", unit="L/min"), "sensor", None),
+    ],
+)
+def test_platform_and_class(spec: PointSpec, platform: str, kind: str | None) -> None:
+    entry = component(Point(1, "d", spec, ""), "u", "t", "s")
+    assert (entry["p"], entry.get("dev_cla")) == (platform, kind)
+
+
+def test_on_is_the_side_that_alarms() -> None:
+    alarm = AlarmSpec(when='value == "off"', alarm_class=AlarmClass.FAULT)
+    spec = PointSpec(name="mains", kind=Kind.STATE, labels={"off": 0, "on": 1}, alarms=(alarm,))
+    assert [state_of(spec, value, 0, "")["state"] for value in (0.0, 1.0)] == ["ON", "OFF"]
+
+
+def test_neither_text_nor_what_left_the_configuration_is_shown() -> None:
+    assert [number for number, point in POINTS.items() if shown(point.spec)] == [1, 2, 4]
+
+
+def test_an_object_id_is_plain_and_unique() -> None:
+    names = ["jc-07", "站 7", "站 8", "a.b", "a b"]
+    assert len({slug(name) for name in names}) == len(names)
+    assert slug("jc-07") == "jc-07"
+    assert all(slug(name).isascii() and slug(name).replace("_", "").replace("-", "").isalnum() for name in names)
+
+
+def test_a_backlog_never_overwrites_what_is_newer_also_after_a_restart(tmp_path: Path) -> None:
+    async def main() -> None:
+        with running(tmp_path) as broker:
+            sink = homeassistant.create(setup(broker.port))
+            await sink.send(portion((1, WALL, 1.0, 0)))
+            await sink.send(portion((1, WALL - SECOND, 0.0, 0)))
+            assert (await states(broker.port))["hall/smoke"]["state"] == "ON"
+            await sink.close()
+            sink = homeassistant.create(setup(broker.port))
+            await sink.send(portion((1, WALL - SECOND, 0.0, 0)))
+            assert (await states(broker.port))["hall/smoke"]["state"] == "ON"
+            ahead = WALL + 10**9 * SECOND  # a wrong clock holds nothing back
+            await sink.send(portion((1, ahead, 1.0, 0)))
+            await sink.send(portion((1, WALL + SECOND, 0.0, 0)))
+            assert (await states(broker.port))["hall/smoke"]["state"] == "OFF"
+            await sink.close()
+
+    asyncio.run(main())
+
+
+def test_a_number_is_told_now_and_then_a_change_of_state_at_once(tmp_path: Path) -> None:
+    async def main() -> None:
+        with running(tmp_path) as broker:
+            sink = homeassistant.create(setup(broker.port))
+            got: list[Any] = []
+            listener = await ours(broker.port, "ha", got)
+            await listener.subscribe([("firegrid-ha/jc-07/point/#", 1)])
+            for second in range(21):
+                mark = BAD if second == 15 else 0
+                await sink.send(portion((2, WALL + second * SECOND, float(second), mark), (1, WALL + second, 0.0, 0)))
+            await sink.send(portion((1, WALL + SECOND, 1.0, 0)))
+            await until(lambda: len(got) == 6)
+            told = [json.loads(payload) for topic, payload, *_ in got if topic.endswith("temperature")]
+            assert [one["v"] for one in told] == [0.0, 10.0, 15.0, 16.0]
+            assert [one["available"] for one in told] == ["online", "online", "offline", "online"]
+            await listener.close()
+            await sink.close()
+
+    asyncio.run(main())
+
+
+def test_a_point_that_left_is_removed_and_no_more_named(tmp_path: Path) -> None:
+    async def main() -> None:
+        with running(tmp_path) as broker:
+            sink = homeassistant.create(setup(broker.port))
+            await sink.send(portion((1, WALL, 1.0, 0)))
+            await sink.close()
+            got: list[Any] = []
+            listener = await ours(broker.port, "ha", got)
+            await listener.subscribe([("homeassistant/device/jc-07/config", 1)])
+            await until(lambda: len(got) == 1)
+            sink = homeassistant.create(setup(broker.port, points=(1, 3)))
+            await sink.send(portion((1, WALL, 1.0, 0)))
+            await until(lambda: len(got) == 3)
+            first, then = (json.loads(payload)["cmps"] for _, payload, *_ in got[1:])
+            assert {name: entry for name, entry in first.items() if len(entry) == 1} == {
+                "jc-07_hall_temperature": {"p": "sensor"},
+                "jc-07_pump_mode": {"p": "sensor"},
+            }
+            assert set(then) == {"jc-07_transition", "jc-07_event", "jc-07_hall_smoke"}
+            await listener.close()
+            await sink.close()
+
+    asyncio.run(main())
+
+
+def test_many_points_are_announced_in_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(homeassistant, "PART", 2)
+
+    async def main() -> None:
+        with running(tmp_path) as broker:
+            sink = homeassistant.create(setup(broker.port))
+            await sink.send(portion())
+            stands = await retained(broker.port, "homeassistant/#")
+            assert {topic: len(told["cmps"]) for topic, told in stands.items()} == {
+                "homeassistant/device/jc-07/config": 2,
+                "homeassistant/device/jc-07_2/config": 2,
+                "homeassistant/device/jc-07_3/config": 1,
+            }
+            assert len({told["dev"]["ids"][0] for told in stands.values()}) == 1
+            await sink.close()
+            monkeypatch.setattr(homeassistant, "PART", 10)
+            sink = homeassistant.create(setup(broker.port))
+            await sink.send(portion())
+            assert list(await retained(broker.port, "homeassistant/#")) == ["homeassistant/device/jc-07/config"]
+            await sink.close()
+
+    asyncio.run(main())
+
+
+def test_what_it_announces_our_own_dialect_learns_and_reads(tmp_path: Path) -> None:
+    """Round trip: points → discovery and states → devices learnt → the readings that were sent."""
+
+    async def main() -> None:
+        with running(tmp_path) as broker:
+            sink = homeassistant.create(setup(broker.port))
+            await sink.send(portion((1, WALL, 1.0, 0), (2, WALL, 21.5, 0)))
+            stands = await retained(broker.port, "#")
+            found = [one for topic, told in stands.items() for one in learn(topic, json.dumps(told).encode())]
+            (device,) = merge(found)
+            assert device.id == "jc-07"
+            assert {name: keys["decode"]["topic"] for name, keys in device.points.items()} == {
+                "smoke": "firegrid-ha/jc-07/point/hall/smoke",
+                "temperature": "firegrid-ha/jc-07/point/hall/temperature",
+            }
+            known = tailor(profile(device.profile), {name: dict(keys) for name, keys in device.points.items()})
+            options = {key: value for key, value in device.options.items() if key != "silence"}
+            one = Device(id="it", source="b", profile=known, options=options)
+            ids = {f"it.{spec.name}": number for number, spec in enumerate(known.points)}
+            dialect = create_dialect(DialectSetup(devices=[one], point_ids=ids, source_events=99))
+            assert set(dialect.filters(one)) <= set(stands)
+            into = Decoded()
+            for topic, told in stands.items():
+                dialect.decode(topic, json.dumps(told).encode(), retained=False, into=into)
+            read = {point: (value, describe(mark)) for point, _, value, mark in into.rows}
+            assert read == {ids["it.smoke"]: (1.0, "GOOD"), ids["it.temperature"]: (21.5, "GOOD")}
+            gone = Decoded()
+            topic = "firegrid-ha/jc-07/status"
+            dialect.decode(topic, b'{"online":false,"instance":"i1"}', retained=True, into=gone)
+            assert {describe(mark) for *_, mark in gone.rows} == {"BAD:no_comms"}
+            await sink.close()
+
+    asyncio.run(main())
+
+
+def test_from_the_journal_of_a_living_station(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def main() -> None:
+        with running(tmp_path) as broker:
+            living = Living(tmp_path, "homeassistant", host="127.0.0.1", port=broker.port, keepalive=2)
+            async with living.sending(monkeypatch):
+                living.read(1.0, 50.0)
+                await until(lambda: living.at_rest)
+                stands = await retained(broker.port, "firegrid-ha/#")
+                (state,) = [said for topic, said in stands.items() if topic.endswith("point/gas/ch4")]
+                assert state["v"] == 50.0
+                broker.kill()
+                living.read(2.0)
+                await until(lambda: bool(living.error))
+                broker.start()  # it kept nothing
+                await until(lambda: living.at_rest)
+                stands = await retained(broker.port, "#")
+                (state,) = [said for topic, said in stands.items() if topic.endswith("point/gas/ch4")]
+                assert state["v"] == 2.0
+                assert any(topic.startswith("homeassistant/device/") for topic in stands)
+
+    asyncio.run(main())
+
+
+def test_wrong_keys() -> None:
+    with pytest.raises(ConfigError, match="prefix"):
+        homeassistant.create(setup(prefix="a/#"))
