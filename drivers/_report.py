@@ -38,6 +38,7 @@ class Reads(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         newest_first: the array begins with the newest.
         time: path of a time in the fields, or in each sample.
         time_unit: of that time; zone: where it has none.
+        open: a device may bring points that the profile does not name (see `drivers._profiles`).
     """
 
     raw: Raw = Raw()
@@ -47,6 +48,7 @@ class Reads(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     time: str = ""
     time_unit: Unit = "auto"
     zone: str = "+08:00"
+    open: bool = False
 
 
 class Recent:

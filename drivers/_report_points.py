@@ -115,7 +115,8 @@ def _in_fields(place: Place, report: Report, moments: Moments) -> Found:
     if many:
         return many
     if place.first in report.series:
-        return [(at, value, False) for at, value in report.series[place.first]]
+        parts = [(at, place.path({place.first: value})) for at, value in report.series[place.first]]
+        return [(at, value, False) for at, value in parts if value is not MISSING]
     value = MISSING if moments.elements and not place.first else place.path(report.fields)
     return [] if value is MISSING else [(report.times.get(place.first, moments.time), value, False)]
 

@@ -38,12 +38,13 @@ _TIME = itemgetter(1)  # of a row
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Keys of a sparkplug device, see above."""
+    """Keys of a sparkplug device, see above. `open` belongs to `drivers._profiles`."""
 
     group: str
     node: str
     device: str = ""
     host: str = ""
+    open: bool = False
 
 
 OPTIONS = Options
@@ -148,6 +149,8 @@ class Sparkplug:
 
 def _installed(device: Device, options: Options, ids: Mapping[str, int]) -> Installed:
     specs = {ids[f"{device.id}.{spec.name}"]: spec for spec in device.profile.points}
+    if not specs:
+        raise ValueError("it has no points: give some under [device.points]")
     texts = [point for point, spec in specs.items() if spec.kind is Kind.TEXT]
     found = Installed(min(specs), options.device, events=min(texts, default=None))
     for point, spec in specs.items():
