@@ -13,12 +13,13 @@ from dataclasses import dataclass, field
 from drivers._conversation_peers import Party
 from drivers._conversation_said import Said
 from gateway.model.batch import NO_FRAME, Batch, Event, Mark, make_batch
-from gateway.model.time import MILLISECOND
+from gateway.model.time import MILLISECOND, SECOND
 from gateway.model.verdict import NEVER
 
 PACE = 10 * MILLISECOND  # ns between two batches of what is urgent
-ANSWERS = 20 * MILLISECOND  # ns between two batches of telemetry whose senders wait for an answer
 COMPANY = 100 * MILLISECOND  # ns that telemetry waits: a step costs the same for one frame and for fifty
+SHARE = 10  # of its limit is the most that telemetry which has one waits between two batches,
+LONGEST = 200 * MILLISECOND  # and no longer than this
 MOST = 500  # frames; a step takes whole batches, so none may be large
 MOST_ROWS = 1_000  # of a source and step
 OVERHEAD = 256  # bytes that a frame costs beside its own
@@ -59,7 +60,7 @@ class Gatherer:
 
     def __init__(self, company: int) -> None:
         self._company = company
-        self._left = -ANSWERS  # when the last batch left
+        self._left = -LONGEST  # when the last batch left
         self._now = Gathered()
         self.due = NEVER
 
@@ -77,8 +78,12 @@ class Gatherer:
             gathered.until = max(gathered.until, until)
         weight = len(said.frame) + OVERHEAD
         gathered.weights[answer.party] = gathered.weights.get(answer.party, 0) + weight
-        gathered.waiting |= bool(said.after)
-        self._hurry(now)
+        if said.after:
+            gathered.waiting = True
+            limit = round(said.limit * SECOND) // SHARE or COMPANY
+            self.due = min(self.due, max(now, self._left + min(limit, LONGEST if self._company else PACE)))
+        else:
+            self._hurry(now)
         return weight
 
     @property
@@ -100,11 +105,7 @@ class Gatherer:
         self._hurry(now)
 
     def _hurry(self, now: int) -> None:
-        gathered = self._now
-        if gathered.waiting or not self._company:
-            self.due = min(self.due, max(now, self._left + (ANSWERS if self._company else PACE)))
-        else:
-            self.due = min(self.due, now + self._company)
+        self.due = min(self.due, now + self._company if self._company else max(now, self._left + PACE))
 
     def take(
         self,

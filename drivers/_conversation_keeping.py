@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 
 from drivers._conversation_gather import COMPANY, Answer, Gathered, Gatherer
 from drivers._conversation_peers import Party
-from drivers._conversation_repeats import Repeats
+from drivers._conversation_repeats import Repeats, shortened
 from drivers._conversation_said import Said
 from gateway.model.batch import Mark
 from gateway.model.ports import DriverSetup, Emit
@@ -64,15 +64,16 @@ class Keeping:
     def keep(self, party: Party, said: Said, who: str, now: int) -> None:
         """Hand over what has to be stored, unless it is a repeat. `who`: the device's id, or UNKNOWN."""
         key = who if who != UNKNOWN else f"{party.peer.address} {said.device}"
-        if said.digest:
-            known, before = self._repeats.find(key, said.digest, now)
+        digest = shortened(said.digest) if said.digest else b""
+        if digest:
+            known, before = self._repeats.find(key, digest, now)
             if known:
                 self._repeated(party, said, before, who, now)
                 return
-        answer = Answer(party, said, who, key, said.digest)
+        answer = Answer(party, said, who, key, digest)
         mark, until = None, now + round(said.within * SECOND)
-        if said.digest:
-            mark = self._repeats.enter(key, said.digest, until, answer)
+        if digest:
+            mark = self._repeats.enter(key, digest, until, answer)
         # What no answer acknowledges is not sent again after a restart: no mark has to be kept for it.
         gatherer = self._urgent if said.decoded.events or who in self._life_safety else self._plain
         weight = gatherer.add(answer, mark if said.after else None, until, now)

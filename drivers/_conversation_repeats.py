@@ -49,23 +49,26 @@ class Repeats(Generic[Entry]):
                 slots[mark.digest] = _Slot(mark.packet, self._inherited_until)
 
     def find(self, device: str, digest: bytes, now: int) -> tuple[bool, Entry | None]:
-        """Return whether this was said before, and what waits for its commit, if anything does."""
-        slot = self._slots(device).get(_short(digest))
+        """Return whether this was said before, and what waits for its commit, if anything does.
+
+        `digest`, here and below, is of `shortened`.
+        """
+        slot = self._slots(device).get(digest)
         if slot is None or slot.until < now:
             return False, None
         return True, slot.entry
 
     def enter(self, device: str, digest: bytes, until: int, entry: Entry) -> Mark | None:
         """Remember what is handed over; return the mark to keep with its commit, None for a stranger's."""
-        slots, short = self._slots(device, make=True), _short(digest)
-        before = slots.pop(short, None)
+        slots = self._slots(device, make=True)
+        before = slots.pop(digest, None)
         number = _free(slots) if before is None else before.number
-        slots[short] = _Slot(number, until, entry)
-        return Mark(self._prefix + device, number, short) if device in self._known else None
+        slots[digest] = _Slot(number, until, entry)
+        return Mark(self._prefix + device, number, digest) if device in self._known else None
 
     def committed(self, device: str, digest: bytes, entry: Entry) -> None:
         """Enter that it is stored."""
-        slot = self._slots(device).get(_short(digest))
+        slot = self._slots(device).get(digest)
         if slot is not None and slot.entry is entry:
             slot.entry = None
 
@@ -107,5 +110,6 @@ def _free(slots: OrderedDict[bytes, _Slot[Entry]]) -> int:
     return slots.pop(oldest).number
 
 
-def _short(digest: bytes) -> bytes:
+def shortened(digest: bytes) -> bytes:
+    """Return a digest of any length as the eight bytes that are kept."""
     return blake2b(digest, digest_size=_DIGEST).digest()

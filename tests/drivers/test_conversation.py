@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -43,7 +44,7 @@ def test_a_poll_is_answered_at_once_and_no_batch_comes_of_it() -> None:
     on(scene)
 
 
-def test_an_event_alone_leaves_in_the_same_turn_and_a_crowd_in_one_batch() -> None:
+def test_a_frame_alone_leaves_in_the_same_turn_and_a_crowd_in_one_batch() -> None:
     async def scene(one: Bench) -> None:
         names = [f"d{number}" for number in range(200)]
         peers = [one.wire.met(f"10.0.0.1:{number}") for number in range(200)]
@@ -52,13 +53,33 @@ def test_an_event_alone_leaves_in_the_same_turn_and_a_crowd_in_one_batch() -> No
         assert len(one.batches) == 1
         for name, peer in zip(names, peers, strict=True):
             one.wire.says(peer, f"{name} 1 value 2\n".encode())
-        await one.clock.advance(0.02)
+        await one.clock.advance(0.1)
         assert len(one.batches) == 2
         await one.commit()
         assert all(peer.sent[-1] == b"ok 1\n" for peer in peers)
         assert len(one.stored()) == 201
 
     on(scene, devices=[f"d{number}" for number in range(200)])
+
+
+@pytest.mark.parametrize(
+    ("limit", "word", "seconds"), [(10.0, "value", 0.2), (0.5, "value", 0.05), (10.0, "fire", 0.01)]
+)
+def test_what_waits_for_an_answer_waits_for_company_no_longer_than_its_limit_allows(
+    limit: float, word: str, seconds: float
+) -> None:
+    async def scene(one: Bench) -> None:
+        peer = one.wire.met("10.0.0.1:1")
+        for serial in range(2):
+            one.wire.says(peer, f"a {serial} {word} 1\n".encode())
+            await one.clock.advance(0)
+        assert len(one.batches) == 1
+        await one.clock.advance(seconds - 0.001)
+        assert len(one.batches) == 1
+        await one.clock.advance(0.001)
+        assert len(one.batches) == 2
+
+    on(scene, limit=limit)
 
 
 def test_every_reading_has_its_own_frame() -> None:
@@ -209,6 +230,7 @@ def test_a_burst_in_one_turn_is_cut_into_batches_that_a_step_can_take() -> None:
         peer = one.wire.met("10.0.0.1:1")
         one.wire.says(peer, b"".join(b"a %d value 1\n" % number for number in range(1200)))
         assert [len(batch) for batch in one.batches] == [500, 500]
+        await one.clock.advance(0.1)
         await one.commit()
         assert len(one.stored()) == 1200
         assert len(peer.sent) == 1200
