@@ -26,6 +26,7 @@ from gateway.model.time import SECOND
 from gateway.protocols.gb26875 import Command, Frame, Frames
 from gateway.protocols.gb26875_objects import Analog
 from gateway.protocols.hj212_packet import Factor
+from gateway.protocols.uart import dyp_frame
 from gateway.transport.mqtt import connect
 from gateway.transport.mqtt_options import MqttOptions
 from gateway.transport.serial import open_pty
@@ -232,11 +233,27 @@ async def gpio(folder: Path) -> AsyncIterator[Rig]:
     )
 
 
+@contextlib.asynccontextmanager
+async def uart(folder: Path) -> AsyncIterator[Rig]:
+    """A DYP distance sensor that talks by itself."""
+    async with serial_device(folder / "line", frame=lambda v: dyp_frame(int(v)), answered=lambda _: False) as device:
+        point = PointSpec(name="v", unit="mm", decode={"figure": "value"})
+        kind = Profile(id="it-type", title="", points=(point,), driver="uart", options={"sensor": "dyp"})
+        yield Rig(
+            options={"wire": "serial", "port": str(folder / "line")},
+            device=Device(id="it", source="src", profile=kind),
+            say=device.say,
+            cut=device.cut,
+            mend=device.mend,
+        )
+
+
 RIGS: dict[str, Rigged] = {
     "mqtt": mqtt,
     "modbus_rtu": modbus_rtu,
     "modbus_tcp": modbus_tcp,
     "gpio": gpio,
+    "uart": uart,
     "hj212": _hj212(),
     "gb26875": _gb26875(),
 }

@@ -1,0 +1,224 @@
+"""The `uart` driver: a sensor that has a serial line of its own (Winsen, DYP, Megatec UPS), over any wire.
+
+One device a source: these frames carry no address. It talks by itself (`mode = "initiative"`) or is asked at the
+device's `poll` (`mode = "question"`). Joins `gateway.protocols.uart` and `drivers._conversation`; keeps house section 6
+(a sensor that is silent, warms up or measures another gas is BAD, never normal).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+import msgspec
+
+from drivers._conversation import Decoded, Question, Said, Talking, WireOptions, read_device, read_options
+from drivers._values import NO_COMMS, Reading, number_reader
+from gateway.errors import ConfigError
+from gateway.model.point import Device
+from gateway.model.ports import DriverSetup
+from gateway.model.quality import Doubt, Level, quality
+from gateway.model.time import MILLISECOND, SECOND
+from gateway.protocols.uart import EARS, MEGATEC_QUESTION, Told, Unfit, winsen_command
+
+HALF = 300 * MILLISECOND  # ns after which the rest of a frame does not come any more
+SILENT = 10 * SECOND  # ns, at least
+NEVER_YET = -1
+POWER_CUT = 60 * SECOND  # ns of silence after which it may have been without power: it warms up again
+ANOTHER = quality(Level.BAD, Doubt.DEVICE_DOUBT)
+PREHEAT = quality(Level.BAD, Doubt.PREHEAT)
+
+
+class Options(WireOptions, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Keys of a `[[source]]` with `driver = "uart"`: those of its wire."""
+
+
+class DeviceOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """Keys of its `[[device]]`, usually in the profile.
+
+    `sensor`: which frames. `mode`: whether it is asked. `set_mode`: tell a Winsen sensor at the start which mode is
+    meant. `gas`, `units`: of frames sent unasked, the gas code that it must be and the factor of each unit code into
+    the point's unit; anything else is BAD.
+    """
+
+    sensor: Literal["", "winsen", "dyp", "megatec"] = ""
+    mode: Literal["initiative", "question"] = "initiative"
+    set_mode: bool = False
+    gas: Annotated[int, msgspec.Meta(ge=0, le=127)] | None = None
+    units: dict[str, float] = {}
+
+
+class FigureOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`decode` of a point: which figure of the frame, and its scale and offset."""
+
+    figure: str = "value"
+    scale: float = 1.0
+    offset: float = 0.0
+
+
+OPTIONS = Options
+DEVICE_OPTIONS = DeviceOptions
+
+
+@dataclass(frozen=True, slots=True)
+class _Figure:
+    point: int
+    name: str
+    read: Callable[[float], Reading]
+    scaled_by_unit: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Sensor:
+    """The device with what is asked of it."""
+
+    device: Device
+    options: DeviceOptions
+    figures: tuple[_Figure, ...]
+    units: Mapping[float, float]
+    question: bytes
+    greeting: bytes
+    cold: bool  # never heard before, in this life or an earlier one
+
+
+def create(setup: DriverSetup) -> Talking:
+    """Build the driver. Raises ConfigError with every problem of the source and its device."""
+    options = read_options(setup, Options)
+    if len(setup.devices) > 1:
+        raise ConfigError(f"source {setup.source.id}: a UART line has one device, not {len(setup.devices)}")
+    if options.many:
+        raise ConfigError(
+            f'source {setup.source.id}: wire = "{options.wire}"; a sensor is at a serial or tcp_client wire'
+        )
+    sensors = [_sensor(device, setup) for device in setup.devices]
+    if not sensors:
+        raise ConfigError(f"source {setup.source.id}: no [[device]] is on it")
+    return Talking(setup, options, lambda _: Uart(sensors[0]))
+
+
+def _sensor(device: Device, setup: DriverSetup) -> _Sensor:
+    own = read_device(device, DeviceOptions)
+    if not own.sensor:
+        raise ConfigError(f"device {device.id}: sensor is missing; one of {', '.join(EARS)}")
+    problems: list[str] = []
+    figures: list[_Figure] = []
+    for spec in device.profile.points:
+        try:
+            decode = msgspec.convert(spec.decode, FigureOptions)
+        except msgspec.ValidationError as error:
+            problems.append(f"device {device.id}: point {spec.name}: {error}")
+            continue
+        read = number_reader(spec, scale=decode.scale, offset=decode.offset)
+        scaled = decode.figure in ("value", "full_scale")
+        figures.append(_Figure(setup.point_ids[f"{device.id}.{spec.name}"], decode.figure, read, scaled))
+    try:
+        units = {float(int(code, 0)): factor for code, factor in own.units.items()}
+    except ValueError as error:
+        problems.append(f"device {device.id}: units: {error}")
+        units = {}
+    if problems:
+        raise ConfigError("\n".join(problems))
+    known = f"warm/{device.id}"
+    cold = setup.memory.get(known) is None
+    setup.memory.put(known, "1")
+    asks = own.mode == "question"
+    question = {"winsen": winsen_command(0x86), "megatec": MEGATEC_QUESTION, "dyp": b"\x55"}[own.sensor]
+    greeting = winsen_command(0x78, 0x41 if asks else 0x40) if own.set_mode and own.sensor == "winsen" else b""
+    return _Sensor(
+        device=device,
+        options=own,
+        figures=tuple(figures),
+        units=units,
+        question=question if asks else b"",
+        greeting=greeting,
+        cold=cold,
+    )
+
+
+class Uart:
+    """The conversation with the sensor (port `Conversation`)."""
+
+    def __init__(self, sensor: _Sensor) -> None:
+        self._sensor = sensor
+        self._ear = EARS[sensor.options.sensor]()
+        self._poll = round(sensor.device.poll * SECOND)
+        self._ask_at = 0
+        self._fed = 0  # ns of the last byte of a half frame
+        self._heard = 0  # ns of the last frame, 0: none yet
+        self._silent_at = NEVER_YET
+        self._warm_at = 0
+
+    def hear(self, data: bytes, now: int, wall: int) -> list[Said]:
+        """Take bytes."""
+        del wall
+        self._fed = now
+        return [self._said(one, now) for one in self._ear.feed(data)]
+
+    def tick(self, now: int, wall: int) -> list[Said]:
+        """Ask, drop a half frame, or find that the sensor is silent."""
+        del wall
+        said: list[Said] = []
+        if self._silent_at == NEVER_YET:
+            self._silent_at = now + self._patience()
+            if self._sensor.greeting:
+                said.append(Said(at_once=self._sensor.greeting))
+        if self._ear.pending and now >= self._fed + HALF:
+            said += [self._said(one, now) for one in self._ear.drop()]
+            self._fed = now
+        if now >= self._silent_at:
+            self._silent_at = now + self._patience()
+            rows = [(figure.point, 0, *NO_COMMS) for figure in self._sensor.figures]
+            said.append(Said(decoded=Decoded(rows=rows, problems=["silent"]), device=self._sensor.device.id))
+        if self._sensor.question and now >= self._ask_at:
+            self._ask_at = now + self._poll
+            said.append(Said(at_once=self._sensor.question))
+        return said
+
+    def due(self) -> int:
+        """Return when something is due; at once in the beginning."""
+        if self._silent_at == NEVER_YET:
+            return 0
+        half = self._fed + HALF if self._ear.pending else self._silent_at
+        return min(half, self._silent_at, self._ask_at if self._sensor.question else self._silent_at)
+
+    def ask(self, device: str, point: str, value: float, now: int, wall: int) -> Question | None:
+        """Return None: these sensors have no outputs."""
+        del device, point, value, now, wall
+        return None
+
+    def _patience(self) -> int:
+        return max(SILENT, 3 * self._poll)
+
+    def _said(self, one: Told | Unfit, now: int) -> Said:
+        if isinstance(one, Unfit):
+            return Said(decoded=Decoded(problems=[one.reason.value]), frame=one.raw, device=self._sensor.device.id)
+        if self._sensor.device.profile.preheat and self._is_cold(now):
+            self._warm_at = now + round(self._sensor.device.profile.preheat * SECOND)
+        self._heard, self._silent_at = now, now + self._patience()
+        decoded = Decoded()
+        doubt = PREHEAT if now < self._warm_at else self._doubt(one.figures, decoded.problems)
+        factor = self._sensor.units.get(one.figures.get("unit", -1.0), 1.0)
+        for figure in self._sensor.figures:
+            raw = one.figures.get(figure.name)
+            if raw is None:
+                continue
+            value, packed = figure.read(raw * factor if figure.scaled_by_unit else raw)
+            decoded.rows.append((figure.point, 0, value, packed if doubt is None else doubt))
+        if not decoded.rows:
+            decoded.heard.append(self._sensor.figures[0].point)
+        return Said(decoded=decoded, frame=one.raw, device=self._sensor.device.id)
+
+    def _is_cold(self, now: int) -> bool:
+        return now - self._heard > POWER_CUT if self._heard else self._sensor.cold
+
+    def _doubt(self, figures: Mapping[str, float], problems: list[str]) -> int | None:
+        """Return the quality of a frame that is not of the sensor that the profile means."""
+        own = self._sensor
+        if "gas" in figures and own.options.gas is not None and figures["gas"] != own.options.gas:
+            problems.append("another_gas")
+            return ANOTHER
+        if "unit" in figures and own.units and figures["unit"] not in own.units:
+            problems.append("unknown_unit")
+            return ANOTHER
+        return None
