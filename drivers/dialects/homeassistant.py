@@ -24,7 +24,7 @@ from drivers._ha_discovery import LearnedDevice, learn, merge
 from drivers._ha_toml import to_toml
 from drivers._json_path import MISSING, Find, finder
 from drivers._mqtt_thing import Thing, fit_topic, frame_of, install, raw_state, specs_of
-from drivers._payload import Unreadable, message_of
+from drivers._payload import Plain, Unreadable, message_of
 from drivers._values import Reading, object_reader
 from gateway.model.point import Device, Kind, PointSpec
 from gateway.model.ports import Decoded, DialectSetup, Publication
@@ -182,6 +182,9 @@ def _state(device: _Known, topic: str, message: object, *, retained: bool, into:
         raw = find(message)
         if raw is not MISSING:
             into.rows.append((point, 0, *read(raw)))
+    if len(into.rows) == before and type(message) is Plain:
+        into.problems.append("not_json")
+        return
     device.told(into, before, retained=retained)
 
 

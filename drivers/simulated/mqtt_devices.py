@@ -114,7 +114,7 @@ class MqttDevice:
         if not (self.fault.stuck and self._last):
             shown = {name: value for name, value in values.items() if name not in self.hidden}
             self._last = json.dumps(_nested({**self._state, **shown})).encode()
-        return [*found, Message(self.topic, self._spoilt(self._last) if self.fault.garbage else self._last)]
+        return [*found, Message(self.topic, spoilt(self._last, self.random) if self.fault.garbage else self._last)]
 
     def _presence(self) -> list[Message]:
         if self.fault.gone == self._away:
@@ -130,16 +130,18 @@ class MqttDevice:
             self._state[name] = values[flag.quantity] >= limit
         return before != self._state
 
-    def _spoilt(self, payload: bytes) -> bytes:
-        way = self.random.randrange(4)
-        if way == 0:
-            return self.random.randbytes(len(payload))
-        if way == 1:
-            return payload[: self.random.randrange(len(payload))]
-        if way == 2:
-            return payload.replace(b":", b":NaN", 1)
-        place = self.random.randrange(len(payload))
-        return payload[:place] + bytes((payload[place] ^ 1 << self.random.randrange(8),)) + payload[place + 1 :]
+
+def spoilt(payload: bytes, random: Random) -> bytes:
+    """Return a payload as a bad link or a bad sensor would have it."""
+    way = random.randrange(4)
+    if way == 0 or not payload:
+        return random.randbytes(len(payload))
+    if way == 1:
+        return payload[: random.randrange(len(payload))]
+    if way == 2:
+        return payload.replace(b":", b":NaN", 1)
+    place = random.randrange(len(payload))
+    return payload[:place] + bytes((payload[place] ^ 1 << random.randrange(8),)) + payload[place + 1 :]
 
 
 def _nested(fields: Mapping[str, object]) -> dict[str, object]:
