@@ -16,7 +16,7 @@ from gateway.model.batch import NO_FRAME, Batch, Event, Mark, make_batch
 from gateway.model.time import MILLISECOND, SECOND
 from gateway.model.verdict import NEVER
 
-PACE = 10 * MILLISECOND  # ns between two batches of what is urgent
+PACE = 10 * MILLISECOND  # ns between two batches of what is urgent, or of one peer's telemetry that waits
 COMPANY = 100 * MILLISECOND  # ns that telemetry waits: a step costs the same for one frame and for fifty
 SHARE = 10  # of its limit is the most that telemetry which has one waits between two batches,
 LONGEST = 200 * MILLISECOND  # and no longer than this
@@ -61,8 +61,18 @@ class Gatherer:
     def __init__(self, company: int) -> None:
         self._company = company
         self._left = -LONGEST  # when the last batch left
+        self._crowd = 1  # peers in it
         self._now = Gathered()
-        self.due = NEVER
+        self._rest = NEVER  # when what nobody waits for leaves
+        self._share = LONGEST
+
+    @property
+    def due(self) -> int:
+        """When the next batch leaves (ns). The more peers speak the longer each waits; one alone hardly does."""
+        if not self._now.waiting:
+            return self._rest
+        crowd = max(self._crowd, len(self._now.weights)) if self._company else 1
+        return min(self._rest, self._left + min(self._share, PACE * crowd))
 
     def add(self, answer: Answer, mark: Mark | None, until: int, now: int) -> int:
         """Take one thing said; return its weight."""
@@ -80,8 +90,7 @@ class Gatherer:
         gathered.weights[answer.party] = gathered.weights.get(answer.party, 0) + weight
         if said.after:
             gathered.waiting = True
-            limit = round(said.limit * SECOND) // SHARE or COMPANY
-            self.due = min(self.due, max(now, self._left + min(limit, LONGEST if self._company else PACE)))
+            self._share = min(self._share, round(said.limit * SECOND) // SHARE or COMPANY)
         else:
             self._hurry(now)
         return weight
@@ -105,7 +114,7 @@ class Gatherer:
         self._hurry(now)
 
     def _hurry(self, now: int) -> None:
-        self.due = min(self.due, now + self._company if self._company else max(now, self._left + PACE))
+        self._rest = min(self._rest, now + self._company if self._company else self._left + PACE)
 
     def take(
         self,
@@ -117,10 +126,10 @@ class Gatherer:
         stale: Sequence[Mark] = (),
     ) -> Batch | None:
         """Return the batch, None when there is nothing."""
-        gathered, self._now, self.due = self._now, Gathered(), NEVER
+        gathered, self._now, self._rest, self._share = self._now, Gathered(), NEVER, LONGEST
         if not (gathered.frames or gathered.heard or gathered.rows or stale):
             return None
-        self._left = now
+        self._left, self._crowd = now, len(gathered.weights)
         marks, until = gathered.marks, gathered.until  # asked for long after the frames should have gone
         return make_batch(
             source,

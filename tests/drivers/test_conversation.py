@@ -63,23 +63,33 @@ def test_a_frame_alone_leaves_in_the_same_turn_and_a_crowd_in_one_batch() -> Non
 
 
 @pytest.mark.parametrize(
-    ("limit", "word", "seconds"), [(10.0, "value", 0.2), (0.5, "value", 0.05), (10.0, "fire", 0.01)]
+    ("limit", "word", "peers", "seconds"),
+    [
+        (10.0, "value", 60, 0.2),
+        (10.0, "value", 1, 0.01),
+        (10.0, "value", 5, 0.05),
+        (0.5, "value", 60, 0.05),
+        (0.0, "value", 60, 0.1),
+        (10.0, "fire", 60, 0.01),
+    ],
 )
 def test_what_waits_for_an_answer_waits_for_company_no_longer_than_its_limit_allows(
-    limit: float, word: str, seconds: float
+    limit: float, word: str, peers: int, seconds: float
 ) -> None:
     async def scene(one: Bench) -> None:
-        peer = one.wire.met("10.0.0.1:1")
+        callers = [one.wire.met(f"10.0.0.1:{number}") for number in range(peers)]
         for serial in range(2):
-            one.wire.says(peer, f"a {serial} {word} 1\n".encode())
-            await one.clock.advance(0)
+            for number, peer in enumerate(callers):
+                one.wire.says(peer, f"d{number} {serial} {word} 1\n".encode())
+            if not serial:
+                await one.clock.advance(0)
         assert len(one.batches) == 1
         await one.clock.advance(seconds - 0.001)
         assert len(one.batches) == 1
         await one.clock.advance(0.001)
         assert len(one.batches) == 2
 
-    on(scene, limit=limit)
+    on(scene, limit=limit, devices=[f"d{number}" for number in range(peers)])
 
 
 def test_every_reading_has_its_own_frame() -> None:
