@@ -32,6 +32,7 @@ class LearnedDevice:
 
     Attributes:
         key: what identifies it among the announcements; empty: removals only.
+        topic: of the announcement, the first of several.
         id, title: proposals for `[[device]]`.
         points: name → keys of `[device.points.<name>]`, all of them.
         origins: name → (topic, component) that announced the point.
@@ -41,6 +42,7 @@ class LearnedDevice:
     """
 
     key: str = ""
+    topic: str = ""
     id: str = ""
     title: str = ""
     points: Mapping[str, Table] = field(default_factory=dict)
@@ -67,7 +69,7 @@ def learn(topic: str, payload: bytes, prefix: str = "homeassistant") -> list[Lea
         return [LearnedDevice(removed=((topic, ""),))]
     message = message_of(payload)
     if not isinstance(message, dict):
-        return [LearnedDevice(key=topic, not_understood=(f"{clean(topic)}: not JSON",))]
+        return [LearnedDevice(key=topic, topic=topic, not_understood=(f"{clean(topic)}: not JSON",))]
     told = long_of(message)
     if told.get("migrate_discovery") is True:  # the device form follows, the old topic will be emptied
         return []
@@ -82,14 +84,24 @@ def learn(topic: str, payload: bytes, prefix: str = "homeassistant") -> list[Lea
 
 
 def merge(found: Iterable[LearnedDevice]) -> list[LearnedDevice]:
-    """Return one entry per device, in the order of appearance; removals take away what was announced before."""
-    devices: dict[str, LearnedDevice] = {}
+    """Return one entry per device, in the order of appearance; removals take away what was announced before.
+
+    An entity that is told again replaces itself, a device in the device form adds to itself: it removes by name only.
+    """
+    standing: dict[str, LearnedDevice] = {}
     for one in found:
-        for gone in one.removed:
-            devices = {key: _without(known, *gone) for key, known in devices.items()}
+        for topic, component in one.removed:
+            if not component:
+                standing.pop(topic, None)
+            elif topic in standing:
+                standing[topic] = _without(standing[topic], (topic, component))
         if one.key:
-            known = devices.get(one.key)
-            devices[one.key] = one if known is None else _joined(known, one)
+            known = standing.get(one.topic)
+            adds = known if "/device/" in one.topic else None
+            standing[one.topic] = one if adds is None else _joined(adds, one)
+    devices: dict[str, LearnedDevice] = {}
+    for one in standing.values():
+        devices[one.key] = _joined(devices[one.key], one) if one.key in devices else one
     return [device for device in devices.values() if device.points or device.not_understood]
 
 
@@ -116,6 +128,7 @@ def _device(topic: str, told: Table, entries: Mapping[str, Table]) -> LearnedDev
         notes += [clean(f"{component}: {remark}") for remark in remarks]
     return LearnedDevice(
         key=key,
+        topic=topic,
         id=slug_of(title) or slug_of(key.removesuffix("/config")) or "device",
         title=title,
         points=points,
@@ -143,9 +156,9 @@ def _add(options: dict[str, Any], more: Table) -> None:
 
 
 def _joined(known: LearnedDevice, more: LearnedDevice) -> LearnedDevice:
-    """Return a device with the points of both announcements; a topic that is told again replaces what it told."""
-    for topic in {origin for origin, _ in more.origins.values()}:
-        known = _without(known, topic, "")
+    """Return a device with the points of both announcements; a component that is told again replaces itself."""
+    for origin in more.origins.values():
+        known = _without(known, origin)
     points, origins, options = dict(known.points), dict(known.origins), dict(known.options)
     for name, keys in more.points.items():
         component = slug_of(more.origins[name][1]).replace("-", "_") or name
@@ -156,10 +169,10 @@ def _joined(known: LearnedDevice, more: LearnedDevice) -> LearnedDevice:
     return replace(known, points=points, origins=origins, options=options, not_understood=notes, removed=())
 
 
-def _without(device: LearnedDevice, topic: str, component: str) -> LearnedDevice:
-    gone = {name for name, (origin, part) in device.origins.items() if origin == topic and component in ("", part)}
+def _without(device: LearnedDevice, gone: tuple[str, str]) -> LearnedDevice:
+    kept = [name for name, origin in device.origins.items() if origin != gone]
     return replace(
         device,
-        points={name: keys for name, keys in device.points.items() if name not in gone},
-        origins={name: origin for name, origin in device.origins.items() if name not in gone},
+        points={name: device.points[name] for name in kept},
+        origins={name: device.origins[name] for name in kept},
     )
