@@ -18,14 +18,17 @@ from drivers.simulated.broker import SimulatedBroker
 from drivers.simulated.gb26875 import Transmitter
 from drivers.simulated.hj212 import Logger
 from drivers.simulated.modbus_bus import ModbusBus, SimulatedSlave
+from drivers.simulated.sl651 import Station
 from gateway.clock import SystemClock
 from gateway.model.point import Device, Kind, PointSpec, Profile
 from gateway.model.ports import DriverSetup
 from gateway.model.station import SourceSpec
 from gateway.model.time import SECOND
+from gateway.protocols import sl651
 from gateway.protocols.gb26875 import Command, Frame, Frames
 from gateway.protocols.gb26875_objects import Analog
 from gateway.protocols.hj212_packet import Factor
+from gateway.protocols.sl651_frames import Frames as Sl651Frames
 from gateway.protocols.uart import dyp_frame
 from gateway.transport.mqtt import connect
 from gateway.transport.mqtt_options import MqttOptions
@@ -200,6 +203,21 @@ def _gb26875() -> Rigged:
     return on_serial(device, frame, answered)
 
 
+def _sl651() -> Rigged:
+    """A hydrological station that reports its water level."""
+    point = PointSpec(name="v", unit="m", decode={"element": "Z"})
+    kind = Profile(id="it-type", title="", points=(point,), driver="sl651")
+
+    def frame(value: float) -> bytes:
+        return Station("0012345678", values={"Z": value}).report(round(1.7e9 + value) * SECOND)
+
+    def answered(heard: bytes) -> bool:
+        return any(isinstance(one, sl651.Frame) and one.end == sl651.ESC for one in Sl651Frames().feed(heard))
+
+    device = Device(id="it", source="src", profile=kind, options={"address": "12345678"})
+    return on_serial(device, frame, answered)
+
+
 @contextlib.asynccontextmanager
 async def gpio(folder: Path) -> AsyncIterator[Rig]:
     """A chip without hardware; of every number its line can only say whether it is odd."""
@@ -256,4 +274,5 @@ RIGS: dict[str, Rigged] = {
     "uart": uart,
     "hj212": _hj212(),
     "gb26875": _gb26875(),
+    "sl651": _sl651(),
 }

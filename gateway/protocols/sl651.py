@@ -137,6 +137,11 @@ def encode(frame: Frame) -> bytes:
     return whole + b"%04X" % crc16(whole)
 
 
+def numbered(frame: Frame, total: int, sequence: int) -> Frame:
+    """Return a single frame as one of packets, or as the answer to one."""
+    return msgspec.structs.replace(frame, total=total, sequence=sequence)
+
+
 def size_at(data: bytes | bytearray, at: int) -> int | Refusal:
     """Return the size of the frame that begins at `at` (7E7E or SOH stands there), 0 when more bytes must come."""
     return _hex_size(data, at) if data[at] == HEX_START[0] else _ascii_size(data, at)

@@ -50,8 +50,13 @@ class _Collected:
     def size(self) -> int:
         return sum(map(len, self.parts.values()))
 
-    def missing(self) -> tuple[int, ...]:
-        return tuple(number for number in range(1, self.last.total + 1) if number not in self.parts)
+    def report(self) -> Report:
+        missing = tuple(number for number in range(1, self.last.total + 1) if number not in self.parts)
+        gap = missing[0] if missing else self.last.total + 1
+        body = b"".join(self.parts[number] for number in range(1, gap))
+        apart = b"".join(self.parts[number] for number in sorted(self.parts) if number > gap)
+        frame = msgspec.structs.replace(self.last, body=body, total=0, sequence=0)
+        return Report(frame=frame, total=self.last.total, missing=missing, apart=apart)
 
 
 class Packets:
@@ -87,14 +92,14 @@ class Packets:
             done.append(self._end(min(self._waiting, key=lambda each: self._waiting[each].due)))
         return done
 
-    def lacking(self, now: int, tries: int) -> list[tuple[Frame, tuple[int, ...]]]:
-        """Return reports whose time is up and of which the missing packets may be asked for (again)."""
+    def lacking(self, now: int, tries: int) -> list[Report]:
+        """Return reports whose time is up, and which wait on because missing packets may be asked for (again)."""
         found = []
         for each in self._waiting.values():
             if each.due <= now and each.asked < tries:
                 each.asked += 1
                 each.due = now + self._patience
-                found.append((each.last, each.missing()))
+                found.append(each.report())
         return found
 
     def over(self, now: int) -> list[Report]:
@@ -104,9 +109,4 @@ class Packets:
     def _end(self, key: Key) -> Report:
         each = self._waiting.pop(key)
         self._size -= each.size
-        missing = each.missing()
-        gap = missing[0] if missing else each.last.total + 1
-        body = b"".join(each.parts[number] for number in range(1, gap))
-        apart = b"".join(each.parts[number] for number in sorted(each.parts) if number > gap)
-        frame = msgspec.structs.replace(each.last, body=body, total=0, sequence=0)
-        return Report(frame=frame, total=each.last.total, missing=missing, apart=apart)
+        return each.report()

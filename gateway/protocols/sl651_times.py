@@ -14,6 +14,8 @@ from gateway.model.time import SECOND
 _CENTURY = "20"
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - the station's clock; its zone is not known here
 
+NO_TIME = 946_684_800 * SECOND  # 2000-01-01: stands in a body when no time is known; no station's report has it
+
 
 @lru_cache(maxsize=512)  # one time stands before many elements, and many stations report at the full hour
 def local_time(digits: str) -> int:

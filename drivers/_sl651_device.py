@@ -1,0 +1,223 @@
+"""One installed SL 651 station: elements of its reports → readings and events. Pure.
+
+Made at load by `drivers/sl651.py`; what it can be asked is in `drivers._sl651_asking`. Keeps house section 6: a value
+that the station says is missing is BAD and never nothing, an element without a point is kept as an event.
+
+`decode` of a point:
+
+| decode | meaning |
+|---|---|
+| element | name in the standard's table (`Z`, `PJ`, `VT`, `DRP`, `WP1` …) or identifier in hex (`7A`, `FF92`) |
+| bit | of a binary element: this bit of ZT |
+| field | `clock_error`: s by which the station's clock is ahead of ours, from the send time |
+| scale, offset | value = sent * scale + offset (default 1 and 0); offset of DRZ1 to 8: the level base |
+| ask and more | an output: what the station is asked, see `drivers._sl651_asking` |
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+import msgspec
+
+from drivers._sl651_asking import Ask
+from drivers._times import zone_of
+from drivers._values import Reading, number_reader
+from gateway.model.batch import Event, EventCode
+from gateway.model.point import Device
+from gateway.model.ports import Decoded
+from gateway.model.quality import Doubt, Level, quality
+from gateway.model.time import SECOND
+from gateway.protocols.sl651 import Frame, Function
+from gateway.protocols.sl651_elements import ELEMENTS, STATE, code_of
+from gateway.protocols.sl651_message import Element, Flaw
+
+Row = tuple[int, int, float, int]
+Read = Callable[[float], Reading]
+
+MISSING: Reading = (math.nan, quality(Level.BAD, Doubt.FAULT_VALUE))
+UNREADABLE: Reading = (math.nan, quality(Level.BAD, Doubt.NOT_A_NUMBER))
+READINGS = frozenset(
+    (
+        *range(Function.UNIFORM, Function.MANUAL),
+        Function.ASK_NOW,
+        Function.ASK_RANGE,
+        Function.ASK_ELEMENTS,
+        Function.PUMPS,
+        Function.STATE,
+    )
+)
+_LATER = 1 << 63
+
+
+class DeviceOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """Keys of a `[[device]]` on an sl651 source; what is not given comes from the profile's options.
+
+    `address`: the station's ten characters, or its eight digits. `mode`: M1 nothing is answered, M2 and M3 reports are
+    confirmed, M4 only what was asked for is expected. `answer_end`: ESC keeps the station on the line, EOT lets it go.
+    `etb_answer`: the end mark of the answer to a report that says that more follows. `confirm_answers`: answers to our
+    questions are confirmed too. `ask_missing`: packets of a long report that did not come are asked for. `password`,
+    `centre`, `coding`: for questions to a station that has not spoken yet. `check_password`: what comes with another
+    password is not taken for a reading. `series_time`: what the time before an hour series says. `ignore`: elements
+    that are known to come and are not wanted.
+    """
+
+    address: str
+    mode: Literal["M1", "M2", "M3", "M4"] = "M2"
+    answer_end: Literal["ESC", "EOT"] = "ESC"
+    etb_answer: Literal["ACK", "ESC", "EOT", "none"] = "ACK"
+    confirm_answers: bool = False
+    ask_missing: bool = True
+    password: str = ""
+    check_password: bool = False
+    centre: Annotated[int, msgspec.Meta(ge=0, le=255)] = 1
+    coding: Literal["hex", "ascii"] = "hex"
+    utc_offset: str = "+08:00"
+    series_time: Literal["first", "last"] = "first"
+    ignore: tuple[str, ...] = ()
+
+
+class Decode(Ask, frozen=True, forbid_unknown_fields=True):
+    """`decode` of a point, see above."""
+
+    element: str = ""
+    bit: Annotated[int, msgspec.Meta(ge=0, le=31)] | None = None
+    field: Literal["", "clock_error"] = ""
+    scale: float = 1.0
+    offset: float = 0.0
+
+
+@dataclass(slots=True)
+class Installed:
+    """A station as the conversation needs it. `fields`: code of an element → (point, bit or -1, reader)."""
+
+    id: str
+    address: str
+    options: DeviceOptions
+    offset: int  # ns east of UTC
+    point: int  # any of its points, for a sign of life
+    events: int
+    fields: dict[int, list[tuple[int, int, Read]]]
+    clock: list[tuple[int, Read]]
+    asks: dict[str, Ask]
+    ignored: frozenset[int]
+
+    def take(self, elements: tuple[Element, ...], into: Decoded) -> list[Element]:
+        """Append the readings, oldest first; return the elements that no point takes."""
+        unread = []
+        rows = into.rows
+        before = len(rows)
+        last, ordered = 0, True
+        for element in elements:
+            fields = self.fields.get(element.code)
+            if fields is None:
+                into.problems.append("unmapped_element" if element.code in ELEMENTS else "unknown_element")
+                unread.append(element)
+                continue
+            observed = element.observed
+            time = observed - self.offset if observed else 0
+            if element.step:
+                if not time:
+                    into.problems.append("series_without_time")
+                    unread.append(element)
+                    continue
+                ordered = False
+                self._series(element, time, fields, rows)
+                continue
+            ordered = ordered and (time or _LATER) >= last
+            last = time or _LATER
+            value = element.values[0] if element.values else math.nan
+            if element.flaw is Flaw.DIGITS:
+                into.problems.append("bad_digits")
+            for point, bit, read in fields:
+                rows.append((point, time, *_reading(value, bit, read, element.flaw)))
+        if not ordered:
+            rows[before:] = sorted(rows[before:], key=lambda row: row[1] or _LATER)
+        return unread
+
+    def take_clock(self, sent: int, wall: int, into: Decoded) -> None:
+        """Append how far the station's clock is off, where ours is to be trusted."""
+        if self.clock and sent and wall:
+            error = (sent - self.offset - wall) / SECOND
+            into.rows += [(point, 0, *read(error)) for point, read in self.clock]
+
+    def tell(self, text: str, raw: bytes, into: Decoded, *, sent: int = 0, code: EventCode = EventCode.INFO) -> None:
+        """Append an event of the station."""
+        into.events.append(Event(self.events, "", code, text, sent - self.offset if sent else 0, raw))
+
+    def refuses(self, frame: Frame) -> bool:
+        """Whether the frame has not the password that it must have."""
+        return self.options.check_password and frame.password != self.options.password.upper()
+
+    def _series(self, element: Element, time: int, fields: list[tuple[int, int, Read]], rows: list[Row]) -> None:
+        if element.series and self.options.series_time == "last":
+            time -= element.step * (len(element.values) - 1)
+        for number, value in enumerate(element.values):
+            at = time + number * element.step
+            rows += [(point, at, *_reading(value, bit, read, Flaw.MISSING)) for point, bit, read in fields]
+
+
+def install(device: Device, ids: Mapping[str, int], stranger: int) -> Installed:
+    """Return an installed station; `stranger` is the event point of the source. Raises ValueError, ConfigError."""
+    options = msgspec.convert({**device.profile.options, **device.options}, DeviceOptions)
+    for key, text in (("password", options.password), ("address", options.address)):
+        if not all(character in "0123456789ABCDEFabcdef" for character in text):
+            raise ValueError(f"{key} = {text!r}: hexadecimal characters only")
+    if len(options.address) not in (8, 10):
+        raise ValueError(f"address = {options.address!r}: the ten characters of the station, or its eight digits")
+    if options.password and len(options.password) != 4:
+        raise ValueError(f"password = {options.password!r}: four characters")
+    if options.check_password and not options.password:
+        raise ValueError("check_password needs a password")
+    made = Installed(
+        id=device.id,
+        address=options.address.upper().rjust(10, "0"),
+        options=options,
+        offset=_offset(options.utc_offset),
+        point=ids[f"{device.id}.{device.profile.points[0].name}"],
+        events=ids.get(f"{device.id}.events", stranger),
+        fields={},
+        clock=[],
+        asks={},
+        ignored=frozenset(map(code_of, options.ignore)),
+    )
+    for spec in device.profile.points:
+        decode = msgspec.convert(spec.decode, Decode)
+        read = number_reader(spec, scale=decode.scale, offset=decode.offset)
+        point = ids[f"{device.id}.{spec.name}"]
+        if decode.element:
+            bit = -1 if decode.bit is None else decode.bit
+            made.fields.setdefault(code_of(decode.element), []).append((point, bit, read))
+        elif decode.field:
+            made.clock.append((point, read))
+        if decode.ask is not None:
+            decode.check()
+            made.asks[spec.name] = decode
+    return made
+
+
+def element_text(element: Element) -> str:
+    """Return e.g. `Z = 28.96 m` or `7A = 29`."""
+    row = ELEMENTS.get(element.code)
+    name, unit = (f"{element.code:02X}", "") if row is None else (row.name, row.unit if row.unit != "1" else "")
+    if element.code == STATE and element.values:
+        value = f"{int(element.values[0]):08X}"
+    elif element.values:
+        value = " ".join("missing" if math.isnan(each) else f"{each:.10g}" for each in element.values)
+    else:
+        value = element.flaw.value or element.data[:64].hex()
+    return f"{name} = {value} {unit}".rstrip()
+
+
+def _reading(value: float, bit: int, read: Read, flaw: Flaw) -> Reading:
+    if value != value:  # noqa: PLR0124 - NaN, and cheaper than asking by name
+        return UNREADABLE if flaw is Flaw.DIGITS else MISSING
+    return read(value if bit < 0 else float(int(value) >> bit & 1))
+
+
+def _offset(text: str) -> int:
+    found = zone_of(text).utcoffset(None)
+    return round(found.total_seconds()) * SECOND

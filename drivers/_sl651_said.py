@@ -1,0 +1,93 @@
+"""What an SL 651 report says besides readings: texts, pictures, parameters, tests, what nobody knows → events. Pure.
+
+Beside `drivers._sl651_talk`. Keeps house section 6: nothing that a station says is dropped silently; a flood warning of
+a station that is not in the configuration is an alarm "not registered".
+"""
+
+from __future__ import annotations
+
+from drivers._sl651_device import READINGS, Installed, element_text
+from gateway.model.batch import Event, EventCode
+from gateway.model.ports import Decoded
+from gateway.protocols.sl651 import Frame, Function
+from gateway.protocols.sl651_elements import PARAMETERS, STATE
+from gateway.protocols.sl651_message import Body, Element
+from gateway.protocols.sl651_packets import Report
+
+PICTURE_KEPT = 256 * 1024  # bytes of a picture that go into the record
+LONGEST_TEXT = 400
+_LEVEL_OVER = 1 << 2
+_REST_SHOWN = 64
+_KNOWN = frozenset(Function)
+_TOLD = frozenset((Function.VERSION, Function.COUNTERS))  # what is behind the station's address is told in words
+
+
+def report_events(station: Installed, report: Report, body: Body, unread: list[Element], into: Decoded) -> None:
+    """Append the events of a report of a configured station."""
+    frame = report.frame
+    raw = frame.body if report.total else frame.raw
+    said: list[str] = []
+    code = EventCode.INFO
+    if frame.function == Function.TEST:
+        code = EventCode.TEST
+        said.append("test report")
+    elif frame.function == Function.EXTRA and body.elements:
+        said.append(f"extra report: {element_text(body.elements[0])}")
+    elif frame.function not in _KNOWN:
+        into.problems.append("unknown_function")
+        said.append(f"function {frame.function:02X}")
+    if body.picture:
+        raw = body.picture[:PICTURE_KEPT]
+        said.append(f"picture, {len(body.picture)} bytes")
+    said += _answers(frame.function, body)
+    if report.missing:
+        into.problems.append("packets_missing")
+        numbers = ", ".join(map(str, report.missing[:16]))
+        said.append(f"packets {numbers} of {report.total} missing")
+        raw += b"" if body.picture else report.apart
+    if frame.function not in READINGS:
+        unread = list(body.elements)
+    said += [element_text(element) for element in unread if element.code not in station.ignored]
+    if body.rest and frame.function not in _TOLD:
+        said.append(f"unread {body.rest[:_REST_SHOWN].hex()}")
+    if said:
+        station.tell("; ".join(said)[:LONGEST_TEXT], raw, into, sent=body.sent, code=code)
+
+
+def stranger_event(frame: Frame, body: Body, point: int, number: str = "") -> Event:
+    """Return the event of a station that no configuration knows; the raw frame is kept in it."""
+    over = any(
+        element.code == STATE and element.values and int(element.values[0]) & _LEVEL_OVER for element in body.elements
+    )
+    text = ", ".join(map(element_text, body.elements)) or body.text.decode("gb18030", "replace").strip()
+    what = f"station {number or frame.station}, function {frame.function:02X}"
+    code = EventCode.FLOOD if over and frame.function != Function.TEST else EventCode.INFO
+    return Event(
+        point,
+        number or frame.station,
+        code,
+        (f"{what}: {text}" if text else what)[:LONGEST_TEXT],
+        0,  # its zone is not known
+        frame.raw,
+        registered=False,
+    )
+
+
+def _answers(function: int, body: Body) -> list[str]:
+    """Return in words what the answers to questions say, and manual entries."""
+    said = []
+    if body.text:
+        said.append(f"manual entry: {body.text.decode('gb18030', 'replace').strip()}")
+    if body.parameters:
+        said.append(", ".join(_parameter(each.code, each.data) for each in body.parameters))
+    if function == Function.VERSION and body.rest:
+        counted = body.rest[0] == len(body.rest) - 1
+        said.append(f"software {body.rest[counted:].decode('gb18030', 'replace')}")
+    elif function == Function.COUNTERS and body.rest:
+        counts = [int.from_bytes(body.rest[at : at + 2], "big") for at in range(0, len(body.rest), 2)]
+        said.append(f"event counters {' '.join(map(str, counts))}")
+    return said
+
+
+def _parameter(code: int, data: bytes) -> str:
+    return f"{PARAMETERS.get(code, 'parameter')} ({code:02X}) = {data.hex()}"

@@ -1,0 +1,203 @@
+"""The `sl651` driver: readings with their own times, what is kept as events, its configuration."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+
+from drivers.sl651 import create
+from gateway.clock import SystemClock
+from gateway.errors import ConfigError
+from gateway.model.batch import EventCode
+from gateway.model.ports import DriverSetup
+from gateway.model.station import SourceSpec
+from gateway.model.time import MINUTE, SECOND
+from gateway.protocols.sl651 import Function
+from tests.channel_rigs import Notes
+from tests.drivers.sl651_talk import ADDRESS, OTHER, WALL, Far, device, uplink
+
+OBSERVED = "F0F02609211500"  # in Chinese time
+AT = 1_789_974_000 * SECOND  # the same in UTC
+HERE = f"F1F1{ADDRESS}48{OBSERVED}"
+
+
+def test_a_report_becomes_readings_of_its_own_time() -> None:
+    far = Far()
+    (said,) = far.hear(uplink(Function.TIMED, HERE + "392300006380 2619003196 38121312 4520000004A5"))
+    rows = {name: (time, value, quality) for name, time, value, quality in far.rows(said)}
+    assert rows["level"] == (AT, 6.38, "GOOD")
+    assert rows["rain_total"] == (AT, 319.6, "GOOD")
+    assert rows["voltage"] == (AT, 13.12, "GOOD")
+    states = {name: rows[name][1] for name in ("mains", "battery", "level_limit", "cabinet", "level_meter")}
+    assert states == {"mains": 1, "battery": 0, "level_limit": 1, "cabinet": 1, "level_meter": 0}
+    assert rows["clock_error"] == (0, 0.0, "GOOD")
+    assert (said.device, said.decoded.events) == ("it", [])
+
+
+@pytest.mark.parametrize(
+    ("data", "value", "quality"),
+    [
+        ("3923FFFFFFFF", None, "BAD:fault_value"),
+        ("3923AAAAAAAA", None, "BAD:fault_value"),
+        ("392309999999", 9999.999, "BAD:fault_value"),
+        ("39230000B380", None, "BAD:not_a_number"),
+        ("3923FF000172", -0.172, "GOOD"),
+        ("392309500000", 9500.0, "BAD:implausible"),
+        ("3900", None, "BAD:fault_value"),
+    ],
+)
+def test_what_is_no_value_is_bad_and_not_dropped(data: str, value: float | None, quality: str) -> None:
+    far = Far()
+    (said,) = far.hear(uplink(Function.TIMED, HERE + data + "38121312"))
+    rows = {name: (None if math.isnan(read) else read, told) for name, _, read, told in far.rows(said)}
+    assert rows["level"] == (value, quality)
+    assert rows["voltage"] == (13.12, "GOOD")
+
+
+def test_an_impossible_time_costs_the_time_and_not_the_value() -> None:
+    far = Far()
+    (said,) = far.hear(uplink(Function.TIMED, f"F1F1{ADDRESS}48F0F02602300800 392300006380 {OBSERVED} 38121312"))
+    assert [row[:3] for row in far.rows(said)[:3]] == [
+        ("clock_error", 0, 0.0),
+        ("voltage", AT, 13.12),
+        ("level", 0, 6.38),
+    ]
+    assert said.decoded.problems == ["bad_time"]
+
+
+@pytest.mark.parametrize(("option", "first"), [("first", AT), ("last", AT - 55 * MINUTE)])
+def test_an_hour_becomes_twelve_readings_oldest_first(option: str, first: int) -> None:
+    far = Far(series_time=option, points={"level_5min": {"decode": {"offset": 1.0}}})
+    levels = "0A2D" * 11 + "FFFF"
+    (said,) = far.hear(uplink(Function.HOUR, HERE + f"F460{'05' * 12} F55C{levels} 392300028960"))
+    rain = [row[1:] for row in far.rows(said) if row[0] == "rain_5min"]
+    level = [row[1:] for row in far.rows(said) if row[0] == "level_5min"]
+    assert rain == [(first + number * 5 * MINUTE, 0.5, "GOOD") for number in range(12)]
+    assert [row[:1] + row[2:] for row in level] == [
+        (first + number * 5 * MINUTE, "GOOD" if number < 11 else "BAD:fault_value") for number in range(12)
+    ]
+    assert level[0][1] == pytest.approx(27.05)
+    times = [time for _, time, _, _ in far.rows(said) if time]
+    assert times == sorted(times)
+
+
+def test_a_series_without_its_time_is_kept_as_an_event() -> None:
+    far = Far()
+    (said,) = far.hear(uplink(Function.HOUR, f"F1F1{ADDRESS}48 F460{'05' * 12}"))
+    assert far.values(said) == {"clock_error": 0.0}
+    assert said.decoded.problems == ["series_without_time"]
+    assert said.decoded.events[0].text.startswith("DRP = 0.5 0.5")
+
+
+def test_a_uniform_report_becomes_readings_a_step_apart() -> None:
+    far = Far()
+    (said,) = far.hear(far.station.uniform(WALL, "Z", (6.1, math.nan, 6.3), 30 * MINUTE))
+    level = [row for row in far.rows(said) if row[0] == "level"]
+    last = WALL // MINUTE * MINUTE
+    assert [(time, quality) for _, time, _, quality in level] == [
+        (last - 60 * MINUTE, "GOOD"), (last - 30 * MINUTE, "BAD:fault_value"), (last, "GOOD")
+    ]  # fmt: skip
+
+
+def test_what_nobody_knows_is_kept_and_counted() -> None:
+    far = Far(ignore=("7B",))
+    (said,) = far.hear(uplink(Function.TIMED, HERE + "7A0829 7B0801 FF92190199A0 02110215 38121312"))
+    (event,) = said.decoded.events
+    assert event.code is EventCode.INFO
+    assert event.text == "7A = 29, FF92 = bad_digits, AI = 21.5 Cel".replace(", ", "; ")
+    assert event.raw == said.frame
+    assert sorted(said.decoded.problems) == ["unknown_element"] * 3 + ["unmapped_element"]
+    assert far.values(said)["voltage"] == 13.12
+
+
+def test_an_alarm_report_tells_what_triggered_it() -> None:
+    far = Far()
+    (said,) = far.hear(uplink(Function.EXTRA, HERE + "392300006380 38121312"))
+    assert [event.text for event in said.decoded.events] == ["extra report: Z = 6.38 m"]
+    assert far.values(said)["level"] == 6.38
+
+
+def test_a_test_report_is_no_measurement() -> None:
+    far = Far()
+    (said,) = far.hear(uplink(Function.TEST, HERE + "392300006380 452000000004"))
+    assert far.values(said) == {"clock_error": 0.0}
+    assert [(event.code, event.text) for event in said.decoded.events] == [
+        (EventCode.TEST, "test report; Z = 6.38 m; ZT = 00000004")
+    ]
+    assert said.after
+
+
+@pytest.mark.parametrize(
+    ("function", "rest", "text"),
+    [
+        (Function.MANUAL, "F2F2" + b"PJ 02 ".hex(), "manual entry: PJ 02"),
+        (Function.READ_RUN, f"F1F1{ADDRESS}270810", "rain threshold (27) = 10"),
+        (Function.VERSION, f"F1F1{ADDRESS}04" + b"V1.2".hex(), "software V1.2"),
+        (Function.COUNTERS, f"F1F1{ADDRESS}00010203", "event counters 1 515"),
+        (Function.GATE, f"F1F1{ADDRESS}0102", "unread 0102"),
+        (0xE1, HERE + "392300006380", "function E1; Z = 6.38 m"),
+        (Function.PICTURE, HERE + "F3F3FFD8FFD9", "picture, 4 bytes"),
+    ],
+)
+def test_what_is_no_reading_is_an_event(function: int, rest: str, text: str) -> None:
+    far = Far()
+    (said,) = far.hear(uplink(function, rest))
+    assert [(event.code, event.text) for event in said.decoded.events] == [(EventCode.INFO, text)]
+    assert said.decoded.events[0].raw
+
+
+def test_a_sign_of_life_is_never_answered() -> None:
+    far = Far()
+    (said,) = far.hear(far.station.link(WALL))
+    assert (said.after, said.at_once, said.digest) == (b"", b"", b"")
+    assert said.decoded.heard
+    assert not said.decoded.events
+
+
+def setup(*devices: Any, **options: Any) -> DriverSetup:  # noqa: ANN401 - TOML values
+    names = [f"{one.id}.{spec.name}" for one in devices for spec in one.profile.points]
+    notes = Notes()
+    return DriverSetup(
+        source=SourceSpec(id="src", driver="sl651", options={"wire": "udp", "port": 5651, **options}),
+        devices=list(devices),
+        point_ids={name: number for number, name in enumerate(["@src.events", *names])},
+        life_safety=frozenset(),
+        clock=SystemClock(),
+        memory=notes,
+        report=notes,
+    )
+
+
+def test_a_good_configuration_is_taken() -> None:
+    create(setup(device(), device("two", "12345679", "sl651-rain"), device("three", OTHER, "sl651-hydrant")))
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"address": "123"}, "address"),
+        ({"address": "12345678xx"}, "hexadecimal"),
+        ({"password": "12"}, "four"),
+        ({"check_password": True}, "needs a password"),
+        ({"mode": "M5"}, "mode"),
+        ({"utc_offset": "8"}, "isoformat"),
+        ({"ignore": ["nothing"]}, "element"),
+        ({"points": {"level": {"decode": {"element": "nothing"}}}}, "element"),
+        ({"points": {"level": {"decode": {"colour": 1}}}}, "colour"),
+        ({"points": {"level": {"decode": {"ask": 0x48}}}}, "needs bodies"),
+        ({"points": {"level": {"decode": {"ask": 0x42}}}}, "needs a parameter"),
+        ({"points": {"level": {"decode": {"ask": 0x4D, "bodies": {"1": "x"}}}}}, "non-hexadecimal"),
+    ],
+)
+def test_a_wrong_device_is_told(options: dict[str, Any], said: str) -> None:
+    wrong = device("wrong", options.pop("address", OTHER), **options)
+    with pytest.raises(ConfigError, match=said) as caught:
+        create(setup(device(), wrong))
+    assert str(caught.value).startswith("device wrong:")
+
+
+def test_two_devices_of_one_address_are_told() -> None:
+    with pytest.raises(ConfigError, match="device two: address 0012345678 is taken by it"):
+        create(setup(device(), device("two", "12345678")))
