@@ -16,7 +16,8 @@ from gateway.model.batch import NO_FRAME, Batch, Event, Mark, make_batch
 from gateway.model.time import MILLISECOND, SECOND
 from gateway.model.verdict import NEVER
 
-PACE = 10 * MILLISECOND  # ns between two batches of what is urgent, or of one peer's telemetry that waits
+PACE = 10 * MILLISECOND  # ns between two batches, for every peer that is in them, of what is urgent or waited for
+URGENT = 50 * MILLISECOND  # ns that what is urgent waits at most between two batches: in a crowd, never one alone
 COMPANY = 100 * MILLISECOND  # ns that telemetry waits: a step costs the same for one frame and for fifty
 SHARE = 10  # of its limit is the most that telemetry which has one waits between two batches,
 LONGEST = 200 * MILLISECOND  # and no longer than this
@@ -56,10 +57,11 @@ class Gathered:
 
 
 class Gatherer:
-    """Fills batches; `company` is how long (ns) what nobody waits for may wait."""
+    """Fills batches; `company` is how long (ns) what nobody waits for may wait, 0 where all is urgent."""
 
     def __init__(self, company: int) -> None:
         self._company = company
+        self._longest = LONGEST if company else URGENT
         self._left = -LONGEST  # when the last batch left
         self._crowd = 1  # peers in it
         self._now = Gathered()
@@ -69,10 +71,10 @@ class Gatherer:
     @property
     def due(self) -> int:
         """When the next batch leaves (ns). The more peers speak the longer each waits; one alone hardly does."""
-        if not self._now.waiting:
+        if not self._now.waiting and (self._company or self._rest == NEVER):
             return self._rest
-        crowd = max(self._crowd, len(self._now.weights)) if self._company else 1
-        return min(self._rest, self._left + min(self._share, PACE * crowd))
+        crowd = max(self._crowd, len(self._now.weights), 1)
+        return min(self._rest, self._left + min(self._share, self._longest, PACE * crowd))
 
     def add(self, answer: Answer, mark: Mark | None, until: int, now: int) -> int:
         """Take one thing said; return its weight."""
@@ -114,7 +116,7 @@ class Gatherer:
         self._hurry(now)
 
     def _hurry(self, now: int) -> None:
-        self._rest = min(self._rest, now + self._company if self._company else self._left + PACE)
+        self._rest = min(self._rest, now + (self._company or URGENT))
 
     def take(
         self,

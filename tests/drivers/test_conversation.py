@@ -70,7 +70,8 @@ def test_a_frame_alone_leaves_in_the_same_turn_and_a_crowd_in_one_batch() -> Non
         (10.0, "value", 5, 0.05),
         (0.5, "value", 60, 0.05),
         (0.0, "value", 60, 0.1),
-        (10.0, "fire", 60, 0.01),
+        (10.0, "fire", 60, 0.05),
+        (10.0, "fire", 1, 0.01),
     ],
 )
 def test_what_waits_for_an_answer_waits_for_company_no_longer_than_its_limit_allows(
