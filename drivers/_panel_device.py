@@ -1,0 +1,171 @@
+"""One fire panel on a serial line: what its dialect says → events, as the installation knows better. Pure.
+
+Made at load by `drivers/panel_serial.py`. Keeps house section 6 and rule 5: what is unconfirmed is taken for the more
+dangerous of its meanings until the configuration says what it is, and what ends a fault never ends a fire.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import re
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Annotated, Protocol, cast
+
+import msgspec
+
+from drivers._times import zone_of
+from gateway.model.batch import Event, EventCode
+from gateway.model.point import Device, Kind
+from gateway.model.time import SECOND
+from gateway.model.words import nearest
+from gateway.protocols import panels
+from gateway.protocols.panel_words import Heard, PanelEvent, Reading, Settings
+
+KEYS = 4096  # places of a panel of which is remembered what was told
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_LONGEST_KEY, _LONGEST_TEXT = 64, 400
+_RAISES = frozenset(
+    (
+        EventCode.FIRE,
+        EventCode.MANUAL,
+        EventCode.GAS,
+        EventCode.FLOOD,
+        EventCode.PRE_ALARM,
+        EventCode.SUPERVISORY,
+        EventCode.FAULT,
+    )
+)
+
+
+class Dialect(Protocol):
+    """A module of `gateway.protocols.panels`."""
+
+    SETTINGS: Settings
+    BEGIN: re.Pattern[bytes]
+    LONGEST: int
+
+    def read(self, data: bytes) -> Reading:
+        """Judge what begins at data[0]."""
+
+
+class PanelDeviceOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """Keys of a `[[device]]` on a panel_serial source; what is not given comes from the profile's options.
+
+    `dialect`: the file in `gateway/protocols/panels/`. `panel`: its number, where several share a line. `peer`: its
+    address, where several call one port. `addresses`: the keys that are installed: others are "not registered" (none
+    given: all are). `codes`: event number in hexadecimal → what it means here. `types`: type of device → what a fire
+    of such a device is.
+    """
+
+    dialect: str
+    panel: Annotated[int, msgspec.Meta(ge=0, le=255)] | None = None
+    peer: str = ""
+    addresses: tuple[str, ...] | None = None
+    codes: dict[str, str] = {}
+    types: dict[str, str] = {}
+    utc_offset: str = "+08:00"
+
+
+@dataclass(slots=True)
+class Installed:
+    """A panel. `raised`: per key what was told and not taken back."""
+
+    id: str
+    options: PanelDeviceOptions
+    events: int
+    offset: int = 0
+    codes: dict[int, EventCode] = field(default_factory=dict)
+    types: dict[int, EventCode] = field(default_factory=dict)
+    known: frozenset[str] | None = None
+    raised: OrderedDict[str, set[EventCode]] = field(default_factory=OrderedDict)
+
+    @classmethod
+    def stranger(cls, point: int) -> Installed:
+        """Return what stands for a panel that no configuration knows."""
+        return cls("", PanelDeviceOptions(dialect=""), point, offset=8 * 3600)
+
+    def event(self, told: PanelEvent, heard: Heard, problems: list[str], *, registered: bool = True) -> Event:
+        """Return one event of a frame."""
+        code = self.codes.get(told.number, told.code)
+        if code is EventCode.FIRE:
+            code = self.types.get(told.kind, code)
+        key = told.key if registered else f"{'' if heard.panel is None else heard.panel}#{told.key}"
+        known = registered and (self.known is None or not key or key in self.known)
+        return Event(
+            self.events,
+            key[:_LONGEST_KEY],
+            self._settle(key, code, told.ends),
+            told.text[:_LONGEST_TEXT],
+            self._time(told.date, problems),
+            heard.frame,
+            registered=known,
+        )
+
+    def _settle(self, key: str, code: EventCode, ends: EventCode | None) -> EventCode:
+        """Return the code as it may stand: what ends one thing must not end another at the same place."""
+        if code is EventCode.RESET:
+            self.raised.clear()
+        elif code in _RAISES:
+            self.raised.setdefault(key, set()).add(code)
+            while len(self.raised) > KEYS:
+                self.raised.popitem(last=False)
+        elif code is EventCode.RESTORE:
+            held = self.raised.pop(key, set())
+            others = held - {ends}
+            if ends is not None and others:
+                self.raised[key] = others
+                return EventCode.INFO
+        return code
+
+    def _time(self, date: tuple[int, ...], problems: list[str]) -> int:
+        if not date:
+            return 0
+        try:
+            year, month, day, hour, minute, second = date
+            moment = datetime(year, month, day, hour, minute, second, tzinfo=UTC)
+        except ValueError:
+            problems.append("bad_time")
+            return 0
+        since = moment - _EPOCH
+        return (since.days * 86400 + since.seconds - self.offset) * SECOND
+
+
+def dialects() -> list[str]:
+    """Return the names of all dialects."""
+    return sorted(found.name for found in pkgutil.iter_modules(panels.__path__))
+
+
+def dialect_of(name: str) -> Dialect:
+    """Return a dialect. Raises ValueError for a name that is none."""
+    if name not in dialects():
+        raise ValueError(f'dialect "{name}"; did you mean "{nearest(name, dialects()) or dialects()[0]}"?')
+    return cast("Dialect", importlib.import_module(f"{panels.__name__}.{name}"))
+
+
+def install(device: Device, ids: Mapping[str, int]) -> Installed:
+    """Compile a device. Raises ValueError for every key that is wrong."""
+    options = msgspec.convert({**device.profile.options, **device.options}, PanelDeviceOptions, strict=False)
+    dialect_of(options.dialect)
+    texts = [ids[f"{device.id}.{spec.name}"] for spec in device.profile.points if spec.kind is Kind.TEXT]
+    if not texts:
+        raise ValueError("it has no text point for its events")
+    offset = zone_of(options.utc_offset).utcoffset(None)
+    return Installed(
+        device.id,
+        options,
+        min(texts),
+        offset=round(offset.total_seconds()),
+        codes={int(number, 16): _code(name) for number, name in options.codes.items()},
+        types={int(kind): _code(name) for kind, name in options.types.items()},
+        known=None if options.addresses is None else frozenset(options.addresses),
+    )
+
+
+def _code(name: str) -> EventCode:
+    if name.upper() not in EventCode.__members__:
+        raise ValueError(f"event code {name!r}; known: {', '.join(EventCode.__members__).lower()}")
+    return EventCode[name.upper()]

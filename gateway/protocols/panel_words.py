@@ -1,0 +1,179 @@
+"""What a fire panel's serial output says, whatever its dialect, and the stream that the dialects are read from.
+
+Pure, below the dialects in `gateway.protocols.panels` (one file each) and `drivers.panel_serial`. There is no common
+wire format: GB 4717 names none, so every dialect is what makers' documents and captures show. Keeps house section 11:
+foreign bytes never raise, and one bad byte never costs the good frames beside it.
+
+A dialect is a module with
+
+    SETTINGS: Settings                    # of the line, and of the manners
+    BEGIN: re.Pattern[bytes]              # one byte with which something may begin
+    LONGEST: int                          # bytes of its longest frame
+    def read(data: bytes) -> Reading      # judge what begins at data[0]
+    def encode(…) -> bytes                # the other direction, for simulated panels
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from enum import StrEnum
+
+import msgspec
+
+from gateway.model.batch import EventCode
+
+KEPT = 256  # bytes of what was refused that are kept as evidence
+
+
+class Refusal(StrEnum):
+    """Why bytes are no frame."""
+
+    NOISE = "noise"
+    CHECKSUM = "checksum"
+    LENGTH = "length"
+    CUT = "cut"  # the rest never came
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """The line as the maker delivers it, and who speaks when.
+
+    Attributes:
+        title: panel, in Chinese and Latin letters.
+        baudrate: and `stopbits`: of the line; 8 data bits, no parity.
+        poll: what a host sends to be told news; b"" where it only listens or is itself polled.
+        period: seconds between two polls.
+        silent: whether the panel says nothing unless it is polled.
+        limit: seconds in which it wants an answer, 0: none.
+    """
+
+    title: str
+    baudrate: int
+    stopbits: int = 1
+    poll: bytes = b""
+    period: float = 1.0
+    silent: bool = False
+    limit: float = 0.0
+
+
+class PanelEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing that a panel says.
+
+    Attributes:
+        number: the event as the dialect numbers it, by which an installation may say what it really means.
+        code: what it means.
+        key: where: `panel/loop/point` or the like; "" the whole panel.
+        text: in words, with the place if the panel tells it.
+        date: year, month, day, hour, minute, second of the panel's clock; () where it tells none.
+        kind: type of the device, 0 if it is not told.
+        ends: a RESTORE ends what was said with this code alone.
+    """
+
+    number: int
+    code: EventCode
+    key: str
+    text: str = ""
+    date: tuple[int, ...] = ()
+    kind: int = 0
+    ends: EventCode | None = None
+
+
+class Heard(msgspec.Struct, frozen=True, kw_only=True):
+    """A whole frame. `same`: what a repeat of it has in common with it (b"": the frame itself).
+
+    `answer` is what the panel waits for; it stands for having taken the events. `panel`: its number, None if not told.
+    """
+
+    frame: bytes
+    events: tuple[PanelEvent, ...] = ()
+    answer: bytes = b""
+    panel: int | None = None
+    same: bytes = b""
+    unknown: bool = False  # a frame or event that no document explains: kept raw
+
+
+class Refused(msgspec.Struct, frozen=True):
+    """Bytes that are no frame: at most the first `KEPT` of `size`."""
+
+    reason: Refusal
+    data: bytes
+    size: int
+
+
+Reading = Heard | Refusal | None  # None: it may become a frame, more bytes are needed
+Meaning = tuple[EventCode, str, EventCode | None]  # code, text, `ends`
+
+
+class Stream:
+    """Frames of a dialect out of a stream; keeps less than `longest` bytes."""
+
+    def __init__(self, read: Callable[[bytes], Reading], begin: re.Pattern[bytes], longest: int) -> None:
+        self._read = read
+        self._begin = begin
+        self._longest = longest
+        self._buffer = bytearray()
+
+    @property
+    def pending(self) -> bool:
+        """Whether a frame has begun and is not whole."""
+        return bool(self._buffer)
+
+    def feed(self, data: bytes) -> list[Heard | Refused]:
+        """Return what has become whole, and what is refused, in the order of the stream."""
+        self._buffer += data
+        return self._scan(0, Refusal.NOISE)
+
+    def drop(self) -> list[Heard | Refused]:
+        """Give up the frame that waits for its rest; return what was hidden behind it."""
+        return self._scan(1, Refusal.CUT) if self._buffer else []
+
+    def _scan(self, at: int, reason: Refusal) -> list[Heard | Refused]:
+        buffer, found = self._buffer, list[Heard | Refused]()
+        quiet = 0  # from here on nothing is reported yet
+        while at < len(buffer):
+            begin = self._begin.search(buffer, at)
+            at = begin.start() if begin else len(buffer)
+            reading = self._read(bytes(buffer[at : at + self._longest])) if begin else None
+            if reading is None:
+                break
+            if isinstance(reading, Heard):
+                self._refuse(found, quiet, at, reason)
+                found.append(reading)
+                at += len(reading.frame)
+                quiet, reason = at, Refusal.NOISE
+            else:
+                reason = reading if reason is Refusal.NOISE else reason
+                at += 1
+        self._refuse(found, quiet, at, reason)
+        del buffer[:at]
+        return found
+
+    def _refuse(self, found: list[Heard | Refused], start: int, end: int, reason: Refusal) -> None:
+        if start < end:
+            found.append(Refused(reason, bytes(self._buffer[start : min(end, start + KEPT)]), end - start))
+
+
+def total(data: bytes) -> int:
+    """Return the sum of bytes, modulo 256."""
+    return sum(data) & 0xFF
+
+
+def decimal(byte: int) -> int:
+    """Return the number that a BCD byte writes, -1 where a digit is above 9."""
+    high, low = byte >> 4, byte & 0xF
+    return high * 10 + low if high < 10 and low < 10 else -1
+
+
+def bcd(number: int) -> int:
+    """Return the BCD byte of 0 to 99."""
+    return number // 10 << 4 | number % 10
+
+
+def event_of(
+    table: Mapping[int, Meaning], number: int, key: str, *, text: str = "", date: tuple[int, ...] = (), kind: int = 0
+) -> PanelEvent:
+    """Return an event by a dialect's table; a number that it has not is kept as INFO with its raw text."""
+    code, word, ends = table.get(number, (EventCode.INFO, f"事件{number:02X}", None))
+    if code is EventCode.RESET:
+        key = ""
+    return PanelEvent(number=number, code=code, key=key, text=f"{word} {text}".strip(), date=date, kind=kind, ends=ends)

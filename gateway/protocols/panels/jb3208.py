@@ -1,0 +1,149 @@
+"""松江 JB-3208 CRT: the panel polls and tells, we answer within 500 ms. RS-232, 8N1, 2400 to 19200.
+
+From notes and three sample frames: `FE panel code length(2, low byte first) body CRC(2) FF`, CRC-16/MODBUS over panel
+to body. The document says high byte first, the samples have the low byte first: either is taken, and answered alike.
+An event's body is a count and 32 bytes per point. Dates are BCD in the samples; a date that is no BCD is binary.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+
+from gateway.model.batch import EventCode
+from gateway.protocols.modbus_line import crc16
+from gateway.protocols.panel_words import (
+    Heard,
+    Meaning,
+    PanelEvent,
+    Reading,
+    Refusal,
+    Settings,
+    bcd,
+    decimal,
+    event_of,
+)
+
+SETTINGS: Final = Settings(title="松江 JB-3208", baudrate=9600, limit=0.5)
+BEGIN: Final = re.compile(rb"\xfe")
+MOST_POINTS: Final = 64
+LONGEST: Final = 8 + 2 + 32 * MOST_POINTS
+HEAD, TAIL = 0xFE, 0xFF
+
+RESET, POLL, LOOPS, POINT = 0, 100, 103, 104
+FIRE, FAULT, START, FEEDBACK, SUPERVISORY, ISOLATED = 110, 111, 112, 113, 114, 115
+EVENTS: Final[dict[int, Meaning]] = {
+    RESET: (EventCode.RESET, "复位", None),
+    FIRE: (EventCode.FIRE, "火警", None),
+    FAULT: (EventCode.FAULT, "故障", None),
+    START: (EventCode.FEEDBACK, "启动", None),
+    FEEDBACK: (EventCode.FEEDBACK, "反馈", None),
+    SUPERVISORY: (EventCode.SUPERVISORY, "监管", None),
+    ISOLATED: (EventCode.DISABLED, "屏蔽", None),
+}
+_OF_POINTS = frozenset((FIRE, FAULT, START, FEEDBACK, SUPERVISORY, ISOLATED))
+_QUIET = frozenset((POLL, LOOPS, POINT))
+_STATE_OF_FIRE = 1
+_LOOPS = {
+    0: "多线盘",
+    73: "重复显示器",
+    74: "主电",
+    76: "备电",
+    77: "串口",
+    78: "短路",
+    79: "开路",
+    80: "通信故障",
+    82: "通信故障",
+    83: "通信故障",
+    84: "通信故障",
+    85: "外接电源",
+}
+_ITEM: Final = struct.Struct("<BBBHBB5s20s")
+_FRONT: Final = 5
+
+
+class Item(msgspec.Struct, frozen=True):
+    """One point of an event's body. `text`: 20 bytes as sent; `date`: five bytes, year of the century to minute."""
+
+    panel: int
+    loop: int
+    point: int
+    zone: int = 0
+    type: int = 0
+    state: int = 0
+    date: bytes = b"\xff" * 5
+    text: bytes = b"\xff" * 20
+
+
+def read(data: bytes) -> Reading:
+    """Judge what begins at an FE."""
+    if len(data) < _FRONT:
+        return None
+    end = _FRONT + int.from_bytes(data[3:5], "little")
+    if not _plausible(data, end) or (len(data) > end + 2 and data[end + 2] != TAIL):
+        return Refusal.LENGTH
+    if len(data) < end + 3:
+        return None
+    right, told = crc16(data[1:end]), data[end : end + 2]
+    if right not in (int.from_bytes(told, "little"), int.from_bytes(told, "big")):
+        return Refusal.CHECKSUM
+    return _heard(data[: end + 3], data[_FRONT:end], high_first=right != int.from_bytes(told, "little"))
+
+
+def encode(panel: int, code: int, items: Sequence[Item] = (), *, high_first: bool = False) -> bytes:
+    """Return a frame of the panel, or of ours: `encode(panel, POLL)` acknowledges."""
+    body = len(items).to_bytes(2, "little") if items else b""
+    for item in items:
+        body += _ITEM.pack(item.panel, item.loop, item.point, item.zone, item.type, item.state, item.date, item.text)
+    covered = bytes((panel, code)) + len(body).to_bytes(2, "little") + body
+    return bytes((HEAD,)) + covered + crc16(covered).to_bytes(2, "big" if high_first else "little") + bytes((TAIL,))
+
+
+def date_of(date: Sequence[int]) -> bytes:
+    """Return the five bytes of a date (year, month, day, hour, minute) as the samples have it."""
+    return bytes(bcd(part % 100) for part in date[:5])
+
+
+def _plausible(data: bytes, end: int) -> bool:
+    """Whether the length is one that the code may have."""
+    code, size = data[2], end - _FRONT
+    if code in _OF_POINTS:
+        whole = size <= LONGEST - 8 and size % 32 == 2
+        return whole and (len(data) < _FRONT + 2 or size // 32 == int.from_bytes(data[5:7], "little"))
+    return size <= (LONGEST - 8 if code in _QUIET else 32)
+
+
+def _heard(frame: bytes, body: bytes, *, high_first: bool) -> Heard:
+    panel, code = frame[1], frame[2]
+    answer = encode(panel, POLL, high_first=high_first)
+    if code in _OF_POINTS:
+        items = [Item(*_ITEM.unpack(body[at : at + 32])) for at in range(2, len(body), 32)]
+        return Heard(frame=frame, events=tuple(_event(code, item) for item in items), answer=answer, panel=panel)
+    if code in _QUIET:
+        return Heard(frame=frame, answer=answer, panel=panel)
+    event = event_of(EVENTS, code, str(panel), text=body.hex(" "))
+    return Heard(frame=frame, events=(event,), answer=answer, panel=panel, unknown=code not in EVENTS)
+
+
+def _event(code: int, item: Item) -> PanelEvent:
+    number = FIRE if item.state == _STATE_OF_FIRE else code
+    text = f"{_LOOPS.get(item.loop, '')} {_text(item.text)}".strip()
+    key = f"{item.panel}/{item.loop}/{item.point}"
+    return event_of(EVENTS, number, key, text=text, date=_date(item.date), kind=item.type)
+
+
+def _date(data: bytes) -> tuple[int, ...]:
+    parts = [decimal(byte) for byte in data]
+    if -1 in parts:
+        parts = list(data)
+    return (2000 + parts[0], *parts[1:], 0) if parts[1] <= 12 else ()
+
+
+def _text(data: bytes) -> str:
+    """Row and cell of GB 2312, or the bytes themselves; FF is nothing."""
+    told = data.rstrip(b"\xff\x00 ")
+    return bytes(byte + 0xA0 if byte < 0x5F else byte for byte in told).decode("gb2312", "ignore").strip()

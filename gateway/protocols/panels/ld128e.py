@@ -1,0 +1,67 @@
+"""利达 LD128E CRT: the host sends 20 every 200 ms, the panel answers 7F or event, loop, address. RS-232/485, 9600 8N1.
+
+From the maker's CRT protocol. There is no checksum: only events of the table with sane numbers are taken, and noise on
+the line may raise a false alarm. Numbers differ between versions; those that only other versions have are told raw, or
+as a fault where one of them means it, until `codes` says what they are.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from gateway.model.batch import EventCode
+from gateway.protocols.panel_words import Heard, Meaning, PanelEvent, Reading, Refusal, Settings, event_of
+
+IDLE: Final = 0x7F
+SETTINGS: Final = Settings(title="利达 LD128E", baudrate=9600, poll=b"\x20", period=0.2, silent=True)
+BEGIN: Final = re.compile(rb"[\x01-\x0d\x12\x13\x30\x40-\x45\x50\x51\x7f]")
+LONGEST: Final = 3
+MOST_LOOPS: Final = 64
+MOST_POINTS: Final = 250
+
+FIRE, FAULT, FAULT_CLEARED, FEEDBACK, MAINS, BACKUP, RESET = 0x01, 0x02, 0x05, 0x09, 0x12, 0x13, 0x50
+EVENTS: Final[dict[int, Meaning]] = {
+    FIRE: (EventCode.FIRE, "火警", None),
+    FAULT: (EventCode.FAULT, "故障", None),
+    FAULT_CLEARED: (EventCode.RESTORE, "故障恢复", EventCode.FAULT),
+    0x07: (EventCode.FAULT, "主电或重复显示器故障", None),
+    0x08: (EventCode.FAULT, "备电故障", None),
+    FEEDBACK: (EventCode.FEEDBACK, "反馈", None),
+    0x0B: (EventCode.INFO, "反馈撤消", None),
+    0x30: (EventCode.INFO, "消音", None),
+    0x40: (EventCode.INFO, "联动请求", None),
+    0x44: (EventCode.FEEDBACK, "联动启动", None),
+    RESET: (EventCode.RESET, "复位", None),
+}
+_POWER = {MAINS: ("mains", "主电"), BACKUP: ("backup", "备电")}
+_WHOLE = (0x30, RESET, 0x51, *_POWER)  # say nothing of a loop
+
+
+def read(data: bytes) -> Reading:
+    """Judge what begins here."""
+    if data[0] == IDLE:
+        return Heard(frame=data[:1])
+    if any(byte > most for byte, most in zip(data[1:], (MOST_LOOPS, MOST_POINTS), strict=False)):
+        return Refusal.NOISE
+    if len(data) < LONGEST:
+        return None
+    number, loop, point = data
+    if number not in _WHOLE and not (loop and point):
+        return Refusal.NOISE
+    return Heard(frame=data, events=(_event(number, loop, point),), unknown=number not in {*EVENTS, *_POWER})
+
+
+def encode(event: int, key: str = "0/0") -> bytes:
+    """Return an answer to a poll. `key`: loop/address; of mains and backup: state/state, 1 a fault."""
+    return bytes((event, *map(int, key.split("/"))))
+
+
+def _event(number: int, loop: int, point: int) -> PanelEvent:
+    if number in _POWER:
+        name, word = _POWER[number]
+        meaning: Meaning = (EventCode.FAULT, f"{word}故障", None)
+        if not (loop or point):
+            meaning = (EventCode.RESTORE, f"{word}恢复", EventCode.FAULT)
+        return event_of({number: meaning}, number, name)
+    return event_of(EVENTS, number, "" if number in _WHOLE else f"{loop}/{point}")
