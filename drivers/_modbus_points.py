@@ -25,7 +25,7 @@ _PREHEAT = quality(Level.BAD, Doubt.PREHEAT)
 _FAULT = quality(Level.BAD, Doubt.FAULT_VALUE)
 _DOUBT = quality(Level.BAD, Doubt.DEVICE_DOUBT)
 _STATUS_UNHEARD = quality(Level.UNCERTAIN, Doubt.DEVICE_DOUBT)  # raises, never clears
-_WORDS = {"u16": 1, "s16": 1, "u32": 2, "s32": 2, "f32": 2}
+_WORDS = {"u16": 1, "s16": 1, "d16": 1, "u32": 2, "s32": 2, "f32": 2}
 _BITS = (1, 2)
 
 Address = Annotated[int, msgspec.Meta(ge=0, le=0xFFFF)]
@@ -67,12 +67,34 @@ class Status(Register, frozen=True, forbid_unknown_fields=True):
     fault: tuple[int, ...] = ()
 
 
+class Loop(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A 4–20 mA transmitter on an analog module: what it means by 4 and 20 mA (`low`, `high`), in the point's unit.
+
+    `raw4`, `raw20`: what the module says at 4 and 20 mA. Below 3.6 and above 21 mA is a broken wire or sensor (NAMUR
+    NE 43).
+    """
+
+    low: float
+    high: float
+    raw4: float = 4000.0
+    raw20: float = 20000.0
+
+    def scale(self) -> tuple[float, float]:
+        """Return (factor, offset) from what the module says into the point's unit."""
+        factor = (self.high - self.low) / (self.raw20 - self.raw4)
+        return factor, self.low - self.raw4 * factor
+
+    def broken(self, raw: float) -> bool:
+        """Say whether a current is none that a transmitter sends to tell a value."""
+        return not 3.6 <= 4 + 16 * (raw - self.raw4) / (self.raw20 - self.raw4) <= 21.0
+
+
 class Decode(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`decode` of a point, see `drivers._profiles`."""
 
     fc: Fc
     address: Address
-    type: Literal["u16", "s16", "u32", "s32", "f32"] = "u16"
+    type: Literal["u16", "s16", "d16", "u32", "s32", "f32"] = "u16"
     word_order: Literal["high", "low"] = "high"
     mask: Annotated[int, msgspec.Meta(ge=1, le=0xFFFFFFFF)] | None = None
     bit: Annotated[int, msgspec.Meta(ge=0, le=31)] | None = None
@@ -82,6 +104,13 @@ class Decode(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     unit_register: UnitRegister | None = None
     by_status: bool = False
     write: Literal[5, 6] | None = None
+    written: tuple[int, int] | None = None
+    loop: Loop | None = None
+
+    def __post_init__(self) -> None:
+        """Check what belongs together. Raises ValueError, which msgspec reports as a ValidationError."""
+        if self.loop is not None and (self.loop.low == self.loop.high or self.loop.raw4 == self.loop.raw20):
+            raise ValueError("loop: low and high, raw4 and raw20 must differ")
 
     @property
     def words(self) -> int:
@@ -99,6 +128,9 @@ class Decode(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         mask = self.mask if self.bit is None else 1 << self.bit
         if mask is not None:
             number = (number & mask) >> _shift(mask)
+        if self.type == "d16":
+            power = (number >> 13 & 3) * (-1 if number & 0x8000 else 1)
+            return float((number & 0x1FFF) * 10**power) if power >= 0 else (number & 0x1FFF) / 10**-power
         if self.type == "f32":
             return float(struct.unpack(">f", number.to_bytes(4, "big"))[0])
         sign = 1 << 16 * len(words) - 1
@@ -124,13 +156,19 @@ class Field:
     def rescale(self) -> None:
         """Take new factors over."""
         factor = (self.decimals or 1.0) * (self.unit or 1.0)
-        self.read = number_reader(self.spec, scale=self.decode.scale * factor, offset=self.decode.offset)
+        scale, offset = (
+            (self.decode.scale, self.decode.offset) if self.decode.loop is None else self.decode.loop.scale()
+        )
+        self.read = number_reader(self.spec, scale=scale * factor, offset=offset)
 
     def reading(self, words: Sequence[int]) -> Reading:
         """Return value and quality of the point's words."""
         if self.decimals is None or self.unit is None:
             return math.nan, _DOUBT  # a number without its unit or decimals is none
-        return self.read(self.decode.raw(words))
+        raw = self.decode.raw(words)
+        if self.decode.loop is not None and self.decode.loop.broken(raw):
+            return self.read(raw)[0], _FAULT
+        return self.read(raw)
 
 
 @dataclass(slots=True)
@@ -192,7 +230,9 @@ class Slave:
         raw = round((value - one.decode.offset) / one.decode.scale)
         if one.spec.invert:
             raw = int(not raw)
-        if one.decode.write == WRITE_COIL:
+        if one.decode.written is not None:
+            raw = one.decode.written[bool(raw)]
+        elif one.decode.write == WRITE_COIL:
             raw = COIL_ON if raw else COIL_OFF
         try:
             ask = Request(self.address, one.decode.write, one.decode.address, 1, (raw & 0xFFFF,))

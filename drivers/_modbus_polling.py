@@ -216,7 +216,10 @@ class Polling:
         value, packed = point.reading(answer.reply.values)
         self._emit(bus, unit, [(point.point, 0, value, packed)], answer)
         wanted = command.ask.values[0]
-        written = int(wanted != 0) if command.check.function in (1, 2) else wanted
+        if point.decode.written is not None:
+            written = point.decode.written.index(wanted)
+        else:
+            written = int(wanted != 0) if command.check.function in (1, 2) else wanted
         if answer.reply.values[0] != written:
             return DeliveryError(f"{name}: reads back {answer.reply.values[0]}, not {written}", retryable=True)
         return None

@@ -36,7 +36,8 @@ A profile file (`<id>.toml`; units in UCUM):
 |---|---|
 | fc | 1 coils, 2 inputs, 3 holding, 4 input registers |
 | address | zero-based wire address of the first register or bit |
-| type | u16 (default), s16, u32, s32, f32; not for fc 1 and 2 |
+| type | u16 (default), s16, u32, s32, f32; d16: sign and two bits of the power of ten, 13 bits of \
+mantissa; not for fc 1 and 2 |
 | word_order | "high" (default) or "low" word first, for 32 bits |
 | mask | the register AND mask, shifted right to the mask's lowest bit; before sign |
 | bit | one bit of the register: short for mask = 1 << bit |
@@ -46,6 +47,9 @@ A profile file (`<id>.toml`; units in UCUM):
 re-read hourly; an unknown code: BAD device doubt |
 | by_status | true: `options.status` judges this point |
 | write | function that sets the output (5 or 6); only outputs have it; read back by `fc`, `address` |
+| written | [off, on]: the words that set it, where they are not 0 and 1 (or 0x0000 and 0xFF00) |
+| loop | { low, high, raw4, raw20 }: a 4–20 mA transmitter; what 4 and 20 mA mean in the point's unit, and what the \
+module says at them (default 4000 and 20000, µA); below 3.6 and above 21 mA: BAD fault value |
 
 | options | meaning |
 |---|---|
