@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from gateway.clock import SystemClock
+from gateway.errors import LinkDown
 from gateway.model.batch import Batch
 from tests import line_talk
 from tests.channel_rigs import Notes
@@ -40,6 +41,7 @@ class Station:
         setup = setup_of(SystemClock(), self.notes, devices=DEVICES, **{"peers": 700, **options, "port": self.port})
         self.driver = line_talk.create(setup)
         self.stored: list[tuple[str, float]] = []
+        self.running: asyncio.Future[None]
         self._waiting: list[Batch] = []
         self._came = asyncio.Event()
 
@@ -60,7 +62,8 @@ class Station:
     @contextlib.asynccontextmanager
     async def living(self) -> AsyncIterator[Station]:
         """Live while the test runs."""
-        tasks = [asyncio.ensure_future(self.driver.run(self._emit)), asyncio.create_task(self._commit())]
+        self.running = asyncio.ensure_future(self.driver.run(self._emit))
+        tasks = [self.running, asyncio.create_task(self._commit())]
         try:
             await until(lambda: self.notes.counts["alive"])
             yield self
@@ -178,6 +181,29 @@ def test_a_newer_connection_of_a_device_takes_over_what_is_to_be_answered() -> N
             await until(lambda: after.heard == b"ok 1\n")
             assert station.stored == [("d1", 1.0)]
             after.close()
+
+    asyncio.run(main())
+
+
+def test_a_device_that_we_call_and_that_hangs_up_is_link_down_and_is_called_again() -> None:
+    async def main() -> None:
+        async def device(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            writer.write(b"d1 %d fire\n" % len(answers))
+            answers.append(await reader.readline())
+            writer.close()
+
+        answers: list[bytes] = []
+        station = Station(wire="tcp_client", host="127.0.0.1")
+        with pytest.raises(LinkDown):
+            await station.driver.run(lambda _: None)
+        server = await asyncio.start_server(device, "127.0.0.1", station.port)
+        for _ in range(2):
+            with pytest.raises(LinkDown, match="hung up"):
+                async with station.living() as living:
+                    await asyncio.wait_for(living.running, 20)
+        server.close()
+        assert answers == [b"ok 0\n", b"ok 1\n"]
+        assert station.stored == [("d1", 1.0)] * 2
 
     asyncio.run(main())
 

@@ -9,8 +9,11 @@ from dataclasses import dataclass
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from drivers._conversation_peers import Party, Peers
+from drivers._conversation_said import Said
 from gateway.driven_clock import FakeClock
 from gateway.model.batch import Mark
+from gateway.model.verdict import NEVER
 from tests.drivers.conversation_bench import Bench, FakePeer, bench
 
 DEVICES = ("a", "b", "fire1")
@@ -137,3 +140,47 @@ def test_whatever_is_killed_nothing_is_lost_and_nothing_stored_twice(each: int, 
 
     asyncio.run(main())
     assert sorted(world.stored) == sorted(line.rstrip(b"\n") for teller in world.tellers for line in teller.lines)
+
+
+class Silent:
+    """A conversation that says nothing."""
+
+    def hear(self, data: bytes, now: int, wall: int) -> list[Said]:
+        """Hear nothing."""
+        del data, now, wall
+        return []
+
+    def tick(self, now: int, wall: int) -> list[Said]:
+        """Do nothing."""
+        del now, wall
+        return []
+
+    def due(self) -> int:
+        """Want nothing."""
+        return NEVER
+
+    def ask(self, device: str, point: str, value: float, now: int, wall: int) -> None:
+        """Have no output."""
+
+
+PLANS = st.lists(st.tuples(st.integers(0, 3), st.one_of(st.integers(0, 100), st.just(NEVER)), st.integers(0, 4)))
+
+
+@settings(max_examples=100, deadline=None)
+@given(PLANS)
+def test_every_peer_is_called_when_it_wants_to_be_whatever_it_wanted_before(plans: list[tuple[int, int, int]]) -> None:
+    parties = [Party(FakePeer(str(number)), Silent(), 0, 0) for number in range(4)]
+    peers, wanted, now = Peers(4), dict.fromkeys(range(4), NEVER), 0
+    for party in parties:
+        peers.add(party)
+    for number, due, passes in plans:
+        peers.plan(parties[number], due)
+        wanted[number] = due
+        now += passes
+        assert peers.next_due() <= min(wanted.values())
+        called = set()
+        while (one := peers.pop_due(now)) is not None:
+            called.add(parties.index(one))
+            peers.plan(one, NEVER)
+        assert called == {number for number, due in wanted.items() if due <= now}
+        wanted.update(dict.fromkeys(called, NEVER))
