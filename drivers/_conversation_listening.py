@@ -247,6 +247,8 @@ class Listening:
     # -- time
 
     def _plan(self, party: Party, now: int) -> None:
+        if not self.here(party):  # hung up on meanwhile
+            return
         due = max(party.conversation.due(), now)
         if self._idle:
             due = min(due, party.heard + self._idle)
@@ -261,10 +263,9 @@ class Listening:
                 self._hang_up(party, "idle")
                 continue
             self._take(party, self._called(party, party.conversation.tick, now=now), now, came=False)
-            if self.here(party):
-                self._plan(party, now)
-                if party.due <= now:
-                    self._peers.plan(party, now + _AGAIN)
+            self._plan(party, now)
+            if party.due <= now and self.here(party):
+                self._peers.plan(party, now + _AGAIN)
         for device in [device for device, due in self._absent.items() if due <= now]:
             del self._absent[device]
             self._report.count(f"{device} no_comms")

@@ -143,6 +143,21 @@ def test_a_peer_that_does_not_read_is_hung_up_on_and_the_others_are_answered() -
     on(scene)
 
 
+def test_whoever_was_hung_up_on_is_not_called_any_more() -> None:
+    async def scene(one: Bench) -> None:
+        peer = one.wire.met("10.0.0.1:1")
+        peer.reads = False
+        one.wire.says(peer, b"a 1 poll\na 2 fi")
+        assert peer.closed
+        await one.clock.advance(10)
+        assert not one.notes.counts["unknown half"]
+        one.wire.says(peer, b"re\n")
+        await one.commit()
+        assert not one.events
+
+    on(scene)
+
+
 def test_a_peer_whose_words_are_not_committed_is_held_back_alone() -> None:
     async def scene(one: Bench) -> None:
         loud, quiet = one.wire.met("10.0.0.1:1"), one.wire.met("10.0.0.2:1")
