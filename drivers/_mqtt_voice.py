@@ -17,7 +17,7 @@ from gateway.clock import SECOND, Clock
 from gateway.model.ports import Announcing, LinkReport, Publication
 from gateway.transport.mqtt_options import Announcement, MqttOptions
 
-AGAIN = 10 * SECOND  # ns until an equal reply may leave once more
+AGAIN = 2 * SECOND  # ns until an equal reply may leave once more: a device answers sooner
 MOST = 256  # waiting, and remembered
 POLL_EVERY = 30 * SECOND  # ns; three answers may be lost before 100 s of silence are a fault
 
