@@ -98,6 +98,8 @@ class _Reader:
                 self.problems.append(Problem.OBSERVED)
         elif step is not None:
             self._step = int(step[2]) * _UNITS[step[1]]
+            if not self._step:
+                self.problems.append(Problem.STEP)
             return at + 1
         elif value and (word in CODES or _VENDOR.fullmatch(word)):
             return self._take_element(word, words, at + 1)

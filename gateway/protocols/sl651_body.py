@@ -46,7 +46,7 @@ _RAW = frozenset({Function.VERSION, *range(Function.IC_CARD, Function.READ_CLOCK
 _NAMING = frozenset({Function.ASK_ELEMENTS, Function.READ_BASIC, Function.READ_RUN})  # a question that names things
 _CLASS_BYTES = {letter.encode()[0]: letter for letter in CLASSES}
 _SERIES = frozenset({RAIN_SERIES, *LEVEL_SERIES})
-_FIXED = _SERIES | {FLOW_BATCH, STATE}
+_FIXED = _SERIES | {FLOW_BATCH, STATE, STEP}
 
 
 def read(frame: Frame) -> Body:
@@ -114,7 +114,7 @@ class _Reader:
         self._station = station
         self._kind = ""
         self._observed = 0
-        self._step = 0
+        self._step: int | None = None  # ns; 0: one that cannot be read
 
     def read(self) -> None:
         """Read all groups, or as many as can be told apart."""
@@ -151,7 +151,7 @@ class _Reader:
             self._left(body[at - 2 :])
             return None
         self._station = body[at : at + 5].hex().upper()
-        self._kind, self._observed, self._step = "", 0, 0
+        self._kind, self._observed, self._step = "", 0, None
         at += 5
         letter = _CLASS_BYTES.get(body[at]) if at < len(body) else None
         timed = body[at + 1 : at + 3] == bytes((TIME, TIME))
@@ -166,7 +166,7 @@ class _Reader:
             self._left(self._body[at - 2 :])
             return None
         self._observed = local_time(digits)
-        self._step = 0
+        self._step = None
         if not self._observed:
             self.problems.append(Problem.OBSERVED)
         return at + 5
@@ -183,36 +183,43 @@ class _Reader:
             return None
         definition = body[at]
         at += 1
-        size = _size_of(code, definition, len(body) - at)
-        if at + size > len(body):
+        fixed = code in _FIXED
+        size = _size_of(code, definition, len(body) - at) if fixed else definition >> 3
+        end = at + size
+        if end > len(body):
             self._left(body[start:])
             return None
-        data = body[at : at + size]
-        if code == STEP:
-            self._step = read_step(data.hex())
-            return at + size
-        if self._step and self._function in UNIFORM and code not in _FIXED:
+        data = body[at:end]
+        if fixed:
+            self._take_fixed(code, definition, data)
+        elif self._step is not None and self._function in UNIFORM:
             self._take_uniform(code, definition, size, at)
             return None
-        self._append(code, definition, data)
-        return at + size
+        else:
+            value, flaw = read_number(data, definition & 0x07)
+            self._append(code, definition, data, () if flaw else (value,), flaw)
+        return end
 
-    def _append(self, code: int, definition: int, data: bytes) -> None:
-        flaw, step = Flaw.NONE, 0
-        values: tuple[float, ...] = ()
-        if code in _SERIES:
-            values, step = read_series(code, data), SERIES_STEP
+    def _take_fixed(self, code: int, definition: int, data: bytes) -> None:
+        """Take what is not packed BCD."""
+        if code == STEP:
+            self._step = read_step(data.hex())
+        elif code in _SERIES:
+            self._append(code, definition, data, read_series(code, data), step=SERIES_STEP)
         elif code == STATE:
             missing = not data.strip(b"\xff")
             flaw = Flaw.EMPTY if not data else Flaw.MISSING if missing else Flaw.NONE
             values = () if flaw else (float(int.from_bytes(data, "big")),)
-        elif code != FLOW_BATCH:
-            value, flaw = read_number(data, definition & 0x07)
-            values = () if flaw else (value,)
-        self.elements.append(self._made(code, definition, data, values=values, flaw=flaw, step=step))
+            self._append(code, definition, data, values, flaw)
+        else:
+            self._append(code, definition, data, ())
 
     def _take_uniform(self, code: int, definition: int, width: int, at: int) -> None:
         body, decimals = self._body, definition & 0x07
+        if not self._step:
+            self.problems.append(Problem.STEP)
+            self.rest = body[at:]
+            return
         count = (len(body) - at) // width if width else 0
         end = at + count * width
         read = [read_number(body[place : place + width], decimals) for place in range(at, end, width or 1)]
@@ -221,22 +228,31 @@ class _Reader:
         values = tuple([value for value, _ in read])
         flaw = Flaw.NONE if values else Flaw.EMPTY
         step = self._step if len(values) > 1 else 0
-        self.elements.append(self._made(code, definition, body[at:end], values=values, flaw=flaw, step=step))
+        self._append(code, definition, body[at:end], values, flaw, step=step)
         self._left(body[end:])
 
-    def _made(
-        self, code: int, definition: int, data: bytes, *, values: tuple[float, ...], flaw: Flaw, step: int
-    ) -> Element:
-        return Element(
-            code=code,
-            values=values,
-            flaw=flaw,
-            station=self._station,
-            kind=self._kind,
-            observed=self._observed,
-            step=step,
-            definition=definition,
-            data=data,
+    def _append(
+        self,
+        code: int,
+        definition: int,
+        data: bytes,
+        values: tuple[float, ...],
+        flaw: Flaw = Flaw.NONE,
+        *,
+        step: int = 0,
+    ) -> None:
+        self.elements.append(
+            Element(
+                code=code,
+                values=values,
+                flaw=flaw,
+                station=self._station,
+                kind=self._kind,
+                observed=self._observed,
+                step=step,
+                definition=definition,
+                data=data,
+            )
         )
 
 

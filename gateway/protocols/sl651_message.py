@@ -35,6 +35,7 @@ class Problem(StrEnum):
     SHORT = "short_body"  # no serial number and send time
     SENT = "bad_send_time"
     OBSERVED = "bad_time"
+    STEP = "bad_step"  # of a uniform report
     CUT = "element_cut_short"
     DIGITS = "bad_digits"  # in a series
 

@@ -30,6 +30,7 @@ def local_time(digits: str) -> int:
     return (moment - _EPOCH) // timedelta(seconds=1) * SECOND
 
 
+@lru_cache(maxsize=64)  # answers of one second have one time
 def digits_of(time: int, *, seconds: bool) -> str:
     """Return the digits of a time.
 

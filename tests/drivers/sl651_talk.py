@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from datetime import UTC, datetime
 from typing import Any
 
 from drivers._conversation import Said
@@ -11,17 +13,19 @@ from drivers._sl651_talk import Talk
 from drivers.simulated.sl651 import Station
 from gateway.model.point import Device, Profile
 from gateway.model.quality import describe
-from gateway.model.time import SECOND
+from gateway.model.time import MINUTE, SECOND
 from gateway.protocols import sl651
 from gateway.protocols.sl651 import ETX, Coding, Frame
 from gateway.protocols.sl651_body import read
 from gateway.protocols.sl651_frames import Frames, Garbage
-from gateway.protocols.sl651_message import Body
+from gateway.protocols.sl651_message import Body, Element
+from gateway.protocols.sl651_times import digits_of
 from gateway.protocols.sl651_writing import head
 
 ADDRESS, OTHER, STRANGER = "0012345678", "00123456A9", 1
 WALL = 1_790_000_000 * SECOND
 EIGHT = 8 * 3600 * SECOND
+FLAT = 1_700_000_000 * SECOND // MINUTE * MINUTE
 
 _PROFILES: dict[str, Profile] = {}  # read once for all examples of a property
 
@@ -80,3 +84,32 @@ def heard(data: bytes) -> list[tuple[Frame, Body]]:
         assert each.down
         found.append((each, read(each)))
     return found
+
+
+def nanoseconds(moment: datetime) -> int:
+    """Return a time of the case files as the codec has it."""
+    return round(moment.replace(tzinfo=UTC).timestamp()) * SECOND
+
+
+def whole(data: bytes, coding: Coding | None = None) -> list[Frame | Garbage]:
+    """Return all that a closed stream brings."""
+    frames = Frames(coding)
+    found = frames.feed(data)
+    while frames.pending:
+        found += frames.drop()
+    return found
+
+
+def only(data: bytes) -> Frame:
+    """Return the one frame that the bytes are."""
+    (found,) = whole(data)
+    assert isinstance(found, Frame)
+    return found
+
+
+def shown(element: Element) -> list[object]:
+    """Return an element in the words of the case files."""
+    values = ["missing" if math.isnan(value) else value for value in element.values]
+    value: object = element.flaw.value if element.flaw else values[0] if len(values) == 1 else values
+    clock = [digits_of(element.observed, seconds=False)[6:]] if element.observed else []
+    return [f"{element.code:02X}", value, *[f"{text[:2]}:{text[2:]}" for text in clock]]
