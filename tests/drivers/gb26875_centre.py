@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from drivers._conversation_said import Said
 from drivers._gb26875_device import Directory, Speaker, install
 from drivers._gb26875_talk import Centre
 from drivers._profiles import profile, tailor
-from gateway.model.batch import Event
+from gateway.clock import Clock
+from gateway.model.batch import Event, Mark
 from gateway.model.point import Device
+from gateway.model.ports import DriverSetup
+from gateway.model.station import SourceSpec
 from gateway.model.time import SECOND
 from gateway.protocols.gb26875 import Frame, Frames
+from tests.channel_rigs import Notes
 
 NOW = 1_000 * SECOND
 WALL = 1_790_000_000 * SECOND
 SOURCE_EVENTS = 99
-QUIET = {"ask_state": False, "set_time": False, "check": 0}
+QUIET: dict[str, Any] = {"ask_state": False, "set_time": False, "check": 0}
 
 
 def installed(number: int | str = "", name: str = "d", points: Mapping[str, Any] = {}, **options: object) -> Speaker:
@@ -31,6 +35,34 @@ def installed(number: int | str = "", name: str = "d", points: Mapping[str, Any]
 def centre(*speakers: Speaker, **how: Any) -> Centre:  # noqa: ANN401 - keys of Centre
     """Return a conversation that knows these devices."""
     return Centre(Directory(speakers, SOURCE_EVENTS), **how)
+
+
+def setup_of(
+    *numbers: int | str,
+    clock: Clock,
+    notes: Notes,
+    marks: Sequence[Mark] = (),
+    device: Mapping[str, Any] = QUIET,
+    **wire: Any,  # noqa: ANN401 - TOML values
+) -> DriverSetup:
+    """Return what the driver is given: devices d0, d1 … of these addresses."""
+    known = profile("gb26875-transmitter")
+    devices = [
+        Device(id=f"d{place}", source="src", profile=known, options={**device, "address": number})
+        for place, number in enumerate(numbers)
+    ]
+    names = ["@src.events", *(f"{one.id}.{spec.name}" for one in devices for spec in known.points)]
+    return DriverSetup(
+        source=SourceSpec(id="src", driver="gb26875", options={"wire": "tcp_server", "port": 1, **wire}),
+        devices=devices,
+        point_ids={name: place for place, name in enumerate(names)},
+        life_safety=frozenset(one.id for one in devices),
+        clock=clock,
+        memory=notes,
+        report=notes,
+        station="s",
+        marks=marks,
+    )
 
 
 def events(said: list[Said]) -> list[Event]:
