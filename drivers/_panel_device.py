@@ -55,13 +55,13 @@ class Dialect(Protocol):
 class PanelDeviceOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Keys of a `[[device]]` on a panel_serial source; what is not given comes from the profile's options.
 
-    `dialect`: the file in `gateway/protocols/panels/`. `panel`: its number, where several share a line. `peer`: its
+    `dialect`: the file in `gateway/protocols/panels/`; the profile says it. `panel`: its number, where several share a line. `peer`: its
     address, where several call one port. `addresses`: the keys that are installed: others are "not registered" (none
     given: all are). `codes`: event number in hexadecimal → what it means here. `types`: type of device → what a fire
     of such a device is.
     """
 
-    dialect: str
+    dialect: str = ""
     panel: Annotated[int, msgspec.Meta(ge=0, le=255)] | None = None
     peer: str = ""
     addresses: tuple[str, ...] | None = None
@@ -86,7 +86,7 @@ class Installed:
     @classmethod
     def stranger(cls, point: int) -> Installed:
         """Return what stands for a panel that no configuration knows."""
-        return cls("", PanelDeviceOptions(dialect=""), point, offset=8 * 3600)
+        return cls("", PanelDeviceOptions(), point, offset=8 * 3600)
 
     def event(self, told: PanelEvent, heard: Heard, problems: list[str], *, registered: bool = True) -> Event:
         """Return one event of a frame."""

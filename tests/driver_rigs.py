@@ -28,6 +28,7 @@ from gateway.protocols import sl651
 from gateway.protocols.gb26875 import Command, Frame, Frames
 from gateway.protocols.gb26875_objects import Analog
 from gateway.protocols.hj212_packet import Factor
+from gateway.protocols.panels import jb3208
 from gateway.protocols.sl651_frames import Frames as Sl651Frames
 from gateway.protocols.uart import dyp_frame
 from gateway.transport.mqtt import connect
@@ -175,6 +176,18 @@ def on_serial(
     return rig
 
 
+def _panel_serial() -> Rigged:
+    """A fire panel that tells a fire at the point of that number until it is answered."""
+    point = PointSpec(name="v", kind=Kind.TEXT)
+    kind = Profile(id="it-type", title="", points=(point,), driver="panel_serial", options={"dialect": "jb3208"})
+    answer = jb3208.encode(1, jb3208.POLL)
+
+    def frame(value: float) -> bytes:
+        return jb3208.encode(1, jb3208.FIRE, [jb3208.Item(1, 1, round(value))])
+
+    return on_serial(Device(id="it", source="src", profile=kind), frame, lambda heard: answer in heard)
+
+
 def _hj212() -> Rigged:
     """A data logger that reports a factor `v`."""
     point = PointSpec(name="v", unit="1", decode={"code": "v"})
@@ -273,6 +286,7 @@ RIGS: dict[str, Rigged] = {
     "gpio": gpio,
     "uart": uart,
     "hj212": _hj212(),
+    "panel_serial": _panel_serial(),
     "gb26875": _gb26875(),
     "sl651": _sl651(),
 }

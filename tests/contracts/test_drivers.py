@@ -16,7 +16,7 @@ import pytest
 
 from gateway import registry
 from gateway.errors import ConfigError, DeliveryError, GatewayError, LinkDown
-from gateway.model.batch import Batch
+from gateway.model.batch import Batch, EventCode
 from gateway.model.ports import Driver
 from gateway.model.quality import GOOD
 from gateway.registry import Group
@@ -71,8 +71,14 @@ def opened() -> int:
 
 
 def values(batches: list[Batch]) -> list[float]:
-    """Return what the point told, as long as it is good."""
-    return [
+    """Return what the point told, as long as it is good; a source of events alone tells it as the place of a fire."""
+    fires = [
+        float(event.key.rpartition("/")[2])
+        for batch in batches
+        for event in batch.events
+        if event.point == POINT and event.code is EventCode.FIRE
+    ]
+    return fires + [
         float(batch.value[row])
         for batch in batches
         for row in range(len(batch))
