@@ -137,11 +137,14 @@ def _unit(device: Device, setup: DriverSetup, slack: float) -> Unit:
 
 
 def _shared_addresses(units: Sequence[Unit]) -> list[str]:
-    owners: dict[int, str] = {}
+    """Find addresses set twice. Devices on channels of one module share its address, and no register."""
+    owners: dict[tuple[int, int, int], str] = {}
     problems = []
     for unit in units:
-        own = unit.slave.device.id
-        other = owners.setdefault(unit.slave.address, own)
-        if other != own:
-            problems.append(f"device {own}: address {unit.slave.address} is taken by {other}")
+        own, address = unit.slave.device.id, unit.slave.address
+        places = [(address, one.decode.fc, one.decode.address) for one in unit.slave.fields]
+        other = next((owners[place] for place in places if place in owners), "")
+        if other:
+            problems.append(f"device {own}: address {address} is taken by {other}")
+        owners.update(dict.fromkeys(places, own))
     return problems

@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 
 from drivers._modbus_points import Decode, Field, Slave
 from drivers.simulated.modbus_bus import SimulatedSlave
+from gateway.errors import ConfigError
 from gateway.model.point import PointSpec
 from gateway.model.quality import describe
-from tests.drivers.modbus_bench import Bench, device, play, state
+from tests.drivers.modbus_bench import Bench, device, measure, play, state
 
 
 def field(unit: str = "MPa", **decode: Any) -> Field:  # noqa: ANN401 - keys of `decode`
@@ -96,3 +97,11 @@ def test_the_driver_sees_that_such_a_relay_took() -> None:
         assert slave.holding[2] == 1
 
     play(Bench([device("board", 1, [spec])], [slave]), scene)
+
+
+def test_devices_on_channels_of_one_module_share_its_address_and_no_register() -> None:
+    here = measure("p", {"fc": 4, "address": 0, "loop": {"low": 0, "high": 1.6}})
+    there = measure("p", {"fc": 4, "address": 1, "loop": {"low": 0, "high": 5}})
+    Bench([device("pump", 1, [here]), device("tank", 1, [there])], [])
+    with pytest.raises(ConfigError, match="device tank: address 1 is taken by pump"):
+        Bench([device("pump", 1, [here]), device("tank", 1, [here])], [])
