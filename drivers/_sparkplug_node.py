@@ -9,13 +9,24 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from drivers._values import Reading
+from gateway.model.point import PointSpec
 from gateway.protocols.sparkplug import BD_SEQ, SEQUENCE, Metric, Payload
 
 _FIRST_WAIT = 10_000  # ms until a node that was asked for its births is asked again; doubled each time
 _LONGEST_WAIT = 600_000
 STALE_AFTER = 60_000  # ms in doubt after which what it said last no longer counts
+
+
+class Output(NamedTuple):
+    """A point that can be set: its metric, and from its value to the raw one."""
+
+    metric: str
+    spec: PointSpec
+    scale: float
+    offset: float
 
 
 @dataclass(slots=True)
@@ -25,6 +36,7 @@ class Installed:
     Attributes:
         point: any of its points, for a sign of life.
         fields: metric name → point id and reader.
+        outputs: name of the point → what sets it.
         events: point for what is kept raw, None without a text point.
     """
 
@@ -32,6 +44,7 @@ class Installed:
     place: str
     fields: dict[str, tuple[int, Callable[[object], Reading]]] = field(default_factory=dict)
     events: int | None = None
+    outputs: dict[str, Output] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -100,11 +113,15 @@ class Node:
     def meant(self, place: str, metric: Metric) -> tuple[str, int] | None:
         """Return name and type of a metric; None when its alias was never explained."""
         if metric.name:
-            return metric.name, metric.datatype or self._types.get(place, {}).get(metric.name, 0)
+            return metric.name, metric.datatype or self.type_of(place, metric.name)
         if metric.alias is None:
             return None
         known = self._aliases.get(place, {}).get(metric.alias)
         return known and (known[0], metric.datatype or known[1])
+
+    def type_of(self, place: str, name: str) -> int:
+        """Return the type that the birth gave a metric, 0 if it did not."""
+        return self._types.get(place, {}).get(name, 0)
 
     def doubt(self, payload: Payload) -> tuple[bool, bool]:
         """Note that something is missing. Returns whether to ask for births now and whether its values went stale."""

@@ -7,33 +7,29 @@ answer for a minute, by the node's own clock, makes them BAD too: an alarm may b
 
 Keys of a `[[device]]`: `group`, `node`, `device` (empty: the node's own metrics), `host` (primary host id: its STATE is
 kept at the broker; one for all devices of a source). `decode` of a point: `metric` (default: its name), `words` (the
-sender's words → raw numbers), `scale`, `offset`.
+sender's words → raw numbers), `scale`, `offset`, `write` (an output: set by a command to the node or device).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from operator import itemgetter
 
 import msgspec
 
-from drivers._sparkplug_node import Installed, Node
-from drivers._values import NO_COMMS, Reading, as_retained, object_reader
+from drivers._mqtt_thing import raw_state
+from drivers._sparkplug_node import Installed, Node, Output
+from drivers._sparkplug_rows import keep_raw, rows_of
+from drivers._values import NO_COMMS, as_retained, object_reader
 from gateway.errors import ConfigError
-from gateway.model.batch import Event, EventCode
 from gateway.model.point import Device, Kind
 from gateway.model.ports import Decoded, DialectSetup, Publication
-from gateway.model.quality import GOOD, Doubt, Level, quality
 from gateway.protocols import sparkplug
-from gateway.protocols.sparkplug import Address, Metric, Payload, Refused
+from gateway.protocols.sparkplug import Address, DataType, Metric, Payload, Refused
 
 _MS = 10**6  # ns
-_DOUBTFUL = quality(Level.UNCERTAIN, Doubt.DEVICE_DOUBT)
-_DISTRUSTED = quality(Level.BAD, Doubt.DEVICE_DOUBT)
-_OPC_UNCERTAIN, _OPC_GOOD, _OPC_END = 64, 192, 256  # a BAD quality is below the first
 _OF_NODES = ("NBIRTH", "NDATA", "NDEATH")
 _OF_DEVICES = ("DBIRTH", "DDATA", "DDEATH")
-_LONGEST_KEY, _LONGEST_TEXT = 64, 400
 _TIME = itemgetter(1)  # of a row
 
 
@@ -57,6 +53,7 @@ class _Decode(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     words: dict[str, float] = {}
     scale: float = 1.0
     offset: float = 0.0
+    write: bool = False
 
 
 def create(setup: DialectSetup) -> Sparkplug:
@@ -65,10 +62,11 @@ def create(setup: DialectSetup) -> Sparkplug:
 
 
 class Sparkplug:
-    """All Sparkplug devices of one source (ports `Dialect`, `Announcing`)."""
+    """All Sparkplug devices of one source (ports `Dialect`, `Announcing`, `Commanding`)."""
 
     def __init__(self, setup: DialectSetup) -> None:
         self._options: dict[str, Options] = {}
+        self._installed: dict[str, Installed] = {}
         self._nodes: dict[tuple[str, str], Node] = {}
         self._asked: set[str] = set()  # the first device of each node: one question for all
         self._host = ""
@@ -96,7 +94,8 @@ class Sparkplug:
         if place not in self._nodes:
             self._asked.add(device.id)
         node = self._nodes.setdefault(place, Node())
-        node.devices.setdefault(options.device, []).append(_installed(device, options, ids))
+        self._installed[device.id] = _installed(device, options, ids)
+        node.devices.setdefault(options.device, []).append(self._installed[device.id])
 
     def filters(self, device: Device) -> Sequence[str]:
         """Return the MQTT filters of the device's node: seq counts over all its messages, so all are needed."""
@@ -111,6 +110,22 @@ class Sparkplug:
         options = self._options[device.id]
         request = _request(options.group, options.node)
         return ((request.topic, request.payload),) if device.id in self._asked else ()
+
+    def command(self, device: Device, point: str, value: float) -> Sequence[Publication]:
+        """Return the NCMD or DCMD that sets an output, of the type that its birth gave it; nothing: it cannot be."""
+        options, output = self._options[device.id], self._installed[device.id].outputs.get(point)
+        if output is None:
+            return ()
+        name, spec, scale, offset = output
+        raw = raw_state(spec, value) if spec.kind is Kind.STATE else (value - offset) / scale
+        usual = DataType.BOOLEAN if spec.kind is Kind.STATE else DataType.DOUBLE
+        datatype = self._nodes[options.group, options.node].type_of(options.device, name) or usual
+        try:
+            payload = sparkplug.encode(Payload(metrics=(Metric(name=name, datatype=datatype, value=raw),)))
+        except ValueError:  # more than its type can hold, or a type that has no numbers
+            return ()
+        kind = "DCMD" if options.device else "NCMD"
+        return (Publication(Address(options.group, kind, options.node, options.device).topic(), payload, qos=0),)
 
     def will(self, wall: int) -> Publication | None:
         """Return the STATE that the broker tells when we are gone, None without a host id. `wall` in ns."""
@@ -158,6 +173,8 @@ def _installed(device: Device, options: Options, ids: Mapping[str, int]) -> Inst
             decode = msgspec.convert(spec.decode, _Decode, strict=False)
             read = object_reader(spec, scale=decode.scale, offset=decode.offset, words=decode.words)
             found.fields[decode.metric or spec.name] = (point, read)
+            if decode.write:
+                found.outputs[spec.name] = Output(decode.metric or spec.name, spec, decode.scale, decode.offset)
     return found
 
 
@@ -185,11 +202,11 @@ def _take(node: Node, address: Address, message: Payload, raw: bytes, into: Deco
         into.problems.append("no_seq")  # what it loses cannot be seen; that is no reason to ask for ever
     if missing or not node.sound:
         _doubt(node, address, message, into)
-    rows = [row for device in devices for row in _rows(node, device, message, sound=node.sound)]
+    rows = [row for device in devices for row in rows_of(node, device, message, sound=node.sound)]
     rows.sort(key=_TIME)  # oldest first: what was stored while nobody listened comes before the rest
     into.rows += rows
     for device in devices:
-        _keep(node, device, message, raw, into)
+        keep_raw(node, device, message, raw, into)
     if node.sound:
         _heard(node, {point for point, *_ in rows}, into)
 
@@ -231,49 +248,11 @@ def _heard(node: Node, told: set[int], into: Decoded) -> None:
     ]
 
 
-def _rows(node: Node, device: Installed, message: Payload, *, sound: bool) -> list[tuple[int, int, float, int]]:
-    found = []
-    for metric in message.metrics:
-        meant = node.meant(device.place, metric)
-        installed = device.fields.get(meant[0]) if meant else None
-        if meant is None or installed is None:
-            continue
-        point, read = installed
-        value, told = _read(metric, meant[1], read)
-        time = (metric.time or (0 if metric.historical else message.time) or 0) * _MS
-        doubtful = not sound or (metric.historical and not time)  # without its time an old value would pass for new
-        found.append((point, time, value, _DOUBTFUL if doubtful and told == GOOD else told))
-    return found
-
-
-def _read(metric: Metric, datatype: int, read: Callable[[object], Reading]) -> Reading:
-    """Return value and quality; the property `Quality` may only make it worse (6.4.7, OPC codes)."""
-    said = metric.quality
-    if said == sparkplug.Quality.STALE:
-        return NO_COMMS
-    value, told = read(sparkplug.value_of(metric, datatype))
-    if said is None or _OPC_GOOD <= said < _OPC_END or told != GOOD:
-        return value, told
-    return value, _DISTRUSTED if said < _OPC_UNCERTAIN else _DOUBTFUL
-
-
-def _keep(node: Node, device: Installed, message: Payload, raw: bytes, into: Decoded) -> None:
-    """Keep raw what is no single value: data sets, templates, arrays, files. One event a message, however many."""
-    kept = [metric for metric in message.metrics if metric.opaque]
-    if kept:
-        into.problems.append("opaque")
-        if device.events is not None:
-            names = [(node.meant(device.place, metric) or ("?", 0))[0] for metric in kept]
-            text = ", ".join(names)[:_LONGEST_TEXT]
-            time = (kept[0].time or message.time or 0) * _MS
-            into.events.append(Event(device.events, names[0][:_LONGEST_KEY], EventCode.INFO, text, time, raw))
-
-
 def _retained(node: Node, address: Address, message: Payload, into: Decoded) -> None:
     """Sparkplug forbids it (4.2). What has names is a state from before we came; nothing is learnt from it."""
     into.problems.append("retained")
     if address.kind in ("NDEATH", "DDEATH"):
         return
     for device in node.devices.get(address.device, ()):
-        rows = _rows(Node(), device, message, sound=True)
+        rows = rows_of(Node(), device, message, sound=True)
         into.rows += [(point, time, value, as_retained(told)) for point, time, value, told in rows]

@@ -262,12 +262,12 @@ def placed(datatype: int, value: bool | float | str | bytes) -> tuple[str, Value
         return "boolean_value", bool(value)
     if datatype in (DataType.FLOAT, DataType.DOUBLE):
         return ("float_value" if datatype == DataType.FLOAT else "double_value"), float(value)
-    signed = _SIGNED.get(DataType(datatype))
-    width = signed or _UNSIGNED[DataType(datatype)]
-    low, high = (-(1 << (width - 1)), 1 << (width - 1)) if signed else (0, 1 << width)
+    known = DataType(datatype)
+    signed, width = known in _SIGNED, _SIGNED.get(known) or _UNSIGNED.get(known, 0)
+    low, high = (-(1 << width >> 1), 1 << width >> 1) if signed else (0, (1 << width) if width else 0)
     if not low <= value < high:
-        raise ValueError(f"{value} is no {DataType(datatype).name}")
-    return ("long_value" if datatype in _LONG else "int_value"), int(value) & ((1 << width) - 1)
+        raise ValueError(f"{value} is no {known.name}")
+    return ("long_value" if known in _LONG else "int_value"), round(value) & ((1 << width) - 1)
 
 
 def rebirth() -> bytes:
