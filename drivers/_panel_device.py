@@ -55,10 +55,10 @@ class Dialect(Protocol):
 class PanelDeviceOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Keys of a `[[device]]` on a panel_serial source; what is not given comes from the profile's options.
 
-    `dialect`: the file in `gateway/protocols/panels/`; the profile says it. `panel`: its number, where several share a line. `peer`: its
-    address, where several call one port. `addresses`: the keys that are installed: others are "not registered" (none
-    given: all are). `codes`: event number in hexadecimal → what it means here. `types`: type of device → what a fire
-    of such a device is.
+    `dialect`: the file in `gateway/protocols/panels/`; the profile says it. `panel`: its number, where several share a
+    line. `peer`: its address, where several call one port. `addresses`: the keys that are installed: others are "not
+    registered" (none given: all are). `codes`: event number in hexadecimal → what it means here. `types`: type of
+    device → what a fire of such a device is.
     """
 
     dialect: str = ""
