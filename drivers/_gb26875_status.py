@@ -29,26 +29,31 @@ class _Bit:
     """What a status bit means. `below`: it has a key of its own below that of its place."""
 
     code: EventCode
-    name: Name
+    name: str
     below: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class _Word:
-    """The bits of a status word: those that raise, and those that are told when they come. `states`: their mask."""
+    """The bits of a status word: those that raise, and those that are told when they come.
+
+    `states`: mask of those with which a place is not normal; `told`: mask of the quiet ones.
+    """
 
     alarms: dict[int, _Bit]
     quiet: dict[int, _Bit]
     states: int
+    told: int
 
 
 def _bits(names: dict[int, Name], codes: dict[int, EventCode], below: dict[int, str] | None = None) -> dict[int, _Bit]:
-    return {bit: _Bit(code, names[bit], (below or {}).get(bit, "")) for bit, code in codes.items()}
+    return {bit: _Bit(code, str(names[bit]), (below or {}).get(bit, "")) for bit, code in codes.items()}
 
 
 def _word(alarms: dict[int, _Bit], quiet: dict[int, _Bit]) -> _Word:
     # A component that has started, feeds back or waits is not thereby normal.
-    return _Word(alarms, quiet, sum(1 << bit for bit in (*alarms, *(bit for bit in quiet if bit in _QUIET))))
+    states = {*alarms, *(quiet.keys() & _QUIET.keys())}
+    return _Word(alarms, quiet, sum(1 << bit for bit in states), sum(1 << bit for bit in quiet))
 
 
 _ALARMS = {1: EventCode.FIRE, 2: EventCode.FAULT, 3: EventCode.DISABLED, 4: EventCode.SUPERVISORY}
@@ -123,9 +128,10 @@ def _status(kind: _Word, key: str, one: _Status, name: str, told: Told) -> None:
                 told.say(place, meaning.code, f"{name} {meaning.name}", time)
     else:
         _end(kind, key, told, before=before, name=name, time=time)
-    for bit, meaning in kind.quiet.items():
-        if fresh >> bit & 1:
-            told.say(key, meaning.code, f"{name} {meaning.name}", time)
+    if fresh & kind.told:
+        for bit, meaning in kind.quiet.items():
+            if fresh >> bit & 1:
+                told.say(key, meaning.code, f"{name} {meaning.name}", time)
     for point in told.speaker.bits.get(key, ()):
         told.decoded.rows.append((point.point, time, *point.read(word >> (point.decode.bit or 0) & 1)))
 

@@ -159,14 +159,17 @@ class Frames:
             if start < 0:  # the last byte may be the first half of a start symbol
                 start = size - 1 if data[-1] == START[0] else size
             at = start
-            whole = _size(data, at)
-            if whole is None or size - at < whole:
+            if size - at < _HEAD.size:
                 break
-            refusal = _check(data, at, whole)
-            if refusal is Refusal.TOO_LONG:
-                noise = refusal if at >= told else noise
+            unit = data[at + _LENGTH_AT] | data[at + _LENGTH_AT + 1] << 8
+            if unit > UNIT_LIMIT:
+                noise = Refusal.TOO_LONG if at >= told else noise
                 at += 1
                 continue
+            whole = SMALLEST + unit
+            if size - at < whole:
+                break
+            refusal = _check(data, at, at + whole)
             if told < at:
                 found.append(_refused(noise, data[told:at]))
                 told, noise = at, Refusal.NOISE
@@ -185,18 +188,7 @@ class Frames:
         self._told = max(0, told - at)
 
 
-def _size(data: bytes, at: int) -> int | None:
-    """Return how many bytes must be there to judge what begins at `at`, None while even that is unknown."""
-    if len(data) - at < _HEAD.size:
-        return None
-    unit = int.from_bytes(data[at + _LENGTH_AT : at + _LENGTH_AT + 2], "little")
-    return _HEAD.size if unit > UNIT_LIMIT else SMALLEST + unit
-
-
-def _check(data: bytes, at: int, whole: int) -> Refusal | None:
-    if whole < SMALLEST:
-        return Refusal.TOO_LONG
-    end = at + whole
+def _check(data: bytes, at: int, end: int) -> Refusal | None:
     if data[end - 2 : end] != END:
         return Refusal.BAD_END
     if checksum(data[at + 2 : end - 3]) != data[end - 3]:
