@@ -20,18 +20,7 @@ from gateway.model.ports import Decoded, Dialect, DialectSetup
 from gateway.model.quality import describe
 
 CASES = Path(__file__).parents[1] / "cases"
-DIALECTS = (
-    "chirpstack",
-    "ctwing",
-    "esphome",
-    "homeassistant",
-    "json",
-    "onenet",
-    "shelly",
-    "tasmota",
-    "ttn",
-    "zigbee2mqtt",
-)
+DIALECTS = tuple(name for name in registry.names(registry.Group.DIALECT) if (CASES / name).is_dir())
 STRANGERS = 1
 
 
