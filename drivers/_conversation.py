@@ -103,6 +103,7 @@ class Talking:
             raise ConfigError(
                 f"source {setup.source.id}: peers = {options.peers}, but it has {len(setup.devices)} devices; {fix}"
             )
+        self.talk = talk  # also for whoever decodes without a wire
         self._options = options
         self._clock = setup.clock
         self._source = setup.source.id
