@@ -160,7 +160,8 @@ class Attention:
             asking.add(speaker, 61, [ReadSystem(*system) for system in fresh])
         if not self._greeted:
             self._greeted = True
-            places = [place for key in speaker.options.addresses or () if (place := speaker.place(key)) is not None]
+            keys = dict.fromkeys((*(speaker.options.addresses or ()), *speaker.options.names))
+            places = [place for key in keys if key.count("/") > 1 and (place := speaker.place(key)) is not None]
             asking.add(speaker, 62, [ReadComponent(*place) for place in places])
 
     def check(self, asking: Asking, now: int) -> None:

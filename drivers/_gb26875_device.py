@@ -49,14 +49,16 @@ class DeviceOptions(msgspec.Struct, frozen=True, kw_only=True):
 
     `address`: its number in frames: decimal, "0x17C98CB8C2" or "192.168.1.4:7533"; none: the one device of its source.
     `address_in`: where it stands in the frames that the device sends. `component_address`: how the 4 bytes split.
-    `addresses`: keys that are installed. `set_time`, `ask_state`: what is done when it connects; `check`: seconds of
-    silence after which it is asked how it is, 0: never. `recovery_types`: types 0x86 to 0x88 are ends of 1, 2, 21.
+    `addresses`: keys that are installed. `names`: key → what it is called, rather than by the panel's description.
+    `set_time`, `ask_state`: what is done when it connects. `check`: seconds of silence after which it is asked how it
+    is, 0: never. `recovery_types`: types 0x86 to 0x88 are ends of what 1, 2 and 21 said.
     """
 
     address: int | str = ""
     address_in: Literal["source", "destination"] = "source"
     component_address: Literal["point_low", "point_high", "whole"] = "point_low"
     addresses: tuple[str, ...] | None = None
+    names: dict[str, str] = {}
     utc_offset: str = "+08:00"
     set_time: bool = True
     ask_state: bool = True
@@ -100,6 +102,7 @@ class Speaker:
         events: the point of its events; their keys begin with `prefix`.
         known: keys that are installed, None: any.
         any_point: a point for signs of life, -1: a stranger has none.
+        described: what it calls its components, by their keys.
         us: what it calls us; `them`: what it calls itself (both from its last frame).
         duty: ns when the time for the answer to a duty check is over.
         home: the conversation in which it spoke last.
@@ -120,6 +123,7 @@ class Speaker:
     words: Words = field(default_factory=Words)
     systems: dict[tuple[int, int], None] = field(default_factory=dict)
     unmapped: set[tuple[int, int]] = field(default_factory=set)
+    described: dict[str, str] = field(default_factory=dict)
     us: int = 0
     them: int = 0
     main: int = 1
@@ -202,7 +206,7 @@ def install(device: Device, ids: Mapping[str, int], source_events: int) -> Speak
     if not points:
         raise ValueError("it has no points: give some under [device.points]")
     number = None if options.address == "" else address_of(options.address)
-    known = None if options.addresses is None else frozenset(options.addresses)
+    known = None if options.addresses is None else frozenset((*options.addresses, *options.names))
     made = Speaker(
         id=device.id,
         options=options,
@@ -214,10 +218,10 @@ def install(device: Device, ids: Mapping[str, int], source_events: int) -> Speak
         any_point=min(points.values()),
         them=number or 0,
     )
-    for key in options.addresses or ():
+    for key in (*(options.addresses or ()), *options.names):
         found = made.place(key)
         if found is None:
-            raise ValueError(f'addresses: {key!r} is no place; write "1/1/2/10" (system/address/loop/point)')
+            raise ValueError(f'{key!r} is no place; write "1/1/2/10" (system/address/loop/point)')
         made.systems[found[:2]] = None
     for spec in device.profile.points:
         if spec.decode:

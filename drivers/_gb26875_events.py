@@ -13,6 +13,7 @@ from drivers import _gb26875_status as status
 from drivers._gb26875_device import OWN
 from drivers._gb26875_printed import PRINTED, printed
 from drivers._gb26875_told import DUTY, Told, component_name, readable
+from drivers._gb26875_words import PLACES
 from gateway.model.batch import EventCode
 from gateway.model.time import MINUTE, SECOND
 from gateway.model.verdict import NEVER
@@ -108,8 +109,12 @@ def _device_configuration(one: o.DeviceConfig, told: Told) -> None:
 
 def _component_configuration(one: o.ComponentConfig, told: Told) -> None:
     told.meet(one.system, one.address)
-    key = told.speaker.component(one.system, one.address, one.place)
-    _info(key, f"{readable(one.description)} {component_name(one.component)} 配置 configuration", told)
+    speaker = told.speaker
+    key = speaker.component(one.system, one.address, one.place)
+    description = readable(one.description)
+    if key in speaker.described or len(speaker.described) < PLACES:
+        speaker.described[key] = description
+    _info(key, f"{description} {component_name(one.component)} 配置 configuration", told)
 
 
 def _system_time(one: o.SystemTime, told: Told) -> None:

@@ -84,9 +84,10 @@ _OPERATIONS = {0: EventCode.RESET, 2: EventCode.MANUAL, 3: EventCode.RESTORE, 6:
 
 def component_status(one: o.ComponentStatus, told: Told) -> None:
     """Read an object of type 2."""
+    speaker = told.speaker
     told.meet(one.system, one.address)
-    key = told.speaker.component(one.system, one.address, one.place)
-    description = readable(one.description)
+    key = speaker.component(one.system, one.address, one.place)
+    description = speaker.options.names.get(key) or readable(one.description) or speaker.described.get(key, "")
     name = component_name(one.component)
     _status(_COMPONENT, key, one, f"{description} {name}" if description else name, told)
 

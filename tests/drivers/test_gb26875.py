@@ -16,7 +16,7 @@ from gateway.model.quality import GOOD, describe
 from gateway.model.time import SECOND
 from gateway.protocols import gb26875_objects as o
 from gateway.protocols.gb26875 import Command
-from gateway.protocols.gb26875_units import time_ns, time_tag
+from gateway.protocols.gb26875_units import text_bytes, time_ns, time_tag
 from tests.drivers.gb26875_centre import (
     NOW,
     SOURCE_EVENTS,
@@ -237,6 +237,21 @@ def test_the_component_address_splits_as_the_device_says(split: str, key: str) -
     assert speaker.place(key) == SMOKE
     [event] = events(centre(speaker).hear(device().change(SMOKE, FIRE, WALL), NOW, WALL))
     assert (event.key, event.registered) == (key, True)
+
+
+def test_a_place_is_called_as_the_station_the_panel_or_its_configuration_says() -> None:
+    tag = time_tag(WALL, CHINA)
+    bare = [o.ComponentStatus(*SMOKE[:2], 40, SMOKE[2], FIRE, b"", tag)]
+    kind = "感烟火灾探测器 smoke detector 火警 fire"
+    line, far = centre(installed()), device()
+    assert events(line.hear(far.report(2, bare, WALL), NOW, WALL))[0].text == kind
+    named = [o.ComponentConfig(*SMOKE[:2], 40, SMOKE[2], text_bytes("走廊"))]
+    assert told(line.hear(far.report(7, named, WALL), NOW, WALL)) == [("INFO", KEY)]
+    assert events(line.hear(far.report(2, bare, WALL), NOW, WALL))[0].text == f"走廊 {kind}"
+    assert events(line.hear(far.change(SMOKE, FIRE, WALL), NOW, WALL))[0].text == f"三层走廊 {kind}"
+    line = centre(installed(names={KEY: "北楼三层"}, addresses=[]))
+    [event] = events(line.hear(far.change(SMOKE, FIRE, WALL), NOW, WALL))
+    assert (event.text, event.registered) == (f"北楼三层 {kind}", True)
 
 
 def test_a_fire_of_an_address_that_is_not_installed_is_not_registered() -> None:
