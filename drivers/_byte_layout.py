@@ -62,10 +62,12 @@ class Bytes(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     record: bool = False
 
     def __post_init__(self) -> None:
-        """Refuse what is no hexadecimal text."""
+        """Refuse what is no hexadecimal text, and a mask over what has no bits."""
         bytes.fromhex(self.head)
         if self.channel and (len(bytes.fromhex(self.channel)) != 2 or self.channel != self.channel.lower()):
             raise ValueError(f'channel "{self.channel}": write id and type as four small hexadecimal digits')
+        if self.mask and self.type[0] in "fb":
+            raise ValueError(f"a mask picks bits of whole numbers, not of {self.type}")
 
 
 class Records(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -26,6 +26,7 @@ Row = tuple[int, int, float, int]
 
 _KINDS_KEPT = 64  # unknown kinds of messages kept raw once each
 _MOST_SAMPLES = 4096
+_MOST_EVENTS = 32  # of one message: each is kept with the whole message as evidence
 
 
 class Reads(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -41,7 +42,7 @@ class Reads(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         open: a device may bring points that the profile does not name (see `drivers._profiles`).
     """
 
-    raw: Raw = Raw()
+    raw: Raw | None = None
     samples: str = ""
     every: str = ""
     newest_first: bool = False
@@ -79,10 +80,12 @@ class Plan:
         self.point = min(specs)  # any, for a sign of life
         self.events = min((point for point, spec in specs.items() if spec.kind is Kind.TEXT), default=None)
         self.specs = specs
-        self._raw = options.raw
-        self._records = options.raw.records or Records(at=0, size=1)
+        self._raw = options.raw or Raw()
+        self._records = self._raw.records or Records(at=0, size=1)
         self._records.spacing()
-        self._places = [place for point, spec in specs.items() if (place := place_of(point, spec)) is not None]
+        self._places = [
+            place for point, spec in specs.items() if (place := place_of(point, spec, self._raw)) is not None
+        ]
         self._samples = finder(options.samples) if options.samples else None
         self._every = round(duration(options.every) * 1e9) if options.every else 0
         self._newest_first = options.newest_first
@@ -109,7 +112,9 @@ class Plan:
                     rows += [] if reading is None else [(place.point, at, *reading)]
                 else:
                     events += events_of(place, raw, at, report.message, into.problems)
-        self._put(rows, events, retained=retained, into=into)
+        if len(events) > _MOST_EVENTS:
+            into.problems.append("too_many_events")
+        self._put(rows, events[-_MOST_EVENTS:], retained=retained, into=into)
         if not said and not retained and (report.data or report.fields is not MISSING):
             self._unread(report, time, into)
         if not (rows or events or retained):

@@ -24,7 +24,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from drivers._byte_layout import Bytes, View, layout
+from drivers._byte_layout import Bytes, Raw, View, layout
 from drivers._json_events import field_text
 from drivers._json_path import MISSING, Find, finder, steps
 from drivers._values import Reading, object_reader
@@ -138,7 +138,8 @@ def events_of(place: Place, raw: object, time: int, message: bytes, problems: li
     return [Event(place.point, "", EventCode.INFO if code is None else code, word, time, message)]
 
 
-def place_of(point: int, spec: PointSpec) -> Place | None:
+def place_of(point: int, spec: PointSpec, whole: Raw) -> Place | None:
+    """Compile a point, None for one of text without events. Raises ValueError."""
     decode = msgspec.convert(spec.decode, _Decode, strict=False)
     if decode.extra and decode.extra not in EXTRAS:
         raise ValueError(f"point {spec.name}: extra = {decode.extra!r}; known: {', '.join(sorted(EXTRAS))}")
@@ -148,6 +149,12 @@ def place_of(point: int, spec: PointSpec) -> Place | None:
     path = decode.path or ("" if decode.bytes or decode.extra else spec.name)
     way = steps(path) if path else ()
     raw = decode.bytes or Bytes()
+    if raw.channel and raw.channel not in whole.channels:
+        raise ValueError(
+            f"point {spec.name}: channel {raw.channel} is not among raw.channels, so its length is unknown"
+        )
+    if raw.record and whole.records is None:
+        raise ValueError(f"point {spec.name}: it stands in each record, but raw.records does not say what these are")
     skip = frozenset(word.casefold() for word in decode.skip)
     words = {word.casefold(): number for word, number in decode.words.items()}
     return Place(

@@ -126,7 +126,7 @@ class Node:
     def doubt(self, payload: Payload) -> tuple[bool, bool]:
         """Note that something is missing. Returns whether to ask for births now and whether its values went stale."""
         self.sound = False
-        now = payload.time or 0
+        now = payload.time or self._since
         if not self._since or now < self._since:  # a clock that was set back begins anew
             self._since, self._ask_at = now, now
         ask = now >= self._ask_at

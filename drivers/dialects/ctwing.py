@@ -159,12 +159,14 @@ class Ctwing:
         said = Decoded()
         like.plan.tell(_report(like, envelope, raw, said.problems), retained=False, into=said)
         key = (_id(envelope, "deviceId") or _id(envelope, "IMEI"))[:_LONGEST_KEY]
+        states: dict[int, Event] = {}  # one of each point, whatever number of samples says so
         for point, time, value, quality in said.rows:
             spec = like.plan.specs[point]
             classes = [alarm.alarm_class for alarm in spec.alarms if alarm.alarm_class in _ALARMS]
             if classes and spec.kind is Kind.STATE and value and quality == GOOD:
                 code = _ALARMS[min(classes)]
-                into.events.append(Event(self._stranger, key, code, spec.name, time, raw, registered=False))
+                states[point] = Event(self._stranger, key, code, spec.name, time, raw, registered=False)
+        into.events.extend(states.values())
         for event in said.events:
             if event.code in (*_ALARMS.values(), EventCode.PRE_ALARM, EventCode.MANUAL):
                 strange = msgspec.structs.replace(event, point=self._stranger, key=key, registered=False)

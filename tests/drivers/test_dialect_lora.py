@@ -149,6 +149,9 @@ def test_wrong_options_name_the_device(server: Server, wrong: dict[str, Any], sa
         ({"bytes": {"head": "xy"}}, "hex"),
         ({"bytes": {"channel": "01"}}, "four small hexadecimal digits"),
         ({"bytes": {"type": "u7"}}, "u7"),
+        ({"bytes": {"type": "f32", "mask": 1}}, "whole numbers"),
+        ({"bytes": {"channel": "0175"}}, "not among raw.channels"),
+        ({"bytes": {"record": True}}, "raw.records"),
         ({"byte": {}}, "byte"),
     ],
 )

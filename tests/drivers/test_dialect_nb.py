@@ -108,6 +108,20 @@ def test_a_strangers_fire_is_not_registered_whatever_its_form() -> None:
         assert (event.point, event.key, event.code, event.registered) == (STRANGERS, "stranger", EventCode.FIRE, False)
 
 
+def test_a_message_full_of_events_is_not_kept_a_thousand_times() -> None:
+    station, device = onenet()
+    many: list[tuple[int, object]] = [(NOW + number, {"type": "fire"}) for number in range(1000)]
+    many.append((NOW + 1000, {"type": "restore"}))
+    into = station.hear(device.aggregated("alarm_event", many))
+    assert len(into.events) == 32
+    assert into.events[-1].code is EventCode.RESTORE
+    assert into.problems == ["too_many_events"]
+
+    station, wing = ctwing(samples="values")
+    wing.device_id = wing.imei = "stranger"
+    assert len(station.hear(wing.report({"values": [{"smoke_state": 1}] * 1000}, NOW)).events) == 1
+
+
 def test_a_detector_offline_is_bad_only_if_it_does_not_sleep() -> None:
     for sleeps in (True, False):
         station, device = ctwing(sleeps=sleeps)
