@@ -93,7 +93,7 @@ class _Reader:
                 self._kind = words[at + 2].upper()
                 return at + 3
         elif word == "TT" and value:
-            self._observed, self._step = local_time(value), 0
+            self._observed = local_time(value)
             if not self._observed:
                 self.problems.append(Problem.OBSERVED)
         elif step is not None:

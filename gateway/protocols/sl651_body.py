@@ -166,7 +166,6 @@ class _Reader:
             self._left(self._body[at - 2 :])
             return None
         self._observed = local_time(digits)
-        self._step = None
         if not self._observed:
             self.problems.append(Problem.OBSERVED)
         return at + 5

@@ -142,6 +142,7 @@ def test_a_picture_is_put_together_and_confirmed_once() -> None:
     assert not any(said.after or said.stores for said in middle)
     (event,) = last.decoded.events
     assert (event.text, event.raw) == (f"picture, {len(jpg)} bytes", jpg)
+    assert jpg in last.frame
     ((answer, body),) = heard(last.after)
     assert (answer.total, answer.sequence, answer.end, body.serial) == (13, 13, ESC, 1)
     assert far.talk.due() == NEVER
@@ -241,3 +242,33 @@ def test_a_slow_peer_does_not_hold_half_a_frame_for_ever() -> None:
             break
     assert far.now == 60 * SECOND
     assert far.talk.tick(far.now, WALL)
+
+
+def test_a_report_that_begins_anew_ends_the_one_before() -> None:
+    far = Far()
+
+    def packet(serial: int, sequence: int) -> bytes:
+        body = bytes.fromhex(f"{serial:04X}260921150000{HERE}38121312") if sequence == 1 else b""
+        return uplink(0x32, body=body or bytes.fromhex("39230000638" + "0"), total=2, sequence=sequence, end=ETB)
+
+    assert not any(said.stores for said in far.hear(packet(1, 1) + packet(1, 1)))
+    before, waits = far.hear(packet(2, 1))[0], far.talk.due()
+    assert far.values(before)["voltage"] == 13.12
+    assert before.after == b""
+    assert waits == PACKET_WAIT
+    (whole,) = far.hear(packet(2, 2))
+    assert far.values(whole)["level"] == 6.38
+    assert heard(whole.after)[0][1].serial == 2
+
+
+def test_not_too_many_packets_are_asked_for_at_once() -> None:
+    far = Far()
+    far.station.packet, far.station.fault.lost = 20, set(range(2, 50))
+    far.hear(far.station.picture(WALL, bytes(980)))
+    (asked,) = far.talk.tick(PACKET_WAIT, WALL)
+    assert [frame.sequence for frame, _ in heard(asked.at_once)] == list(range(2, 18))
+
+
+def test_a_test_of_an_unknown_station_is_no_flood() -> None:
+    (said,) = Far().hear(uplink(0x30, f"F1F1{OTHER}48{OBSERVED} 452000000004", station=OTHER))
+    assert said.decoded.events[0].code is EventCode.INFO

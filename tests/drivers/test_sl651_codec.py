@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from gateway.model.time import MINUTE
 from gateway.protocols import sl651
+from gateway.protocols.modbus_line import crc16
 from gateway.protocols.sl651 import ACK, DOWN_ENDS, ETB, ETX, SYN, Coding, Frame, Function, Refusal
 from gateway.protocols.sl651_body import read
 from gateway.protocols.sl651_frames import Frames, Garbage
@@ -227,3 +228,17 @@ def test_a_frame_that_cannot_be_is_not_written(changed: dict[str, Any]) -> None:
     frame = Frame(function=0x32, body=b"x", end=ETX, station="0012345678")
     with pytest.raises(ValueError, match=r"\w"):
         sl651.encode(msgspec.structs.replace(frame, **changed))
+
+
+@pytest.mark.parametrize("coding", Coding)
+@pytest.mark.parametrize("numbers", [0x003000, 0x003004, 0x000001, 0x000000])
+def test_packet_numbers_that_cannot_be_are_refused(coding: Coding, numbers: int) -> None:
+    frame = Frame(function=0x36, body=b"x", end=ETB, station="0012345678", coding=coding, total=3, sequence=2)
+    wrong = bytearray(sl651.encode(frame))
+    if coding is Coding.HEX:
+        wrong[14:17] = numbers.to_bytes(3, "big")
+        wrong[-2:] = crc16(bytes(wrong[:-2])).to_bytes(2, "big")
+    else:
+        wrong[24:30] = b"%06X" % numbers
+        wrong[-4:] = b"%04X" % crc16(bytes(wrong[:-4]))
+    assert [each.reason for each in whole(bytes(wrong)) if isinstance(each, Garbage)] == [Refusal.HEADER]
