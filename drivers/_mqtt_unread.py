@@ -14,7 +14,9 @@ from gateway.clock import SECOND, Clock
 from gateway.model.ports import LinkReport
 
 log = logging.getLogger(__name__)
-USUAL = frozenset({"command", "test_active", "retained_event"})  # read well, and nothing of it is kept
+USUAL = frozenset(  # read well: nothing of it is kept, or kept as an event
+    {"command", "test_active", "retained_event", "repeat", "simulated", "old_death", "opaque", "server_log"}
+)
 AGAIN = 3600 * SECOND  # ns between two lines in the log
 SAMPLE = 80  # characters
 MOST = 64  # devices and reasons remembered
