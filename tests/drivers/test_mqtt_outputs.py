@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
 import pytest
 
 from drivers import _mqtt_voice, mqtt
+from drivers._mqtt_outputs import Outputs
 from drivers._profiles import profile, tailor
+from drivers.dialects import esphome
 from drivers.simulated.broker import SimulatedBroker
 from gateway.clock import SystemClock
 from gateway.errors import DeliveryError, LinkDown
 from gateway.model.point import Device
-from gateway.model.ports import DriverSetup
+from gateway.model.ports import DialectSetup, DriverSetup, Publication
+from gateway.model.quality import GOOD, Doubt, Level, quality
 from gateway.model.station import SourceSpec
 from gateway.transport.mqtt import MqttSession
 from tests.mqtt_clients import ours
@@ -36,14 +39,14 @@ DEVICES = [
     Device(id="ha", source="b", profile=tailor(profile("ha-generic"), HA_SIREN)),
     Device(id="zig", source="b", profile=profile("zigbee2mqtt-smoke"), options={"topic": "z/zig"}),
 ]
+IDS = [f"{one.id}.{spec.name}" for one in DEVICES for spec in one.profile.points]
 
 
 def with_driver(script: Script, *listen: str) -> None:
     """Run a driver at a broker, with a client that hears `listen`."""
 
     async def main() -> None:
-        names = [f"{one.id}.{spec.name}" for one in DEVICES for spec in one.profile.points]
-        ids = {name: number for number, name in enumerate([*names, "@b.events"])}
+        ids = {name: number for number, name in enumerate([*IDS, "@b.events"])}
         async with SimulatedBroker(SystemClock()) as broker:
             notebook, store, got = Notebook(), Store(), list[Any]()
             setup = DriverSetup(
@@ -117,6 +120,27 @@ def test_one_that_tells_changes_only_has_taken_when_it_is_so_already(monkeypatch
             await one.write("zig", "smoke", 1.0)
 
     with_driver(script, "node/+/+/command")
+
+
+def test_a_state_from_before_is_no_answer() -> None:
+    class Broker:
+        async def say(self, messages: Iterable[Publication]) -> None:
+            self.said = list(messages)
+
+    async def main() -> None:
+        known, node = {"node.relay": 7}, DEVICES[1]
+        setup = DialectSetup(devices=[node], point_ids=dict.fromkeys(IDS, 1) | known, source_events=9)
+        outputs = Outputs(setup.point_ids, SystemClock())
+        outputs.add(node, esphome.create(setup), Broker())
+        writing = asyncio.create_task(outputs.write("node", "relay", 1.0))
+        await asyncio.sleep(0)
+        outputs.saw([(7, 0, 1.0, quality(Level.UNCERTAIN, Doubt.RETAINED)), (7, 0, 0.0, GOOD)])
+        await asyncio.sleep(0)
+        assert not writing.done()
+        outputs.saw([(7, 0, 1.0, GOOD)])
+        await writing
+
+    asyncio.run(main())
 
 
 def test_what_would_be_silent_is_asked_again_and_again(monkeypatch: pytest.MonkeyPatch) -> None:
