@@ -39,6 +39,7 @@ from gateway.protocols.gb26875_units import LIMITS
 
 OWN = "device"  # the key of the transmission device itself
 STRANGERS = 256  # addresses without a place in the configuration that are told apart
+_PLACES = 64  # of each of them, whose last words are remembered: anybody may be a stranger
 _ADDRESS_LIMIT = 1 << 48
 RECORDS = 102  # most that a request may ask for
 _Byte = Annotated[int, msgspec.Meta(ge=0, le=255)]
@@ -193,7 +194,14 @@ class Directory:
             if len(self._strangers) >= STRANGERS:
                 self._strangers.popitem(last=False)
             stranger = self._strangers[number] = Speaker(
-                str(number), _STRANGER, number, _seconds(_STRANGER), self._source_events, f"{number}/", registered=False
+                id=str(number),
+                options=_STRANGER,
+                number=number,
+                offset=_seconds(_STRANGER),
+                events=self._source_events,
+                prefix=f"{number}/",
+                registered=False,
+                words=Words(_PLACES),
             )
         return stranger
 

@@ -112,7 +112,7 @@ def _component_configuration(one: o.ComponentConfig, told: Told) -> None:
     speaker = told.speaker
     key = speaker.component(one.system, one.address, one.place)
     description = readable(one.description)
-    if key in speaker.described or len(speaker.described) < PLACES:
+    if speaker.registered and (key in speaker.described or len(speaker.described) < PLACES):
         speaker.described[key] = description
     _info(key, f"{description} {component_name(one.component)} 配置 configuration", told)
 

@@ -191,8 +191,8 @@ def _sent(frame: Frame, told: Told) -> Said:
 
 
 def _digest(frame: Frame, told: Told) -> bytes:
-    stamps = b"".join(stamp.to_bytes(8, "little") for stamp in told.stamps)
-    return blake2b(frame.unit + stamps, digest_size=8).digest()
+    parts = (frame.source, *told.stamps)
+    return blake2b(frame.unit + b"".join(part.to_bytes(8, "little") for part in parts), digest_size=8).digest()
 
 
 def _reply(frame: Frame, command: Command, wall: int, offset: int, unit: bytes = b"") -> bytes:

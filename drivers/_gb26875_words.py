@@ -25,9 +25,10 @@ class _Last:
 
 
 class Words:
-    """The last words of one device."""
+    """The last words of one device, of at most `places`."""
 
-    def __init__(self) -> None:
+    def __init__(self, places: int = PLACES) -> None:
+        self._places = places
         self._last: dict[str, _Last] = {}
 
     def note(self, key: str, tag: bytes, word: int, now: int) -> tuple[int, int | None]:
@@ -40,7 +41,7 @@ class Words:
         timed = len(tag) == len(NO_TIME) and tag != NO_TIME
         last = self._last.get(key)
         if last is None:
-            if len(self._last) >= PLACES:
+            if len(self._last) >= self._places:
                 del self._last[next(iter(self._last))]
             stamp = 0 if timed else now
             self._last[key] = _Last(tag, word, stamp)

@@ -61,6 +61,13 @@ def test_a_second_fire_never_passes_for_a_repeat_because_of_a_poor_clock(how: st
         before = (word, digest)
 
 
+def test_what_two_devices_say_alike_is_no_repeat() -> None:
+    line = centre(installed())  # the one device of its source, whoever sends
+    other = device()
+    other.address = 890
+    assert len(set(digests(line, device().change(SMOKE, FIRE, WALL), other.change(SMOKE, FIRE, WALL)))) == 2
+
+
 def test_after_a_reset_the_same_fire_of_a_poor_clock_is_news() -> None:
     far, line = device(no_clock=True), centre(installed())
     [first] = digests(line, far.change(SMOKE, FIRE, WALL))
