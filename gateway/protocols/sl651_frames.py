@@ -50,12 +50,7 @@ class Frames:
 
     def drop(self) -> list[Frame | Garbage]:
         """Give up the frame that waits; return what stood inside it."""
-        if not self._buffer:
-            return []
-        if self._buffer == _STRAY and self._after_frame:
-            self._buffer.clear()
-            return []
-        return self._scan(1, {Refusal.CUT_SHORT})
+        return self._scan(1, {Refusal.CUT_SHORT}) if self._buffer else []
 
     def _scan(self, at: int, refused: set[Refusal]) -> list[Frame | Garbage]:
         """Look through the buffer from `at` on; `refused`: why what stands before is no frame."""

@@ -106,6 +106,13 @@ def test_where_a_stream_is_cut_does_not_matter() -> None:
     assert [each.raw for each in found if isinstance(each, Frame)] == want
 
 
+def test_a_stray_byte_behind_a_frame_means_nothing() -> None:
+    found = whole(GOOD[0] + b"~" + GOOD[1] + b"~")
+    assert [each.raw for each in found if isinstance(each, Frame)] == [GOOD[0], GOOD[1]]
+    assert len(found) == 2
+    assert [type(each) for each in whole(b"~" + GOOD[0] + b"~~")] == [Garbage, Frame, Garbage]
+
+
 def test_a_frame_inside_another_is_its_text() -> None:
     inner = GOOD[0]
     outer = Frame(
