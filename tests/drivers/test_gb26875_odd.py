@@ -11,7 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from drivers._conversation_said import Said
+from drivers._gb26875_device import STRANGERS
 from drivers.simulated.gb26875 import FAULT, FIRE, NORMAL, Transmitter, TransmitterFault
+from gateway.model.quality import GOOD
 from gateway.model.time import SECOND
 from gateway.protocols import gb26875_objects as o
 from gateway.protocols.gb26875 import Command, Frame, encode_frame
@@ -174,6 +176,27 @@ def test_a_frame_never_goes_on_in_the_next_datagram() -> None:
     frame = far.change(SMOKE, FIRE, WALL)
     assert problems(line.hear(frame[:30], NOW, WALL)) == ["unfinished"]
     assert told(line.hear(frame, NOW, WALL)) == [("FIRE", KEY)]
+
+
+def test_a_device_may_bring_points_of_its_own() -> None:
+    points = {
+        "pump_1": {"kind": "state", "labels": {"stopped": 0, "running": 1}, "decode": {"at": "11/1/0/1", "bit": 5}},
+        "ask": {"kind": "text", "decode": {"command": "request", "type": 61, "at": "1/1"}},
+    }
+    speaker = installed(points=points)
+    line = centre(speaker)
+    [said] = line.hear(device().change((11, 1, 1), 0b10_0001, WALL), NOW, WALL)
+    assert [row[2:] for row in said.decoded.rows] == [(1.0, GOOD)]
+    assert told([said]) == [("FEEDBACK", "11/1/0/1")]
+    assert line.ask("d", "ask", 1, NOW, WALL) is not None
+
+
+def test_strangers_are_told_apart_up_to_a_number() -> None:
+    line = centre(installed(5))
+    for number in range(100, 400):
+        said = line.hear(Transmitter(number).change(SMOKE, FIRE, WALL), NOW, WALL)
+        assert told(said) == [("FIRE", f"{number}/{KEY}")]
+    assert len(line._directory._strangers) == STRANGERS  # noqa: SLF001 - the bound is the point
 
 
 def test_answers_to_nothing_are_counted_and_asked_for_nothing() -> None:
