@@ -27,9 +27,9 @@ from typing import Literal
 import msgspec
 
 from drivers._times import zone_of
-from drivers._values import Reading, object_reader
+from drivers._values import Reading, good_as_sent, object_reader
 from gateway.model.point import Device, Kind, PointSpec
-from gateway.model.quality import Doubt, Level, level_of, quality
+from gateway.model.quality import GOOD, Doubt, Level, level_of, quality
 from gateway.model.time import SECOND
 from gateway.protocols.hj212 import Check
 from gateway.protocols.hj212_packet import Data, time_of
@@ -107,6 +107,7 @@ class Field:
     cn: str
     read: Callable[[object], Reading]
     top: float
+    good: tuple[float, float]  # in this range a number is itself, and GOOD
 
 
 @dataclass(slots=True)
@@ -152,7 +153,7 @@ class Installed:
             for one in fields:
                 sent = values.get(one.kind)
                 if sent is not None and (not one.cn or one.cn == cn):
-                    rows.append((one.point, at, *one.read(sent)))
+                    rows.append(_row(one, at, sent))
         for name, value in data.fields.items():
             plain = (one for one in self.by_code.get(name, ()) if one.kind == "" and one.cn in ("", cn))
             rows += [(one.point, moment, *self._plain(one, value)) for one in plain]
@@ -255,7 +256,19 @@ def _field(spec: PointSpec, point: int) -> Field:
         cn=decode.cn or ("" if decode.kind == "Rtd" or decode.kind in _STATES else _MINUTES),
         read=object_reader(spec, scale=decode.scale, offset=decode.offset, words=decode.words),
         top=high if math.isfinite(high) else math.nan,
+        good=(math.nan, math.nan) if decode.words else good_as_sent(spec, decode.scale, decode.offset),
     )
+
+
+def _row(one: Field, at: int, sent: str) -> Row:
+    """Return a reading without a doubt of the device's own. Nearly all are plain numbers: those take the short way."""
+    try:
+        number = float(sent)
+    except ValueError:
+        number = math.nan
+    if one.good[0] <= number <= one.good[1] and "_" not in sent:  # Python would take 1_000
+        return one.point, at, number, GOOD
+    return (one.point, at, *one.read(sent))
 
 
 def _row_time(row: Row) -> int:

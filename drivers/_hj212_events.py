@@ -50,6 +50,11 @@ def alarms(packet: Packet, data: Data, device: Installed | None, point: int, raw
     return found or [whole]
 
 
+def tells_states(cp: str) -> bool:
+    """Whether `states` may find something: most packets tell values alone."""
+    return "-RS=" in cp or "-Info=" in cp
+
+
 def states(data: Data, device: Installed, time: int, raw: bytes) -> list[Event]:
     """Return what plant and instrument say newly of themselves, unless a point of the profile watches it."""
     found = []

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 
 from drivers._conversation import Decoded, Question, Said, Talking, WireOptions, read_options
 from drivers._hj212_device import DeviceOptions, Installed, install
-from drivers._hj212_events import ALARM, alarms, states, unread
+from drivers._hj212_events import ALARM, alarms, states, tells_states, unread
 from drivers._hj212_requests import Requests
 from gateway.errors import ConfigError
 from gateway.model.ports import DriverSetup
@@ -177,7 +177,8 @@ class Hj212:
         else:
             moment = device.time(time, decoded.problems)
             decoded.rows += device.rows(packet.cn, data, moment, decoded.problems)
-            decoded.events += states(data, device, moment, said.frame)
+            if tells_states(packet.cp):
+                decoded.events += states(data, device, moment, said.frame)
             if packet.cn in SETTINGS:
                 self._requests.note(device, data)
             elif packet.cn not in DATA and not decoded.rows:

@@ -136,14 +136,16 @@ def data_of(cp: str) -> Data:
 
 def encode(packet: Packet) -> bytes:
     """Return the data segment: `Packet` → bytes, the other way round than `parse`."""
-    pairs = [("QN", packet.qn), ("ST", packet.st), ("CN", packet.cn), ("PW", packet.pw), ("MN", packet.mn)]
+    head = f"QN={packet.qn};" if packet.qn else ""
+    if packet.st:
+        head += f"ST={packet.st};"
+    head += f"CN={packet.cn};PW={packet.pw};MN={packet.mn};"
     if packet.flag is not None:
-        pairs.append(("Flag", str(packet.flag)))
+        head += f"Flag={packet.flag};"
     if packet.parts:
-        pairs += [("PNUM", str(packet.parts)), ("PNO", str(packet.part))]
-    pairs += packet.extra.items()
-    head = ";".join(f"{name}={value}" for name, value in pairs if value or name in ("PW", "MN"))
-    return f"{head};{_OPEN}{packet.cp}{_CLOSE}".encode()
+        head += f"PNUM={packet.parts};PNO={packet.part};"
+    head += "".join(f"{name}={value};" for name, value in packet.extra.items())
+    return f"{head}{_OPEN}{packet.cp}{_CLOSE}".encode()
 
 
 def written(fields: Mapping[str, str], factors: Iterable[Factor] = ()) -> str:

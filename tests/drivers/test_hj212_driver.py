@@ -170,6 +170,14 @@ def test_what_is_no_number_is_bad_and_what_the_profile_does_not_name_is_counted(
     assert said.decoded.problems == ["unknown_factor"]
 
 
+@pytest.mark.parametrize("sent", ["1_0", "nan", "inf", "-inf", "", "1e999", "x" * 99])
+def test_a_text_that_python_would_take_for_a_number_is_none(sent: str) -> None:
+    (value, told) = hear(packet(f"a21005-Rtd={sent}"))[1]["co"]
+    assert math.isnan(value)
+    assert told == "BAD:not_a_number"
+    assert hear(packet("a21005-Rtd= 12,5 x"))[1]["co"][1] == "BAD:not_a_number"
+
+
 def test_a_value_told_twice_is_two_readings() -> None:
     said, _ = hear(packet("a21005-Rtd=120;a21005-Rtd=0"))
     assert [row[2] for row in said.decoded.rows] == [100.0, 0.0]
