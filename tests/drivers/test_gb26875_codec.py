@@ -150,7 +150,7 @@ def test_every_truncation_of_a_frame_waits_and_is_refused(case: dict[str, Any]) 
     assert Frames().feed(b"") == []
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(parts=st.lists(st.one_of(frames_of(), st.binary(max_size=80)), max_size=6), data=st.data())
 def test_frames_come_through_noise_pieces_and_neighbours(parts: list[Frame | bytes], data: st.DataObject) -> None:
     """However the stream is cut the same is found, and no byte is lost; noise without start symbols hides nothing."""
@@ -167,7 +167,7 @@ def test_frames_come_through_noise_pieces_and_neighbours(parts: list[Frame | byt
     assert not line.pending
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(st.lists(st.one_of(st.binary(max_size=300), st.sampled_from([b"@@", b"##", b"@" * 60])), max_size=8))
 def test_any_bytes_are_frames_or_refusals_and_none_is_kept_too_long(pieces: list[bytes]) -> None:
     line = Frames()
@@ -225,7 +225,7 @@ def test_what_no_frame_can_carry_is_refused_at_home(frame: Frame) -> None:
         encode_frame(frame)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(units())
 def test_units_of_every_type_come_back_as_they_were(unit: Unit) -> None:
     raw = encode_unit(unit.type, unit.objects)
@@ -236,7 +236,7 @@ def test_every_type_of_the_standard_has_a_codec() -> None:
     assert set(PAYLOADS) == set(LIMITS)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(st.binary(max_size=200), st.sampled_from([*LIMITS, 9, 128]))
 def test_any_unit_is_objects_and_a_rest_that_together_are_its_bytes(body: bytes, code: int) -> None:
     unit = decode_unit(bytes((code,)) + body)
