@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -28,11 +29,14 @@ class Centre:
     def __init__(self, port: int) -> None:
         self.got: list[tuple[str, Any]] = []
         self._client = paho.Client(CallbackAPIVersion.VERSION2, client_id="centre", clean_session=False)
+        listening = threading.Event()
         self._client.on_connect = lambda client, *_: client.subscribe("firegrid/#", 1)
+        self._client.on_subscribe = lambda *_: listening.set()
         self._client.on_message = lambda _c, _u, got: self.got.append((got.topic, json.loads(got.payload)))
         self._client.reconnect_delay_set(1, 1)
         self._client.connect("127.0.0.1", port)
         self._client.loop_start()
+        assert listening.wait(10)  # what is sent before is not for it
 
     def close(self) -> None:
         """Go."""
