@@ -41,6 +41,14 @@ BENCHES: dict[str, tuple[str, Calls]] = {
         "polls that a saturated bus of 8 devices at 9 600 baud carries, of those the wire allows",
         {"": ("modbus_bus", "measure", lambda seconds: {"seconds": seconds})},
     ),
+    "protocols": (
+        "frames of GB/T 26875.3, SL 651 and HJ 212 that one core decodes to readings and events",
+        {"": ("protocols", "measure", lambda seconds: {"seconds": seconds})},
+    ),
+    "devices": (
+        "500 devices on one TCP port, a frame a second each: processor, memory, time to the answer",
+        {"": ("devices", "measure", lambda seconds: {"seconds": seconds, "devices": _devices(seconds)})},
+    ),
     "footprint": (
         "memory, processor and start time at 50 points, 1 Hz",
         {
@@ -118,6 +126,10 @@ def _print(name: str, figures: dict[str, Any], indent: str = "") -> None:
 
 def _alarms(seconds: float) -> int:
     return max(3, round(seconds * ALARMS_A_SECOND))
+
+
+def _devices(seconds: float) -> int:
+    return 500 if seconds >= 5 else 50
 
 
 def _unrelated(seconds: float) -> tuple[int, ...]:
