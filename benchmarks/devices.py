@@ -23,7 +23,7 @@ ANSWER_WITHIN = 10.0  # s: the standard's
 
 
 def measure(folder: Path, seconds: float, *, devices: int = DEVICES) -> dict[str, Any]:
-    """Return memory on top, share of a core, times to the answer in ms, and whether all that was confirmed is stored."""
+    """Return memory on top, share of a core, times to the answer, and whether all that was confirmed is stored."""
     own, _ = rig.cores()
     port = free_port()
     with rig.elsewhere(), rig.daemon(rig.station(folder, _station(folder, port, devices)), own) as (daemon, _):
