@@ -219,6 +219,7 @@ def _page(house: House) -> dict[str, Part]:
             clock=house.clock,
             links=lambda: [link.health for link in house.links.values()],
             memory=house.remembered("page"),
+            life=house.life,
         )
         await LivePage(facts).run(house.links["page"].alive)
 
