@@ -1,4 +1,4 @@
-"""A sink's process inside the test: `gateway.uplink.child` on the driven clock, at the other end of the part's pipes."""
+"""A sink's process inside the test: `gateway.uplink.child` on the driven clock, at the far end of the part's pipes."""
 
 from __future__ import annotations
 
