@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 
-from gateway.clock import MINUTE
+from gateway.clock import DAY, HOUR, MINUTE
 from gateway.errors import StoreCorrupt, StoreError
 from gateway.model.batch import Ints
 from gateway.store import detour, retention, rollup
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 CHUNK_SPAN = 10 * MINUTE  # readings wait this long in the journal
 CHUNK_READINGS = 4_096  # the longest chunk
+LONGEST = (
+    DAY  # between first and last arrival of a chunk: so far back a reader looks for one that reaches into a window
+)
 PASS_READINGS = 60_000  # what one pass holds in RAM
 _COST = 150  # µs that a chunk or a journal row costs whatever its length (measured)
 _ROWS_DELETED = 2_000  # journal rows that one slice deletes at most
@@ -197,8 +200,8 @@ def taken(readings: Readings, rows: Ints | slice) -> Readings:
 
 
 def _cut(ordered: Readings) -> Iterator[Readings]:
-    """Yield runs of one point, none longer than a chunk."""
-    edges = np.flatnonzero(np.diff(ordered.point)) + 1
+    """Yield runs of one point, none longer than a chunk, and none over a time in which nothing came."""
+    edges = np.flatnonzero((np.diff(ordered.point) != 0) | (np.abs(np.diff(ordered.arrival)) > HOUR)) + 1
     starts = [0, *edges.tolist()]
     for start, end in zip(starts, [*starts[1:], len(ordered)], strict=True):
         for begin in range(start, end, CHUNK_READINGS):

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gateway.clock import HOUR, SECOND
+from gateway.store import packed
 from gateway.store.rollup import WIDTHS
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ class Round:
     next_at: int = 0  # ns, monotonic
     boot: str = ""
     point: int = 0
+    sealed: int | None = 0  # rollups of points up to this one are packed, None: of all
     running: bool = False
     evicting: bool = False  # said so since the start
 
@@ -61,9 +63,9 @@ def trim(store: Store) -> bool:
     if not state.running:
         if last.boot == state.boot and last.mono < state.next_at:
             return False
-        state.running, state.point = True, 0
+        state.running, state.point, state.sealed = True, 0, 0
         state.boot, state.next_at = last.boot, last.mono + _EVERY
-    state.running = _trim_chunks(store) or _trim_rollups(store, state)
+    state.running = _trim_chunks(store) or _seal(store, state) or _trim_rollups(store, state)
     return state.running
 
 
@@ -168,6 +170,13 @@ def _trim_chunks(store: Store) -> bool:
     return bool(rows) and gone == rows[-1][0]
 
 
+def _seal(store: Store, state: Round) -> bool:
+    """Pack some rollups that nothing changes any more."""
+    if state.sealed is not None:
+        state.sealed = packed.seal(store, state.sealed)
+    return state.sealed is not None
+
+
 def _trim_rollups(store: Store, state: Round) -> bool:
     sql = "SELECT id FROM point WHERE id > ? ORDER BY id LIMIT ?"
     points = [row[0] for row in store.connection.execute(sql, (state.point, _POINTS))]
@@ -182,5 +191,7 @@ def _trim_rollups(store: Store, state: Round) -> bool:
                 earlier, same = _TRIMS[table]
                 connection.executemany(earlier, [(point, boot) for point in points])
                 connection.executemany(same, [(point, boot, mono // WIDTHS[table]) for point in points])
+                for point in points:
+                    packed.trim(connection, table, point, boot, mono // WIDTHS[table])
     state.point = points[-1] if points else 0
     return len(points) == _POINTS

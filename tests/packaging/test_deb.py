@@ -17,6 +17,8 @@ from pathlib import Path
 
 import pytest
 
+from gateway.store.migrate import scripts
+
 pytestmark = [pytest.mark.deb, pytest.mark.timeout(400)]
 
 ROOT = Path(__file__).parents[2]
@@ -73,7 +75,8 @@ SPOIL = """
 
 
 async def _spoil(path, **_):
-    from gateway.app import open_house
+    from gateway.store.migrate import scripts
+from gateway.app import open_house
     from gateway.clock import SystemClock
 
     await open_house(path, SystemClock())
@@ -253,7 +256,7 @@ def test_upgraded_with_a_new_schema_configuration_and_store_are_kept(box: Box) -
     assert box.pid() not in (0, first)
     assert (ETC / "station.toml").read_text(encoding="utf-8") == CONFIG
     assert box.records() > before
-    assert [path.name for path in STATE.glob("*.schema-*")] == ["station.db.schema-1"]
+    assert [path.name for path in STATE.glob("*.schema-*")] == [f"station.db.schema-{len(scripts())}"]
     assert not list(STATE.glob("trial-*"))
 
 
