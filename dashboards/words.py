@@ -9,6 +9,7 @@ from typing import Final
 
 from gateway.model.quality import LEVEL_SHIFT, Level
 from gateway.sinks._lines import STATES as STATE_NUMBERS
+from gateway.sinks._lines import SUPPRESSIONS as SUPPRESSION_NUMBERS
 from gateway.web import words as page
 
 LANGUAGES: Final = page.LANGUAGES
@@ -27,6 +28,7 @@ _TEXTS: Final[dict[str, tuple[str, str]]] = {
     "rule": ("规则", "Rule"),
     "key": ("位置", "Place"),
     "state": ("状态", "State"),
+    "suppression": ("屏蔽", "Suppressed"),
     "value": ("值", "Value"),
     "unit": ("单位", "Unit"),
     "quality": ("质量", "Quality"),
@@ -135,6 +137,19 @@ def states(language: str) -> list[Mapping]:
             "index": place,
         }
         for place, (state, number) in enumerate(STATE_NUMBERS.items())
+    }
+    return [{"type": "value", "options": options}]
+
+
+def suppressions(language: str) -> list[Mapping]:
+    """Return what the numbers of an alarm's suppression mean."""
+    options = {
+        str(number): {
+            "text": page.SUPPRESSIONS[language][one] or "–",
+            "color": "blue" if number else "text",
+            "index": place,
+        }
+        for place, (one, number) in enumerate(SUPPRESSION_NUMBERS.items())
     }
     return [{"type": "value", "options": options}]
 

@@ -30,9 +30,12 @@ class Centre:
         self._client = paho.Client(CallbackAPIVersion.VERSION2, client_id="centre", clean_session=False)
         self._client.on_connect = lambda client, *_: client.subscribe("firegrid/#", 1)
         self._client.on_message = lambda _c, _u, got: self.got.append((got.topic, json.loads(got.payload)))
+        listening = threading.Event()
+        self._client.on_subscribe = lambda *_: listening.set()
         self._client.reconnect_delay_set(1, 1)
         self._client.connect("127.0.0.1", port)
         self._client.loop_start()
+        assert listening.wait(10)
 
     def close(self) -> None:
         """Go."""
@@ -109,6 +112,7 @@ def test_payloads(tmp_path: Path) -> None:
             }
         ]
         (told,) = centre.of("/transition")
+        assert told["suppression"] == "none"
         assert (told["alarm"], told["from"], told["to"], told["who"], told["class"]) == (
             5,
             "normal",
