@@ -24,7 +24,7 @@ from gateway.transport.mqtt import Message as Received
 from gateway.transport.mqtt import MqttSession, Refused, connect
 from gateway.transport.mqtt_options import DEFAULT_KEEPALIVE, Announcement, MqttOptions, Tls, read_password
 
-_REFUSED = 0x80  # reason codes from here on are refusals (MQTT 5.0 section 2.4)
+REFUSED = 0x80  # reason codes from here on are refusals (MQTT 5.0 section 2.4)
 _NOT_AUTHORIZED, _TOPIC_INVALID, _TOO_LARGE, _PAYLOAD_INVALID = 0x87, 0x90, 0x95, 0x99
 _OF_THE_MESSAGE = (_TOPIC_INVALID, _TOO_LARGE, _PAYLOAD_INVALID)
 _A_PERSON = (0x84, 0x85, 0x86, 0x87, 0x8A, 0x8C)  # of CONNACK: version, client id, user, rights, banned, method
@@ -71,31 +71,11 @@ class MqttUplink:
         self._clock = setup.clock
         self._station = setup.station
         self._instance = setup.instance
-        self.root = f"{options.prefix}/{_level(setup.station)}"
-        self.connection = self._options(options)
+        self.root, self.connection = connection_of(options, setup.station, setup.instance)
         self._session: MqttSession | None = None
         self._watch: asyncio.Task[None] | None = None
         self._twin = ""
         self._silenced = False  # another one's last will stands where our status should
-
-    def _options(self, options: Options) -> MqttOptions:
-        files = options.cafile, options.certfile, options.keyfile
-        secure = options.tls or any(files)
-        return MqttOptions(
-            host=options.host,
-            port=options.port or (8883 if secure else 1883),
-            client_id=f"firegrid-{self._station}-{self._instance}",
-            username=options.username,
-            password=read_password(Path(options.password_file)) if options.password_file else None,
-            tls=Tls(*(Path(file) if file else None for file in files)) if secure else None,
-            keepalive=options.keepalive,
-            session_expiry=0,
-            will=Announcement(f"{self.root}/status", self._status(online=False)),
-            will_delay=0,
-        )
-
-    def _status(self, *, online: bool) -> bytes:
-        return msgspec.json.encode({"online": online, "instance": self._instance})
 
     async def send(self, portion: Portion) -> Sequence[Aside]:
         """Publish a portion, see `Sink`."""
@@ -111,7 +91,7 @@ class MqttUplink:
             elif code == _NOT_AUTHORIZED:
                 fix = f"let this user publish to {self.root}/#"
                 raise DeliveryError(f"{session.peer} does not allow it; {fix}", retryable=False)
-            elif code >= _REFUSED:
+            elif code >= REFUSED:
                 raise LinkDown(f"{session.peer} refused a message with {code:#04x}")
 
         try:
@@ -130,7 +110,7 @@ class MqttUplink:
             self._watch.cancel()
         if session is not None:
             with suppress(LinkDown):
-                await session.publish(f"{self.root}/status", self._status(online=False), retain=True)
+                await session.publish(f"{self.root}/status", _status(self._instance, online=False), retain=True)
             await session.close()
 
     async def _live(self) -> MqttSession:
@@ -170,7 +150,7 @@ class MqttUplink:
         await session.subscribe([(status, 1)])
         self._silenced = False
         if not self._twin:
-            await session.publish(status, self._status(online=True), retain=True)
+            await session.publish(status, _status(self._instance, online=True), retain=True)
 
     def _received(self, session: MqttSession, messages: list[Received]) -> None:
         for _, payload, _, _, packet in messages:
@@ -190,6 +170,29 @@ class MqttUplink:
             self._watch = None
         if session is not None:
             session.abort()
+
+
+def connection_of(options: Options, station: str, instance: str) -> tuple[str, MqttOptions]:
+    """Return the root of the topics, and the session. Raises ConfigError: a secret that others may read."""
+    root = f"{options.prefix}/{_level(station)}"
+    files = options.cafile, options.certfile, options.keyfile
+    secure = options.tls or any(files)
+    return root, MqttOptions(
+        host=options.host,
+        port=options.port or (8883 if secure else 1883),
+        client_id=f"firegrid-{station}-{instance}",
+        username=options.username,
+        password=read_password(Path(options.password_file)) if options.password_file else None,
+        tls=Tls(*(Path(file) if file else None for file in files)) if secure else None,
+        keepalive=options.keepalive,
+        session_expiry=0,
+        will=Announcement(f"{root}/status", _status(instance, online=False)),
+        will_delay=0,
+    )
+
+
+def _status(instance: str, *, online: bool) -> bytes:
+    return msgspec.json.encode({"online": online, "instance": instance})
 
 
 async def _watched(session: MqttSession) -> None:
