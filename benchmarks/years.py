@@ -140,10 +140,8 @@ def size(path: Path) -> dict[str, Any]:
         connection = reader._connection  # noqa: SLF001 - figures no screen asks for
         (held,) = connection.execute("SELECT coalesce(sum(n), 0) FROM chunk").fetchone()
         (chunk,) = connection.execute("SELECT coalesce(sum(length(body)), 0) FROM chunk").fetchone()
-        rows = {
-            t: connection.execute(f"SELECT count(*) FROM {t}").fetchone()[0]
-            for t in ("chunk", "minute", "hour", "packed")
-        }  # noqa: S608 - constants
+        tables = ("chunk", "minute", "hour", "packed")
+        rows = {t: connection.execute(f"SELECT count(*) FROM {t}").fetchone()[0] for t in tables}  # noqa: S608 - constants
     return {"bytes": path.stat().st_size, "in_chunks": held, "chunk_bodies": chunk, "rows": rows}
 
 

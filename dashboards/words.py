@@ -81,6 +81,7 @@ _TEXTS: Final[dict[str, tuple[str, str]]] = {
     "bad_points": ("读数质量", "Readings by quality"),
     "shares": ("磁盘、内存、电池、存储卡", "Disk, memory, battery, card"),
     "bytes": ("占用", "Sizes"),
+    "kept": ("原始读数保留天数", "Days of readings kept"),
     "wear": ("每日写入量", "Written a day"),
     "temperature": ("处理器温度", "Processor temperature"),
     "delays": ("停顿与时间误差", "Delays and clock error"),

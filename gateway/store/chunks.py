@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sqlite3
 import zlib
-from collections.abc import Generator, Iterator
+from collections.abc import Container, Generator, Iterator
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -18,7 +18,7 @@ import numpy as np
 from gateway.clock import DAY, HOUR, MINUTE
 from gateway.errors import StoreCorrupt, StoreError
 from gateway.model.batch import Ints
-from gateway.store import detour, retention, rollup
+from gateway.store import detour, eviction, retention, rollup
 from gateway.store.columns import pack_bytes, pack_floats, pack_ints, unpack_bytes, unpack_floats, unpack_ints
 from gateway.store.journal import DAMAGE, Readings, decode_readings
 
@@ -38,9 +38,9 @@ _FORMAT = b"\x01"  # first byte of a chunk: zlib over MessagePack of the columns
 _unpack = msgspec.msgpack.Decoder(tuple[bytes, bytes, bytes, bytes])
 
 
-def compact(store: Store, limit_ms: int) -> bool:
-    """Do one slice of about `limit_ms`; return whether more is to do."""
-    if store.copying is None and retention.make_room(store):  # first: on a full disk nothing else could be done
+def compact(store: Store, limit_ms: int, spared: Container[int]) -> bool:
+    """Do one slice of about `limit_ms`; return whether more is to do. `spared`: points whose readings go last."""
+    if store.copying is None and eviction.make_room(store, spared):  # first: on a full disk nothing else could be done
         return True
     if store.copying is None and _due(store):
         store.copying = _copy(store)

@@ -19,7 +19,7 @@ import numpy as np
 from gateway.model.alarm import Alarm, Transition
 from gateway.model.batch import Bytes, Event, Floats, Ints
 from gateway.model.notification import Notification
-from gateway.store import chunks, packed, retention, tables
+from gateway.store import chunks, eviction, packed, tables
 from gateway.store.connection import connect_readonly, translated
 from gateway.store.epochs import Epochs
 from gateway.store.journal import Readings, decode_readings
@@ -167,7 +167,7 @@ class Reader:
     def evicted(self) -> int:
         """Return how many readings had to go before their time, for want of room, since the store was begun."""
         with translated(self._path):
-            return retention.evicted(self._connection)
+            return eviction.evicted(self._connection)
 
     def record(self, kinds: Iterable[str], kind: type[T], *, after: int = 0) -> Iterator[Entry[T]]:
         """Yield the record's rows of some kinds after number `after`, oldest first."""

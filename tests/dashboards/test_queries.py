@@ -210,6 +210,7 @@ firegrid_clock_trusted 0
 firegrid_gateway_up{instance="i1"} 1
 firegrid_gateway_up{instance="i2"} 1
 firegrid_dropped_total N
+firegrid_thinned_readings_total N
 firegrid_commit_seconds_bucket{le="1"} 0
 firegrid_commit_seconds_bucket{le="5"} N
 firegrid_commit_seconds_bucket{le="+Inf"} N
