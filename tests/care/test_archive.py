@@ -197,6 +197,7 @@ def test_what_a_webhooks_address_has_beside_its_host_is_a_secret_and_so_is_a_ref
     code, out, _ = firegrid("check", "-c", tmp_path / "new/station.toml")
     assert code == BAD_CONFIGURATION
     assert "https://robots.example/…" in out, "whoever restores it is told what is missing"
+    assert "https://dead.example/…" in out
 
 
 @pytest.mark.parametrize(
