@@ -18,7 +18,7 @@ from tests.swallowing_proxy import swallowing
 
 NAME = "sink vm"
 ROUNDS = 6  # of readings while the server is half-open
-LIVE_WAITS = 1.0  # s from a device's word until it is stored
+LIVE_WAITS = 1.0  # s from a device's word until it is stored, beyond what that takes without an outage
 
 
 def say(client: paho.Client, folder: Path, value: float) -> float:
@@ -48,23 +48,23 @@ def test_a_half_open_server_holds_nothing_back_and_gets_everything_afterwards(tm
         try:
             life.wait_armed()
             with publisher(broker.port) as client:
-                say(client, tmp_path, 1.0)
+                calm = statistics.median(say(client, tmp_path, 1.0 + number) for number in range(3))  # of this machine
                 wait(lambda: in_ms(tmp_path) == at_victoria(victoria))
                 known, kept = at_victoria(victoria), len(proxy.links)
                 proxy.swallow()
                 waits = [say(client, tmp_path, 20.0 + number) for number in range(ROUNDS)]
                 wait(lambda: "no answer" in links(tmp_path)[NAME]["reason"] or not links(tmp_path)[NAME]["up"])
-                assert statistics.median(waits) <= LIVE_WAITS
+                assert statistics.median(waits) <= calm + LIVE_WAITS
                 assert at_victoria(victoria) == known, "not a byte got through"
                 wait(lambda: len(proxy.links) >= kept + 2)  # tried again over a new connection, in vain too
                 proxy.swallowing = False  # those of before stay dead
-                say(client, tmp_path, 2.0)
+                say(client, tmp_path, 5.0)
                 wait(lambda: in_ms(tmp_path) == at_victoria(victoria), 60)
-                assert sum(map(len, stored(tmp_path).values())) == (2 + ROUNDS) * len(DEVICES)
+                assert sum(map(len, stored(tmp_path).values())) == (4 + ROUNDS) * len(DEVICES)
 
                 victoria.hang()  # the kernel goes on taking connections for a process that is stopped
                 waits = [say(client, tmp_path, 100.0 + number) for number in range(ROUNDS)]
-                assert statistics.median(waits) <= LIVE_WAITS
+                assert statistics.median(waits) <= calm + LIVE_WAITS
                 victoria.go_on()
                 wait(lambda: in_ms(tmp_path) == at_victoria(victoria), 60)
                 assert links(tmp_path)[NAME]["counters"].get("set_aside", 0) == 0
