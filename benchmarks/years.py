@@ -31,7 +31,7 @@ from gateway.store.shapes import Group
 from gateway.web.history import Asked, chart
 
 WALL = 1_760_000_000 * SECOND  # begin of the year
-STEP = 10 * MINUTE  # readings of one commit; a chunk is as long, however often the daemon commits
+STEP = 10 * MINUTE  # readings of one commit; chunks come out as those of a daemon that commits every 5 s
 BOOT_EVERY = 7 * DAY  # the box is started anew
 SNAPSHOT_EVERY = 6  # commits; the journal behind it goes
 CASES = 10  # alarms a day, each raised and over

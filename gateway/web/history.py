@@ -19,6 +19,7 @@ from starlette.responses import JSONResponse, Response
 from gateway.clock import DAY, HOUR, SECOND
 from gateway.errors import StoreError
 from gateway.model.alarm import AlarmEvent
+from gateway.model.batch import Ints
 from gateway.model.quality import LEVEL_SHIFT, Level
 from gateway.store.read import Reader, Series
 from gateway.store.rollup import WIDTHS
@@ -113,15 +114,21 @@ def _aggregated(reader: Reader, table: str, number: int, begin: int, now: int) -
     found = reader.rollup(table, number, begin, now)
     mean = found.total / np.maximum(found.n, 1)
     rows = np.column_stack([(found.time + width // 2) / SECOND, mean, found.low, found.high])
-    tail = max(begin, int(found.time[-1]) + width if len(found) else begin)
-    return np.concatenate([rows, _readings(reader, number, tail, now)])
+    tail = _readings(reader, number, max(begin, int(found.time[-1]) + width if len(found) else begin), now)
+    return np.concatenate([rows, _merged(tail, (tail[:, 0] * SECOND // width).astype(np.int64))])
 
 
 def thinned(rows: Rows, begin: float, end: float) -> Rows:
     """Merge rows until a chart can hold them; extremes are kept, a part without a value stays a gap."""
     if len(rows) <= MOST_ROWS:
         return rows
-    part = ((rows[:, 0] - begin) / (end - begin) * MOST_ROWS).astype(np.int64)
+    return _merged(rows, ((rows[:, 0] - begin) / (end - begin) * MOST_ROWS).astype(np.int64))
+
+
+def _merged(rows: Rows, part: Ints) -> Rows:
+    """Return one row for each run of rows of one part."""
+    if not len(rows):
+        return rows
     starts = np.flatnonzero(np.diff(part, prepend=part[0] - 1))
     some = np.isfinite(rows[:, 1])
     count = np.add.reduceat(some.astype(np.int64), starts)

@@ -20,7 +20,7 @@ from gateway.model.alarm import Alarm
 from gateway.model.moment import Epoch
 from gateway.model.quality import GOOD, Doubt, Level, quality
 from gateway.model.station import StoreSpec
-from gateway.store.chunks import PASS_READINGS
+from gateway.store.chunks import FEW_COMMITS, FEW_READINGS, PASS_READINGS
 from gateway.store.connection import Lock
 from gateway.store.database import Store
 from gateway.store.read import Reader
@@ -130,17 +130,34 @@ def check(bucket: tuple[float, ...], values: list[float | None]) -> None:
         assert all(map(math.isnan, (low, high, total, last)))
 
 
-def test_readings_wait_ten_minutes_or_until_a_slice_is_full() -> None:
+def test_few_readings_wait_an_hour_many_ten_minutes_and_no_more_than_a_slice_holds() -> None:
     with closing(Store.open(":memory:")) as store:
+        held = "SELECT coalesce(sum(n), 0) FROM chunk"
         store.commit(group(1))
-        store.commit(group(1 + 9 * 60))
+        store.commit(group(1 + 59 * 60))
         assert not store.compact(30)
-        store.commit(group(1 + 10 * 60))
+        store.commit(group(1 + 60 * 60))
         finish(store)
-        assert store.connection.execute("SELECT sum(n) FROM chunk").fetchone() == (2,), "a chunk spans ten minutes"
-        store.commit(group(1 + 10 * 60, [(1, 0, float(n), 0) for n in range(PASS_READINGS)]))
+        assert store.connection.execute(held).fetchone() == (2,), "a chunk of few spans an hour"
+        many = [(1, 0, float(n), 0) for n in range(FEW_READINGS)]
+        store.commit(group(2 + 60 * 60, many))
+        store.commit(group(70 * 60))
+        assert not store.compact(30)
+        store.commit(group(1 + 70 * 60))
+        finish(store)
+        assert store.connection.execute(held).fetchone() == (4 + FEW_READINGS,), "of many ten minutes"
+        store.commit(group(2 + 70 * 60, [(1, 0, float(n), 0) for n in range(PASS_READINGS)]))
         assert finish(store, 1) > 10, "a pass is spread over slices"
-        assert store.connection.execute("SELECT sum(n) FROM chunk").fetchone() == (3 + PASS_READINGS,)
+        assert store.connection.execute(held).fetchone() == (5 + FEW_READINGS + PASS_READINGS,)
+
+
+def test_many_commits_of_few_readings_wait_ten_minutes() -> None:
+    with closing(Store.open(":memory:")) as store:
+        for number in range(FEW_COMMITS):
+            store.commit(group(number))
+        assert not store.compact(30), "the tenth minute is not over"
+        store.commit(group(10 * 60))
+        assert store.compact(30)
 
 
 def test_an_earlier_boot_is_compacted_at_once() -> None:
@@ -154,7 +171,7 @@ def test_an_earlier_boot_is_compacted_at_once() -> None:
 def test_a_failed_slice_moves_nothing() -> None:
     with closing(Store.open(":memory:")) as store:
         store.commit(group(1))
-        store.commit(group(3600))
+        store.commit(group(3700))
         store.connection.execute(FULL)
         with pytest.raises(StoreError):
             store.compact(30)
