@@ -31,7 +31,7 @@ from gateway.store.shapes import Group
 from gateway.web.history import Asked, chart
 
 WALL = 1_760_000_000 * SECOND  # begin of the year
-STEP = 10 * MINUTE  # readings of one commit; a chunk is as long, however often the daemon commits
+STEP = 10 * MINUTE  # readings of one commit; chunks come out as those of a daemon that commits every 5 s
 BOOT_EVERY = 7 * DAY  # the box is started anew
 SNAPSHOT_EVERY = 6  # commits; the journal behind it goes
 CASES = 10  # alarms a day, each raised and over
@@ -140,7 +140,8 @@ def size(path: Path) -> dict[str, Any]:
         connection = reader._connection  # noqa: SLF001 - figures no screen asks for
         (held,) = connection.execute("SELECT coalesce(sum(n), 0) FROM chunk").fetchone()
         (chunk,) = connection.execute("SELECT coalesce(sum(length(body)), 0) FROM chunk").fetchone()
-        rows = {t: connection.execute(f"SELECT count(*) FROM {t}").fetchone()[0] for t in ("chunk", "minute", "hour")}  # noqa: S608 - constants
+        tables = ("chunk", "minute", "hour", "packed")
+        rows = {t: connection.execute(f"SELECT count(*) FROM {t}").fetchone()[0] for t in tables}  # noqa: S608 - constants
     return {"bytes": path.stat().st_size, "in_chunks": held, "chunk_bodies": chunk, "rows": rows}
 
 

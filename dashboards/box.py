@@ -13,11 +13,28 @@ from gateway.care.own import POINTS
 from gateway.model.inventory import BOX
 from gateway.model.point import Kind, PointSpec
 
-UNITS = {"%": "percent", "By": "bytes", "By/d": "bytes", "Cel": "celsius", "s": "s", "1": "short", "dB[mW]": "dBm"}
+UNITS = {
+    "%": "percent",
+    "By": "bytes",
+    "By/d": "bytes",
+    "Cel": "celsius",
+    "s": "s",
+    "d": "d",
+    "1": "short",
+    "dB[mW]": "dBm",
+}
 # Charts of measures: what is of one unit and of one size stands together.
 CHARTS = {
-    "shares": ("disk_free_share", "inodes_free_share", "memory_available", "battery_charge", "card_wear"),
+    "shares": (
+        "disk_free_share",
+        "store_budget",
+        "inodes_free_share",
+        "memory_available",
+        "battery_charge",
+        "card_wear",
+    ),
     "bytes": ("disk_free", "store_size", "wal_size", "memory_used"),
+    "kept": ("readings_kept",),
     "wear": ("written_day", "disk_written_day"),
     "temperature": ("cpu_temperature",),
     "delays": ("loop_lag", "clock_error"),

@@ -30,28 +30,31 @@ _BY = ", ".join(_PLACE)
 _TAGS = ", ".join(f'"{name}"' for name in _PLACE)
 # How many seconds each alarm stood unanswered: samples of the state at every interval, those that waited counted.
 _STATE = f"max by ({_BY}) (last_over_time(firegrid_alarm_state{{{WHERE[0]}}}[{EVER[0]}]))"
+# What is shelved, tested or out of service calls nobody, so it waits for nobody's answer.
+_KEPT = f"max by ({_BY}) (last_over_time(firegrid_alarm_suppression{{{WHERE[0]}}}[{EVER[0]}])) > 0"
 _WAITED = (
     "("
-    + " or ".join(f"count_over_time(({_STATE} == {number})[$__range:$__interval])" for number in _OPEN)
+    + " or ".join(f"count_over_time(({_STATE} == {number} unless {_KEPT})[$__range:$__interval])" for number in _OPEN)
     + ") * $__interval_ms / 1000"
 )
 # From state 1 (raised) to the first state that is acknowledged, in between nothing else is looked at.
 _ANSWERED = (
     f'SELECT {_TAGS}, "waited" FROM (SELECT ELAPSED("acknowledged", 1s) AS "waited", '
     'DIFFERENCE("acknowledged") AS "up" '
-    f'FROM "firegrid_alarm" WHERE {WHERE[1]} AND $timeFilter AND ("state" = {STATES[AlarmState.UNACK]} OR '
-    f'"acknowledged" = 1) GROUP BY {_TAGS}) WHERE "up" = 1'
+    f'FROM "firegrid_alarm" WHERE {WHERE[1]} AND $timeFilter AND ("state" = {STATES[AlarmState.UNACK]} '
+    f'AND "suppression" = 0 OR "acknowledged" = 1) GROUP BY {_TAGS}) WHERE "up" = 1'
 )
 _LAST = (
-    f'SELECT LAST("state") AS "state" FROM "firegrid_alarm" WHERE {WHERE[1]} AND time > now() - {EVER[1]} GROUP BY *'
+    f'SELECT LAST("state") AS "state", "suppression" FROM "firegrid_alarm" WHERE {WHERE[1]} AND '
+    f"time > now() - {EVER[1]} GROUP BY *"
 )
-_WAITS = " OR ".join(f'"state" = {number}' for number in _OPEN)
+_WAITS = "(" + " OR ".join(f'"state" = {number}' for number in _OPEN) + ') AND "suppression" = 0'
 
 
 def handling(language: str) -> list[Panel]:
     """Return: how are people handling it?"""
     text = TEXTS[language]
-    waiting = " or ".join(f"({_STATE} == {number})" for number in _OPEN)
+    waiting = " or ".join(f"({_STATE} == {number} unless {_KEPT})" for number in _OPEN)
     return [
         Panel(
             "stat",

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from dashboards.panels import Ask, Json, Panel
-from dashboards.words import TEXTS, classes, qualities, states
+from dashboards.words import TEXTS, classes, qualities, states, suppressions
 from gateway.model.point import AlarmClass
 from gateway.web import words as page
 
@@ -107,22 +107,27 @@ def open_alarms(language: str, only: str = "", title: str = "open_alarms") -> Pa
     text = TEXTS[language]
     prom = f',class=~"{only}"' if only else ""
     influx = f' AND "class" =~ /^({only})$/' if only else ""
+    state, kept = (
+        f"max by ({', '.join(_PLACE)}) (last_over_time(firegrid_alarm_{field}{{{WHERE[0]}{prom}}}[{EVER[0]}]))"
+        for field in ("state", "suppression")
+    )
     return Panel(
         "table",
         text[title],
         [
             Ask(
-                f"max by ({', '.join(_PLACE)}) "
-                f"(last_over_time(firegrid_alarm_state{{{WHERE[0]}{prom}}}[{EVER[0]}])) > 0",
-                f'SELECT {_TAGS}, "state", "text" FROM (SELECT LAST("state") AS "state", "text" FROM "firegrid_alarm" '
-                f'WHERE {WHERE[1]}{influx} AND time > now() - {EVER[1]} GROUP BY *) WHERE "state" > 0',
+                f"{state} > 0",
+                f'SELECT {_TAGS}, "state", "suppression", "text" FROM (SELECT LAST("state") AS "state", "suppression", '
+                f'"text" FROM "firegrid_alarm" WHERE {WHERE[1]}{influx} AND time > now() - {EVER[1]} GROUP BY *) '
+                'WHERE "state" > 0',
                 table=True,
                 value="state",
-            )
+            ),
+            Ask(f"{kept} and {state} > 0", table=True, value="suppression"),
         ],
         (24, 8),
         options=TABLE,
-        columns=titles(language, "Time", *_PLACE, "state", "text"),
+        columns=titles(language, "Time", *_PLACE, "state", "suppression", "text"),
         overrides=_meaning(language),
         empty=text["no_alarm"],
     )
@@ -137,6 +142,7 @@ def _meaning(language: str) -> dict[str, Json]:
         for name, mappings in (
             ("class", classes(language)),
             ("state", states(language)),
+            ("suppression", suppressions(language)),
             ("quality", qualities(language)),
         )
     }

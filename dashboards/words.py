@@ -9,6 +9,7 @@ from typing import Final
 
 from gateway.model.quality import LEVEL_SHIFT, Level
 from gateway.sinks._lines import STATES as STATE_NUMBERS
+from gateway.sinks._lines import SUPPRESSIONS as SUPPRESSION_NUMBERS
 from gateway.web import words as page
 
 LANGUAGES: Final = page.LANGUAGES
@@ -27,6 +28,7 @@ _TEXTS: Final[dict[str, tuple[str, str]]] = {
     "rule": ("规则", "Rule"),
     "key": ("位置", "Place"),
     "state": ("状态", "State"),
+    "suppression": ("屏蔽", "Suppressed"),
     "value": ("值", "Value"),
     "unit": ("单位", "Unit"),
     "quality": ("质量", "Quality"),
@@ -79,6 +81,7 @@ _TEXTS: Final[dict[str, tuple[str, str]]] = {
     "bad_points": ("读数质量", "Readings by quality"),
     "shares": ("磁盘、内存、电池、存储卡", "Disk, memory, battery, card"),
     "bytes": ("占用", "Sizes"),
+    "kept": ("原始读数保留天数", "Days of readings kept"),
     "wear": ("每日写入量", "Written a day"),
     "temperature": ("处理器温度", "Processor temperature"),
     "delays": ("停顿与时间误差", "Delays and clock error"),
@@ -135,6 +138,19 @@ def states(language: str) -> list[Mapping]:
             "index": place,
         }
         for place, (state, number) in enumerate(STATE_NUMBERS.items())
+    }
+    return [{"type": "value", "options": options}]
+
+
+def suppressions(language: str) -> list[Mapping]:
+    """Return what the numbers of an alarm's suppression mean."""
+    options = {
+        str(number): {
+            "text": page.SUPPRESSIONS[language][one] or "–",
+            "color": "blue" if number else "text",
+            "index": place,
+        }
+        for place, (one, number) in enumerate(SUPPRESSION_NUMBERS.items())
     }
     return [{"type": "value", "options": options}]
 

@@ -92,7 +92,7 @@ class Decode(Ask, frozen=True, forbid_unknown_fields=True):
 
 @dataclass(slots=True)
 class Installed:
-    """A station as the conversation needs it. `fields`: code of an element → (point, bit or -1, reader)."""
+    """A station as the conversation needs it. `fields`: code of an element → (point, reader)."""
 
     id: str
     address: str
@@ -100,7 +100,7 @@ class Installed:
     offset: int  # ns east of UTC
     point: int  # any of its points, for a sign of life
     events: int
-    fields: dict[int, list[tuple[int, int, Read]]]
+    fields: dict[int, list[tuple[int, Read]]]
     clock: list[tuple[int, Read]]
     asks: dict[str, Ask]
     ignored: frozenset[int]
@@ -132,8 +132,9 @@ class Installed:
             value = element.values[0] if element.values else math.nan
             if element.flaw is Flaw.DIGITS:
                 into.problems.append("bad_digits")
-            for point, bit, read in fields:
-                rows.append((point, time, *_reading(value, bit, read, element.flaw)))
+            nothing = UNREADABLE if element.flaw is Flaw.DIGITS else MISSING if value != value else None  # noqa: PLR0124 - NaN
+            for point, read in fields:
+                rows.append((point, time, *(nothing or read(value))))
         if not ordered:
             rows[before:] = sorted(rows[before:], key=lambda row: row[1] or _LATER)
         return unread
@@ -152,12 +153,13 @@ class Installed:
         """Whether the frame has not the password that it must have."""
         return self.options.check_password and frame.password != self.options.password.upper()
 
-    def _series(self, element: Element, time: int, fields: list[tuple[int, int, Read]], rows: list[Row]) -> None:
+    def _series(self, element: Element, time: int, fields: list[tuple[int, Read]], rows: list[Row]) -> None:
         if element.series and self.options.series_time == "last":
             time -= element.step * (len(element.values) - 1)
         for number, value in enumerate(element.values):
             at = time + number * element.step
-            rows += [(point, at, *_reading(value, bit, read, Flaw.MISSING)) for point, bit, read in fields]
+            nothing = MISSING if math.isnan(value) else None
+            rows += [(point, at, *(nothing or read(value))) for point, read in fields]
 
 
 def install(device: Device, ids: Mapping[str, int], stranger: int) -> Installed:
@@ -189,8 +191,8 @@ def install(device: Device, ids: Mapping[str, int], stranger: int) -> Installed:
         read = number_reader(spec, scale=decode.scale, offset=decode.offset)
         point = ids[f"{device.id}.{spec.name}"]
         if decode.element:
-            bit = -1 if decode.bit is None else decode.bit
-            made.fields.setdefault(code_of(decode.element), []).append((point, bit, read))
+            whole = read if decode.bit is None else _bit(read, decode.bit)
+            made.fields.setdefault(code_of(decode.element), []).append((point, whole))
         elif decode.field:
             made.clock.append((point, read))
         if decode.ask is not None:
@@ -212,10 +214,10 @@ def element_text(element: Element) -> str:
     return f"{name} = {value} {unit}".rstrip()
 
 
-def _reading(value: float, bit: int, read: Read, flaw: Flaw) -> Reading:
-    if value != value:  # noqa: PLR0124 - NaN, and cheaper than asking by name
-        return UNREADABLE if flaw is Flaw.DIGITS else MISSING
-    return read(value if bit < 0 else float(int(value) >> bit & 1))
+def _bit(read: Read, bit: int) -> Read:
+    """Return the reader of one bit of a binary element."""
+    mask, clear, set_ = 1 << bit, read(0.0), read(1.0)
+    return lambda value: set_ if int(value) & mask else clear
 
 
 def _offset(text: str) -> int:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gateway import registry
-from gateway.care.box import Box, Starts
+from gateway.care.box import Box, Starts, room_figures
 from gateway.care.heartbeat import Heartbeat, Relay, Way, Webhook
 from gateway.care.lag import LoopLag
 from gateway.care.machine import Machine
@@ -88,6 +88,7 @@ def _box(house: House, lag: LoopLag) -> dict[str, Part]:
         epoch = house.timekeeper.epoch
         figures = {"loop_lag": lag.peak(), "clock_trusted": float(epoch.trusted)}
         figures["clock_error"] = house.timekeeper.error()
+        figures |= room_figures(house.ledger.upkeep.room)
         restarts = starts.count(house.clock.mono() + epoch.wall_offset if epoch.trusted else None)
         return figures | modems.figures() | ({} if restarts is None else {"restarts_day": restarts})
 
@@ -219,6 +220,7 @@ def _page(house: House) -> dict[str, Part]:
             clock=house.clock,
             links=lambda: [link.health for link in house.links.values()],
             memory=house.remembered("page"),
+            life=house.life,
         )
         await LivePage(facts).run(house.links["page"].alive)
 

@@ -171,7 +171,7 @@ class Control:
             "volatile": runner.ledger.volatile,
             "unrecorded": runner.ledger.unrecorded,
             "dropped": runner.ledger.dropped,
-            "wal_bytes": runner.ledger.wal_bytes,
+            "wal_bytes": runner.ledger.upkeep.wal_bytes,
             "refused": runner.refused,
             "overflowed": runner.dropped,
             "trusted_time": runner.state.axis.trusted,

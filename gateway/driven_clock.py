@@ -87,7 +87,7 @@ class FakeClock:
 
     async def advance(self, seconds: float) -> None:
         """Drive the clock; whoever is due wakes at exactly its own time and runs before the next one."""
-        await _settle()
+        await self.settle()
         end = self._mono + round(seconds * SECOND)
         while self._due and self._due[0][0] <= end:
             due, _, waiter = heapq.heappop(self._due)
@@ -96,9 +96,14 @@ class FakeClock:
                 _expire(waiter)
             elif not waiter.done():
                 waiter.set_result(None)
-            await _settle()
+            await self.settle()
         self._mono = end
-        await _settle()
+        await self.settle()
+
+    async def settle(self) -> None:
+        """Let woken tasks run until they wait again. Overridden where driven time must wait for something real too."""
+        for _ in range(SETTLE_TURNS):
+            await asyncio.sleep(0)
 
 
 def _expire(context: asyncio.Timeout) -> None:
@@ -106,8 +111,3 @@ def _expire(context: asyncio.Timeout) -> None:
         context.reschedule(asyncio.get_running_loop().time())
     except RuntimeError:  # it was left in time
         return
-
-
-async def _settle() -> None:
-    for _ in range(SETTLE_TURNS):
-        await asyncio.sleep(0)

@@ -208,6 +208,7 @@ def live(folder: Path, body: Callable[[Lived], Awaitable[None]], spec: PageSpec 
             clock=house.clock,
             links=lambda: [link.health for link in house.links.values()],
             memory=house.remembered("page"),
+            life=house.life,
         )
         page = LivePage(facts)
         tasks = [asyncio.create_task(house.run()), asyncio.create_task(page.live.run())]

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 import shutil
 import sqlite3
 import zlib
@@ -20,6 +19,7 @@ from typing import Any
 
 import msgspec
 
+from gateway.care import redact
 from gateway.config.kept import dump, undump
 from gateway.errors import ConfigError, StoreError
 from gateway.model.station import Station
@@ -29,12 +29,8 @@ from gateway.store.connection import translated
 MANIFEST, STORE, CONFIGURATION = "manifest.json", "station.db", "configuration"
 FORMAT = 1
 _SECRET = ("password", "secret", "token", "key")  # of files, as `gateway.config.options` has them
+_OF_SECRETS = ("page *", "channel *.pin_refused")  # remembered: of `gateway.web.auth`, and a PIN's hash of `sms_modem`
 _TLS = {"keyfile": "key_file", "certfile": "cert_file", "cafile": "ca_file"}
-_INLINE = r"(?:pin|\w*password|\w*secret|\w*token)"  # keys whose value is a secret itself
-_WRITTEN = re.compile(
-    rf"""^((?:[^#"'\n]|"[^"\n]*"|'[^'\n]*')*?\b{_INLINE}["']?\s*=\s*)(?!""|'')("(?:[^"\\\n]|\\.)*"|'[^'\n]*')""",
-    re.MULTILINE,
-)
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,13 +69,6 @@ def references(data: Any) -> Iterator[tuple[str, str]]:  # noqa: ANN401 - a pars
 def is_secret(key: str) -> bool:
     """Whether a file named under such a key holds a secret."""
     return key.startswith(_SECRET)
-
-
-def without_secrets(text: str) -> str:
-    """Return a TOML text with the values of passwords and PINs that stand in it emptied."""
-    while (cleaned := _WRITTEN.sub(lambda found: f'{found[1]}""', text)) != text:  # several in one line
-        text = cleaned
-    return text
 
 
 def make(
@@ -153,7 +142,7 @@ def _configuration(
         copy.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         raw = path.read_bytes()
         if path == config and not secrets:
-            raw = without_secrets(raw.decode(errors="surrogateescape")).encode(errors="surrogateescape")
+            raw = redact.without_secrets(raw.decode(errors="surrogateescape")).encode(errors="surrogateescape")
         copy.write_bytes(raw)
         copy.chmod(0o600)
         if secret:
@@ -162,33 +151,23 @@ def _configuration(
 
 
 def _clean(store: Path) -> None:
-    """Empty the passwords and PINs in the configurations that the copy keeps; the page's key and passwords go."""
+    """Take the secrets out of the configurations that the copy keeps, and out of what plug-ins remember."""
     with translated(str(store)), closing(sqlite3.connect(store, isolation_level=None)) as connection:
         connection.execute("PRAGMA journal_mode = OFF")
         connection.execute("PRAGMA secure_delete = ON")
-        connection.execute("DELETE FROM state WHERE name = 'memory' AND key GLOB 'page *'")  # see gateway/web/auth.py
+        for rows in _OF_SECRETS:
+            connection.execute("DELETE FROM state WHERE name = 'memory' AND key GLOB ?", (rows,))
         for key, body in connection.execute("SELECT hash, body FROM configuration").fetchall():
             try:
                 station = undump(zlib.decompress(body))
             except (ConfigError, zlib.error):  # of another version: nobody can tell what stands in it
                 connection.execute("DELETE FROM configuration WHERE hash = ?", (key,))
                 continue
-            cleaned = msgspec.convert(_emptied(msgspec.to_builtins(station)), Station)
+            cleaned = msgspec.convert(redact.emptied(msgspec.to_builtins(station)), Station)
             if cleaned != station:
                 sql = "UPDATE configuration SET body = ? WHERE hash = ?"
                 connection.execute(sql, (zlib.compress(dump(cleaned)), key))
         connection.execute("PRAGMA journal_mode = WAL")
-
-
-def _emptied(data: Any, *, options: bool = False) -> Any:  # noqa: ANN401 - a configuration as plain values
-    if isinstance(data, dict):
-        return {
-            key: ""
-            if options and isinstance(value, str) and re.fullmatch(_INLINE, key)
-            else _emptied(value, options=options or key == "options")
-            for key, value in data.items()
-        }
-    return [_emptied(value, options=options) for value in data] if isinstance(data, list | tuple) else data
 
 
 # -- reading one

@@ -18,6 +18,7 @@ from gateway.clock import DAY, Clock
 from gateway.model.batch import Batch, make_batch
 from gateway.model.inventory import BOX
 from gateway.model.ports import Memory
+from gateway.store.eviction import Room
 from gateway.transport.offload import offload
 
 GOOD = 0
@@ -67,6 +68,16 @@ class Box:
             if math.isfinite(value) and f"{BOX}.{name}" in self._ids and name not in self._elsewhere
         ]
         self._put(make_batch(BOX, self._clock.mono(), rows))
+
+
+def room_figures(room: Room) -> dict[str, float]:
+    """Return how much of its room the store has used, as far as it is known yet."""
+    figures = {"thinning": float(room.thinning)}
+    if room.most:
+        figures["store_budget"] = 100.0 * room.used / room.most
+    if room.days is not None:
+        figures["readings_kept"] = room.days
+    return figures
 
 
 class Starts:

@@ -61,6 +61,20 @@ POINTS = (
     _measure("disk_free_share", "%", ("磁盘可用比例", "share of disk left"), _low(10, 5)),
     _measure("inodes_free_share", "%", ("磁盘可用文件数比例", "share of inodes left"), _low(5, 2)),
     _measure("store_size", "By", ("存储文件大小", "size of the store")),
+    # Beyond its budget, or on a full disk, readings go before their time: said before it begins, and while it goes on.
+    _measure(
+        "store_budget",
+        "%",
+        ("存储预算已用比例", "share of the store's budget used"),
+        _high(90, 85, _MAINTENANCE, _LOOKS),
+    ),
+    _measure("readings_kept", "d", ("原始读数保留天数", "days of readings kept")),
+    _state(
+        "thinning",
+        ("读数提前删除", "readings go before their time"),
+        ("no", "yes"),
+        _when("yes", _FAULT, _WARNING, 0.0),
+    ),
     # The WAL is cut back to 16 MiB: one that stays far above has a reader that never ends, or a disk that lags.
     _measure("wal_size", "By", ("存储日志大小", "size of the store's log"), _high(256 << 20, 64 << 20, _FAULT, _LOOKS)),
     # 1 GiB a day is what 50 points at 1 Hz cost; a card of 32 GB bears about 4 GiB a day for ten years.

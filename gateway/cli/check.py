@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from gateway.app import problems_of, read
+from gateway.care.own import furnished
 from gateway.cli.main import BAD_CONFIGURATION, GOOD, add_config
 from gateway.cli.told import timeline
 from gateway.config.problems import Problem
@@ -30,7 +31,7 @@ def run(options: argparse.Namespace) -> int:
         print(f"共 {wrong} 个问题" if zh else f"{wrong} problem{'' if wrong == 1 else 's'}")
         return BAD_CONFIGURATION
     station = loaded.station
-    for line in timeline(station, language):
+    for line in timeline(furnished(station), language):
         print(line)
     _print_counts(station, zh=zh)
     return GOOD

@@ -1,6 +1,7 @@
-"""What `firegrid doctor` finds at the doors to others: the page's port, certificates, time-series servers.
+"""What `firegrid doctor` finds at the doors to others: the page's port, certificates, far ends of sinks.
 
-Beside `examined`. A server is sent an empty write, so that it says what it thinks of the token and stores nothing.
+Beside `examined`. A server is sent an empty write and a far broker an empty message that nobody keeps, so that they
+say what they think of token and user.
 """
 
 from __future__ import annotations
@@ -8,22 +9,27 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from gateway.cli.examined import Finding, Level
+from gateway.cli.links import unreachable
 from gateway.clock import SECOND, Clock
 from gateway.config.options import read
 from gateway.errors import ConfigError, LinkDown
 from gateway.model.station import PageSpec, SinkSpec, Station
 from gateway.protocols import x509
-from gateway.sinks import influx
+from gateway.sinks import homeassistant, influx, mqtt_uplink
+from gateway.sinks.mqtt_uplink import Access
+from gateway.transport.mqtt import connect
 from gateway.transport.mqtt_options import read_password
 
 SOON = timedelta(days=30)
 _LISTENING = ("/proc/net/tcp", "/proc/net/tcp6")
 _LISTEN = "0A"  # a socket's state in these files
 _KEYS = ("cert_file", "certfile", "cafile", "ca_file")
+_AT_BROKERS: dict[str, type[Access]] = {"mqtt_uplink": mqtt_uplink.Options, "homeassistant": homeassistant.Options}
 
 
 def page(spec: PageSpec | None) -> Iterator[Finding]:
@@ -97,10 +103,12 @@ def _first_of(text: str) -> str:
 
 
 def servers(station: Station, clock: Clock) -> Iterator[Finding]:
-    """Yield whether each time-series server takes our writes. Blocking, up to the sink's own time-out."""
+    """Yield whether each far end of a sink takes what we send. Blocking, up to the sink's own time-out."""
     for sink in station.sinks:
         if sink.kind == "influx":
             yield asyncio.run(_server(sink, clock))
+        elif sink.kind in _AT_BROKERS:
+            yield asyncio.run(_centre(sink, station, clock))
 
 
 async def _server(sink: SinkSpec, clock: Clock) -> Finding:
@@ -147,3 +155,28 @@ async def _write_nothing(options: influx.Options, clock: Clock) -> tuple[int, st
     finally:
         server.close()
     return answer.status, answer.words
+
+
+async def _centre(sink: SinkSpec, station: Station, clock: Clock) -> Finding:
+    name = f"sink {sink.id}"
+    try:
+        root, code = await _publish_nothing(sink, station, clock)
+    except (ConfigError, LinkDown) as error:
+        return unreachable(name, str(error))._replace(area="sink")
+    if code >= mqtt_uplink.REFUSED:
+        text = f"{name}：不允许发布（{code:#04x}）", f"{name}: we may not publish there ({code:#04x})"
+        mend = f"在该代理允许此用户发布 {root}/#", f"let this user publish to {root}/# at that broker"
+        return Finding("sink", Level.BAD, *text, *mend)
+    return Finding("sink", Level.GOOD, f"{name}：{root}/# 可发布", f"{name}: takes what we publish to {root}/#")
+
+
+async def _publish_nothing(sink: SinkSpec, station: Station, clock: Clock) -> tuple[str, int]:
+    """Publish an empty message; return the root of our topics and the PUBACK's code. Raises LinkDown, ConfigError."""
+    root, options = mqtt_uplink.connection_of(read(sink, _AT_BROKERS[sink.kind]), station.id, "doctor")
+    session = await connect(replace(options, will=None), clock, lambda *_: None)
+    living = asyncio.create_task(session.run())
+    try:
+        return root, await session.publish(f"{root}/doctor", b"")
+    finally:
+        await session.close()
+        await asyncio.gather(living, return_exceptions=True)

@@ -158,7 +158,12 @@ def _links(known: Iterable[Mapping[str, Any]]) -> Iterator[Finding]:
         for key, text in link["findings"].items():
             what, _, topic = key.partition(" ")
             tell = {"unread": _unread, "qos0": _unkept}.get(what) if topic else None
-            yield tell(name, topic, text) if tell else _remark(name, text)
+            if key == "position":  # of a sink: information as long as its far end takes what is sent
+                yield Finding(
+                    "daemon", Level.GOOD if link["up"] else Level.REMARK, f"{name}：{text}", f"{name}: {text}"
+                )
+            else:
+                yield tell(name, topic, text) if tell else _remark(name, text)
 
 
 def _remark(name: str, text: str) -> Finding:

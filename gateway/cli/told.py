@@ -80,6 +80,7 @@ def _group(planner: Planner, members: list[Watched], station: Station, *, zh: bo
     policy = planner.policy(first).id
     told = policy or ("无预案，通知所有人" if zh else "no policy: everybody")
     yield f"  {word} · {cell}{f' ({first.cell})' if cell != first.cell and first.cell else ''} · {told}"
+    members = sorted(members, key=lambda member: member[1].device != OWN)  # a fault of the gateway itself stands first
     names = [_name(rule, place, zh=zh) for rule, place in members]
     more = f"; … +{len(names) - SHOWN}" if len(names) > SHOWN else ""
     yield f"    {'; '.join(names[:SHOWN])}{more}"

@@ -61,6 +61,8 @@ def read_heartbeat(
         _unknown(sheet, "source", "mqtt source", own.source, brokers)
     if set("+#") & set(own.topic):
         sheet.report(Kind.REFUSED, "topic", error=f'"{own.topic}" has + or #, which no message can be sent to')
+    if not own.url.isascii():  # as a backup without secrets leaves it
+        sheet.report(Kind.REFUSED, "url", error=f'"{own.url}" is no address: write http(s)://host/path in ASCII')
     for first, second in (("url", "secret_file"), ("device", "point")):
         if getattr(own, first) and not getattr(own, second):
             sheet.report(Kind.MISSING_KEY, example=f'{second} = "…"')

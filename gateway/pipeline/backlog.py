@@ -202,7 +202,9 @@ def _epochs(steps: Sequence[tuple[int, Sequence[Any]]]) -> list[tuple[int, list[
     return [(now, epochs) for now, epochs in found if epochs]
 
 
-def append(store: Store, groups: Sequence[Group], rows: Sequence[Row], boot: tuple[str, int, int]) -> tuple[int, str]:
+def append(
+    store: Store, groups: Sequence[Group], rows: Sequence[Row], boot: tuple[str, int, int]
+) -> tuple[int, StoreError | None]:
     """Append groups in order, rows with the first; blocking. Returns how many are written and what went wrong, if any.
 
     `boot`: (boot, mono, wall) for rows that no group waits to carry.
@@ -213,5 +215,5 @@ def append(store: Store, groups: Sequence[Group], rows: Sequence[Row], boot: tup
         try:
             store.commit(group if number else replace(group, rows=rows))
         except StoreError as error:
-            return number, str(error)
-    return len(groups), ""
+            return number, error
+    return len(groups), None

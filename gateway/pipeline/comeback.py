@@ -7,15 +7,19 @@ is waited for, as a second one would hang as well.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Protocol
 
 from gateway.clock import Clock
+from gateway.errors import StoreError, StoreFull
 from gateway.model.verdict import NEVER
 from gateway.pipeline.backlog import Backlog, Row, append
 from gateway.pipeline.writer import Writer
 from gateway.store.database import Store
+from gateway.store.eviction import make_room_at_once
+from gateway.store.shapes import Group
 
 # Newest commit that is surely there, newest that may be → an attempt: it blocks and returns a fresh connection.
 Reopen = Callable[[int, int], Callable[[], Store]]
@@ -29,6 +33,9 @@ class House(Protocol):
 
     def rows(self) -> Iterable[Row]:
         """Return every row of every durable table as of now."""
+
+    def life_points(self) -> Container[int]:
+        """Return the points that a rule of class fire, gas or flood watches: their readings are kept longest."""
 
 
 class Comeback:
@@ -68,10 +75,10 @@ class Comeback:
         """Return when the next attempt begins (ns), NEVER while one is under way."""
         return NEVER if self.busy else self._next_try
 
-    def begin(self, seq: int) -> None:
-        """Leave the disk, which has commit `seq`."""
+    def begin(self, seq: int, *, full: bool = False) -> None:
+        """Leave the disk, which has commit `seq`; `full`: it was that."""
         self.seq = seq
-        self._next_try = self._clock.mono() + self._every
+        self._next_try = self._clock.mono() + self._pause(full=full)
 
     def hurry(self) -> None:
         """Look at once: the disk has just answered."""
@@ -88,8 +95,8 @@ class Comeback:
 
     def _found(self, writer: Writer, future: asyncio.Future[Store]) -> None:
         """Look what stands on the disk that can be written again."""
-        if future.exception() is not None:
-            self._give_up(writer, None)
+        if (error := future.exception()) is not None:
+            self._give_up(writer, None, full=isinstance(error, StoreFull))
             return
         store = future.result()
         there = store.last().seq
@@ -109,21 +116,35 @@ class Comeback:
             return
         groups, rows = self._backlog.offer()
         moment = (self._clock.boot(), self._clock.mono(), self._clock.wall())
-        future = writer.submit(partial(append, store, groups, rows, moment))
+        future = writer.submit(partial(_append, store, self._house.life_points(), groups, rows, moment))
         future.add_done_callback(partial(self._appended, writer, store))
 
-    def _appended(self, writer: Writer, store: Store, future: asyncio.Future[tuple[int, str]]) -> None:
-        written, wrong = (0, "it raised") if future.exception() else future.result()
+    def _appended(self, writer: Writer, store: Store, future: asyncio.Future[tuple[int, StoreError | None]]) -> None:
+        written, wrong = (0, StoreError("it raised")) if future.exception() else future.result()
         self.seq += written
         self._backlog.settle(written, whole=not wrong)
         if wrong:
             if written:  # a disk that fails now and then, but gets on: at the usual pace it would never catch up
                 self.hurry()
-            self._give_up(writer, store)
+            self._give_up(writer, store, full=isinstance(wrong, StoreFull))
         else:
             self._append(writer, store)  # what came while the rest was being written
 
-    def _give_up(self, writer: Writer, store: Store | None) -> None:
+    def _pause(self, *, full: bool) -> int:
+        """Return how long to wait: a full disk answers at once, and is to be used within 10 s of there being room."""
+        return self._every // 2 if full else self._every
+
+    def _give_up(self, writer: Writer, store: Store | None, *, full: bool) -> None:
         writer.abandon(store.close if store else None)
+        self._next_try = min(self._next_try, self._clock.mono() + self._pause(full=full))
         self._writer = None
         self._wake()
+
+
+def _append(
+    store: Store, spared: Container[int], groups: Sequence[Group], rows: Sequence[Row], moment: tuple[str, int, int]
+) -> tuple[int, StoreError | None]:
+    """Make room for the backlog, if the disk is full of readings, then append it; blocking."""
+    with suppress(StoreError):  # a disk that takes no deletion will say the same of the backlog
+        make_room_at_once(store, spared)
+    return append(store, groups, rows, moment)

@@ -17,7 +17,7 @@ from functools import partial
 from typing import Protocol
 
 from gateway.clock import MILLISECOND, MINUTE, SECOND, Clock
-from gateway.errors import StoreError
+from gateway.errors import StoreError, StoreFull
 from gateway.model.delta import Delta
 from gateway.model.moment import Input
 from gateway.model.station import Limits
@@ -106,7 +106,12 @@ class Ledger:
         self._settlement = Settlement()
         self._held = Acknowledgements(limits.receive_maximum)
         self._snapshot_at = 0  # with the first commit: a tail never reaches back over a start
-        self._upkeep = Upkeep(clock, broken=house.record_broken, wake=lambda: self.wake())  # noqa: PLW0108 - as above
+        self.upkeep = Upkeep(
+            clock,
+            broken=house.record_broken,
+            spared=house.life_points,
+            wake=lambda: self.wake(),  # noqa: PLW0108 - as above
+        )
         self._blobs: Mapping[str, bytes] | None = None
         self.wake: Callable[[], None] = lambda: None
 
@@ -136,11 +141,6 @@ class Ledger:
         return self._backlog.dropped
 
     @property
-    def wal_bytes(self) -> int:
-        """Return the size of the store's write-ahead log."""
-        return self._upkeep.wal_bytes
-
-    @property
     def backlog_bytes(self) -> int:
         """Return what the backlog's packed readings take."""
         return self._backlog.size
@@ -166,7 +166,7 @@ class Ledger:
             return min(self._policy.due(self._open), self._comeback.due())
         if self._out is not None:
             return self._deadline()
-        return min(self._policy.due(self._open), self._upkeep.due())
+        return min(self._policy.due(self._open), self.upkeep.due())
 
     def _deadline(self) -> int:
         """Return when the commit that is out is given up: sooner when a life-safety transition waits for it."""
@@ -194,8 +194,8 @@ class Ledger:
                 self._blobs, self._snapshot_at = self._house.snapshot(), now + SNAPSHOT_EVERY
             self._out_group = self._group(work)
             self._commit(work)
-        elif self._upkeep.due() <= now:
-            self._upkeep.poll(self._writer, self._stored(), now)
+        elif self.upkeep.due() <= now:
+            self.upkeep.poll(self._writer, self._stored(), now)
 
     def _close(self, now: int) -> Work:
         work, self._open = self._open, Work()
@@ -229,7 +229,7 @@ class Ledger:
             fresh = self._writer.submit(partial(_afresh, self._stored(), self._reopen(self.seq, self.seq + 1)))
             fresh.add_done_callback(partial(self._reopened, work))
         else:
-            self._turn_volatile(str(error) or type(error).__name__)
+            self._turn_volatile(str(error) or type(error).__name__, full=isinstance(error, StoreFull))
         self.wake()
 
     def _reopened(self, work: Work, future: asyncio.Future[Store]) -> None:
@@ -239,7 +239,7 @@ class Ledger:
                 aside(future.result().close)
             self._comeback.hurry()
         elif (error := future.exception()) is not None:
-            self._turn_volatile(str(error) or type(error).__name__)
+            self._turn_volatile(str(error) or type(error).__name__, full=isinstance(error, StoreFull))
         else:
             self._store = future.result()
             done = self._store.last().seq
@@ -273,12 +273,12 @@ class Ledger:
         self._comeback.begin(self.seq)
         self._house.store_fault(reason)
 
-    def _turn_volatile(self, reason: str) -> None:
+    def _turn_volatile(self, reason: str, *, full: bool = False) -> None:
         self._stored().retire()
         self._writer.abandon(self._stored().close)
         self._store = self._blobs = None
         out, self._out = self._out, None
-        self._comeback.begin(self.seq)
+        self._comeback.begin(self.seq, full=full)
         self._house.store_fault(reason)
         if out is not None:
             self._keep(out, self._out_group)

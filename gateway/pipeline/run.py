@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from functools import partial
 
 import msgspec
@@ -229,6 +229,10 @@ class Runner:
             self._own("record", EventCode.FAULT, text)
         elif name_of("event:fault", self.state.gateway_events, "record") in self.state.engine.tables.levels:
             self._own("record", EventCode.RESTORE, "记录链完整 the record's chain holds")
+
+    def life_points(self) -> Container[int]:
+        """Return the points that a rule of class fire, gas or flood watches: their readings are kept longest."""
+        return self.state.engine.life_points
 
     def snapshot(self) -> Mapping[str, bytes]:
         """Return the blobs of everything that can be rebuilt but is dear."""

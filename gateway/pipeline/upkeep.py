@@ -7,13 +7,14 @@ that does not hold is a fault of the gateway, told once. A slice is short enough
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from functools import partial
 from typing import NamedTuple
 
 from gateway.clock import HOUR, MILLISECOND, SECOND, Clock
 from gateway.pipeline.writer import Writer
 from gateway.store.database import Store, Verification
+from gateway.store.eviction import Room
 
 COMPACT_EVERY = SECOND
 COMPACT_SOON = 100 * MILLISECOND  # while more is to do: it keeps up with a flood
@@ -26,23 +27,33 @@ VERIFY_ROWS = 200  # a slice: some 3 ms, and 13 MB where every row has a frame o
 class _Compacted(NamedTuple):
     more: bool
     wal_bytes: int
+    room: Room
 
 
 class Upkeep:
     """Slices of housekeeping in the writer's thread. Loop thread only.
 
     `broken` is told the first row of the record that does not follow from the one before it, or None after a whole
-    look that found nothing; `wake` that more is to do.
+    look that found nothing; `spared` returns the points whose readings go last; `wake` is told that more is to do.
     """
 
-    def __init__(self, clock: Clock, *, broken: Callable[[int | None], None], wake: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        *,
+        broken: Callable[[int | None], None],
+        spared: Callable[[], Container[int]],
+        wake: Callable[[], None],
+    ) -> None:
         self._clock = clock
         self._broken = broken
+        self._spared = spared
         self._wake = wake
         self._told: int | None = -1  # what was told last, -1 nothing yet
         self._compact_at = clock.mono() + COMPACT_EVERY
         self._verify_at = clock.mono() + VERIFY_EVERY
         self.wal_bytes = 0  # of the write-ahead log beside the store
+        self.room = Room()
 
     def due(self) -> int:
         """Return when the next slice is due (ns, monotonic)."""
@@ -53,7 +64,7 @@ class Upkeep:
         if self._compact_at <= now:
             self._compact_at = now + COMPACT_EVERY
             if writer.pending == 0:
-                writer.submit(partial(_compact, store)).add_done_callback(self._compacted)
+                writer.submit(partial(_compact, store, self._spared())).add_done_callback(self._compacted)
         elif self._verify_at <= now:
             self._verify_at = now + VERIFY_EVERY
             if writer.pending == 0:
@@ -61,7 +72,7 @@ class Upkeep:
 
     def _compacted(self, future: asyncio.Future[_Compacted]) -> None:
         if not future.cancelled() and future.exception() is None:
-            more, self.wal_bytes = future.result()
+            more, self.wal_bytes, self.room = future.result()
             if more:
                 self._compact_at = self._clock.mono() + COMPACT_SOON
                 self._wake()
@@ -77,6 +88,6 @@ class Upkeep:
                 self._broken(found.broken)
 
 
-def _compact(store: Store) -> _Compacted:
-    more = store.compact(COMPACT_SLICE)
-    return _Compacted(more, store.wal_bytes())
+def _compact(store: Store, spared: Container[int]) -> _Compacted:
+    more = store.compact(COMPACT_SLICE, spared)
+    return _Compacted(more, store.wal_bytes(), store.room)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from enum import IntEnum, StrEnum
+from functools import lru_cache
 
 import msgspec
 
@@ -28,6 +29,8 @@ _ASCII_HEAD = 24
 _ASCII_EXTRA = 29
 _HEX_CHARACTERS = re.compile(rb"[0-9A-Fa-f]*")
 _STATION = re.compile(r"[0-9A-F]{10}")
+_PASSWORD = re.compile(r"[0-9A-F]{4}")
+_SOH, _STX, _SYN = (bytes((mark,)) for mark in (SOH, STX, SYN))
 
 
 class Coding(StrEnum):
@@ -121,20 +124,20 @@ def encode(frame: Frame) -> bytes:
     Raises:
         ValueError: a field is outside what the frame can carry.
     """
-    _check(frame)
-    numbers = frame.total << 12 | frame.sequence
-    packet = b"" if not frame.total else f"{numbers:06X}".encode()
-    if frame.coding is Coding.HEX:
-        packet = bytes.fromhex(packet.decode())
-    length = (0x8000 if frame.down else 0) | len(packet) + len(frame.body)
-    addresses = (frame.station, f"{frame.centre:02X}") if frame.down else (f"{frame.centre:02X}", frame.station)
-    head = f"{''.join(addresses)}{frame.password}{frame.function:02X}{length:04X}"
-    marks = bytes((SYN if frame.total else STX,)), bytes((frame.end,))
-    if frame.coding is Coding.HEX:
-        whole = HEX_START + bytes.fromhex(head) + marks[0] + packet + frame.body + marks[1]
-        return whole + crc16(whole).to_bytes(2, "big")
-    whole = bytes((SOH,)) + head.encode() + marks[0] + packet + frame.body + marks[1]
-    return whole + b"%04X" % crc16(whole)
+    hexadecimal = frame.coding is Coding.HEX
+    body = frame.body
+    if frame.total:
+        body = _packet_numbers(frame) + body
+    if frame.end not in (DOWN_ENDS if frame.down else UP_ENDS):
+        raise ValueError(f"end mark {frame.end:#04x} does not go {'down' if frame.down else 'up'}")
+    if not frame.body or len(body) > LONGEST_BODY:
+        raise ValueError(f"a body of {len(frame.body)} bytes")
+    length = (0x8000 if frame.down else 0) | len(body)
+    head = _head(frame.coding, frame.down, frame.station, frame.centre, frame.password, frame.function)
+    size = length.to_bytes(2, "big") if hexadecimal else b"%04X" % length
+    whole = b"".join((head, size, _SYN if frame.total else _STX, body, bytes((frame.end,))))
+    crc = crc16(whole)
+    return whole + (crc.to_bytes(2, "big") if hexadecimal else b"%04X" % crc)
 
 
 def numbered(frame: Frame, total: int, sequence: int) -> Frame:
@@ -152,20 +155,25 @@ def decode(raw: bytes) -> Frame | Refusal:
     return _decode_hex(raw) if raw[0] == HEX_START[0] else _decode_ascii(raw)
 
 
-def _check(frame: Frame) -> None:
-    if not _STATION.fullmatch(frame.station):
-        raise ValueError(f"station {frame.station!r}: ten hexadecimal characters")
-    if not re.fullmatch("[0-9A-F]{4}", frame.password):
-        raise ValueError(f"password {frame.password!r}: four hexadecimal characters")
-    if not 0 <= frame.centre <= 0xFF or not 0 <= frame.function <= 0xFF:
-        raise ValueError(f"centre {frame.centre} or function {frame.function} is outside 0..255")
-    if frame.end not in (DOWN_ENDS if frame.down else UP_ENDS):
-        raise ValueError(f"end mark {frame.end:#04x} does not go {'down' if frame.down else 'up'}")
-    if frame.total and not 1 <= frame.sequence <= frame.total <= MOST_PACKETS:
+@lru_cache(maxsize=1024)  # answers to one station begin alike
+def _head(coding: Coding, down: bool, station: str, centre: int, password: str, function: int) -> bytes:  # noqa: FBT001, PLR0917 - as cached
+    """Return a frame up to its length. Raises ValueError."""
+    if not _STATION.fullmatch(station):
+        raise ValueError(f"station {station!r}: ten hexadecimal characters")
+    if not _PASSWORD.fullmatch(password):
+        raise ValueError(f"password {password!r}: four hexadecimal characters")
+    if not 0 <= centre <= 0xFF or not 0 <= function <= 0xFF:
+        raise ValueError(f"centre {centre} or function {function} is outside 0..255")
+    addresses = f"{station}{centre:02X}" if down else f"{centre:02X}{station}"
+    head = f"{addresses}{password}{function:02X}"
+    return HEX_START + bytes.fromhex(head) if coding is Coding.HEX else _SOH + head.encode()
+
+
+def _packet_numbers(frame: Frame) -> bytes:
+    if not 1 <= frame.sequence <= frame.total <= MOST_PACKETS:
         raise ValueError(f"packet {frame.sequence} of {frame.total}")
-    numbers = 0 if not frame.total else 3 if frame.coding is Coding.HEX else 6
-    if not 1 <= len(frame.body) + numbers <= LONGEST_BODY:
-        raise ValueError(f"a body of {len(frame.body)} bytes")
+    numbers = frame.total << 12 | frame.sequence
+    return numbers.to_bytes(3, "big") if frame.coding is Coding.HEX else b"%06X" % numbers
 
 
 def _hex_size(data: bytes | bytearray, at: int) -> int | Refusal:

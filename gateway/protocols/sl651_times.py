@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from functools import lru_cache
 
-from gateway.model.time import SECOND
+from gateway.model.time import DAY, SECOND
 
 _CENTURY = "20"
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - the station's clock; its zone is not known here
@@ -17,17 +17,24 @@ _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - the station's clock; its zone is
 NO_TIME = 946_684_800 * SECOND  # 2000-01-01: stands in a body when no time is known; no station's report has it
 
 
-@lru_cache(maxsize=512)  # one time stands before many elements, and many stations report at the full hour
 def local_time(digits: str) -> int:
     """Return ns since 1970 of `YYMMDDHHmm` or with `SS`, 0 for letters among the digits or an impossible date."""
     if not digits.isdecimal() or not digits.isascii() or len(digits) not in (10, 12):
         return 0
-    pairs = [int(digits[at : at + 2]) for at in range(0, len(digits), 2)]
+    day, clock = _day(digits[:6]), int(digits[6:].ljust(6, "0"))
+    hour, minute, second = clock // 10_000, clock // 100 % 100, clock % 100
+    if not day or hour > 23 or minute > 59 or second > 59:
+        return 0
+    return day + (hour * 3600 + minute * 60 + second) * SECOND
+
+
+@lru_cache(maxsize=64)  # most reports are of today
+def _day(digits: str) -> int:
     try:
-        moment = datetime(2000 + pairs[0], *pairs[1:])  # type: ignore[arg-type]  # noqa: DTZ001 - as above
+        moment = datetime(2000 + int(digits[:2]), int(digits[2:4]), int(digits[4:]))  # noqa: DTZ001 - as above
     except ValueError:
         return 0
-    return (moment - _EPOCH) // timedelta(seconds=1) * SECOND
+    return (moment - _EPOCH).days * DAY
 
 
 @lru_cache(maxsize=64)  # answers of one second have one time

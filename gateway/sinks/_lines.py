@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from gateway.model.alarm import AlarmFacts, AlarmState, Transition
+from gateway.model.alarm import AlarmFacts, AlarmState, Suppression, Transition
 from gateway.model.batch import EventSeen
 from gateway.model.point import Point
 from gateway.model.portion import Note, Portion
@@ -26,6 +26,12 @@ STATES = {
     AlarmState.LATCHED_UNACK: 4,
     AlarmState.LATCHED_ACKED: 5,
 }  # stored at far ends: numbers are never reused
+SUPPRESSIONS = {
+    Suppression.NONE: 0,
+    Suppression.SHELVED: 1,
+    Suppression.BY_DESIGN: 2,
+    Suppression.OUT_OF_SERVICE: 3,
+}  # likewise
 _ACKNOWLEDGED = (AlarmState.ACKED, AlarmState.LATCHED_ACKED)
 _LONGEST_TEXT = 4_000  # characters of a field; InfluxDB takes 64 KiB
 _SILENT = quality(Level.BAD, Doubt.NO_COMMS)  # nothing was read, so there is no raw value either
@@ -101,11 +107,13 @@ class Lines:
         active = int(move.after is not AlarmState.NORMAL)
         state = (
             f"firegrid_alarm{tagged(tags)} state={STATES[move.after]}i,active={active}i,"
-            f"acknowledged={int(move.after in _ACKNOWLEDGED)}i,id={move.alarm}i,text={words}"
+            f"acknowledged={int(move.after in _ACKNOWLEDGED)}i,suppression={SUPPRESSIONS[move.suppression]}i,"
+            f"id={move.alarm}i,text={words}"
         )
         history = (
             f"firegrid_transition{tagged(tags | {'cause': move.cause.value})} from={quoted(move.before.value)},"
-            f"to={quoted(move.after.value)},who={quoted(move.who)},text={words},id={move.alarm}i,n={n}i"
+            f"to={quoted(move.after.value)},suppression={quoted(move.suppression.value)},who={quoted(move.who)},text={words},"
+            f"id={move.alarm}i,n={n}i"
         )
         return state, history
 

@@ -94,6 +94,7 @@ class Messages:
             "severity": facts.severity.word,
             "from": move.before.value,
             "to": move.after.value,
+            "suppression": move.suppression.value,
             "cause": move.cause.value,
             "who": move.who,
             "text": move.reason or move.evidence.text or facts.title,

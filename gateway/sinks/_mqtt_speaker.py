@@ -21,7 +21,7 @@ from gateway.transport.mqtt import Message as Received
 from gateway.transport.mqtt import MqttSession, Refused, connect
 from gateway.transport.mqtt_options import DEFAULT_KEEPALIVE, Announcement, MqttOptions, Tls, read_password
 
-_REFUSED = 0x80  # reason codes from here on are refusals (MQTT 5.0 section 2.4)
+REFUSED = 0x80  # reason codes from here on are refusals (MQTT 5.0 section 2.4)
 _NOT_AUTHORIZED, _TOPIC_INVALID, _TOO_LARGE, _PAYLOAD_INVALID = 0x87, 0x90, 0x95, 0x99
 _OF_THE_MESSAGE = (_TOPIC_INVALID, _TOO_LARGE, _PAYLOAD_INVALID)
 _A_PERSON = (0x84, 0x85, 0x86, 0x87, 0x8A, 0x8C)  # of CONNACK: version, client id, user, rights, banned, method
@@ -59,6 +59,29 @@ class Access(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             raise ValueError("prefix: a topic without + and #")
 
 
+def connection_of(access: Access, station: str, instance: str) -> tuple[str, MqttOptions]:
+    """Return the root of the topics, and the session. Raises ConfigError: a secret that others may read."""
+    root = f"{access.prefix}/{level(station)}"
+    files = access.cafile, access.certfile, access.keyfile
+    secure = access.tls or any(files)
+    return root, MqttOptions(
+        host=access.host,
+        port=access.port or (8883 if secure else 1883),
+        client_id=f"firegrid-{station}-{instance}",
+        username=access.username,
+        password=read_password(Path(access.password_file)) if access.password_file else None,
+        tls=Tls(*(Path(file) if file else None for file in files)) if secure else None,
+        keepalive=access.keepalive,
+        session_expiry=0,
+        will=Announcement(f"{root}/status", _status(instance, online=False)),
+        will_delay=0,
+    )
+
+
+def _status(instance: str, *, online: bool) -> bytes:
+    return msgspec.json.encode({"online": online, "instance": instance})
+
+
 class Speaker:
     """One session for one station; `root` is `<prefix>/<station>`. `heard`: what else comes, by topic and payload."""
 
@@ -74,31 +97,14 @@ class Speaker:
         self._station = station
         self._instance = instance
         self._heard = heard
-        self.root = f"{access.prefix}/{level(station)}"
-        self.connection = self._options(access)
+        self.root, self.connection = connection_of(access, station, instance)
         self._session: MqttSession | None = None
         self._watch: asyncio.Task[None] | None = None
         self._twin = ""
         self._silenced = False  # another one's last will stands where our status should
 
-    def _options(self, options: Access) -> MqttOptions:
-        files = options.cafile, options.certfile, options.keyfile
-        secure = options.tls or any(files)
-        return MqttOptions(
-            host=options.host,
-            port=options.port or (8883 if secure else 1883),
-            client_id=f"firegrid-{self._station}-{self._instance}",
-            username=options.username,
-            password=read_password(Path(options.password_file)) if options.password_file else None,
-            tls=Tls(*(Path(file) if file else None for file in files)) if secure else None,
-            keepalive=options.keepalive,
-            session_expiry=0,
-            will=Announcement(f"{self.root}/status", self._status(online=False)),
-            will_delay=0,
-        )
-
     def _status(self, *, online: bool) -> bytes:
-        return msgspec.json.encode({"online": online, "instance": self._instance})
+        return _status(self._instance, online=online)
 
     async def say(self, messages: Iterable[Outgoing]) -> list[Aside]:
         """Publish; returns what the broker refuses for good. Raises LinkDown, DeliveryError, see `Sink`."""
@@ -116,7 +122,7 @@ class Speaker:
                 ours = message.topic.startswith(f"{self.root}/")
                 fix = f"let this user publish to {f'{self.root}/#' if ours else message.topic}"
                 raise DeliveryError(f"{session.peer} does not allow it; {fix}", retryable=False)
-            elif code >= _REFUSED:
+            elif code >= REFUSED:
                 raise LinkDown(f"{session.peer} refused a message with {code:#04x}")
 
         try:

@@ -12,8 +12,10 @@ from gateway.config.options import read
 from gateway.model.portion import Aside, Portion
 from gateway.model.ports import SinkSetup
 from gateway.sinks._messages import Messages
-from gateway.sinks._mqtt_speaker import Access, Outgoing, Speaker
+from gateway.sinks._mqtt_speaker import REFUSED, Access, Outgoing, Speaker, connection_of
 from gateway.transport.mqtt_options import MqttOptions
+
+__all__ = ["OPTIONS", "REFUSED", "Access", "MqttUplink", "Options", "connection_of", "create"]
 
 
 class Options(Access, frozen=True, kw_only=True, forbid_unknown_fields=True):

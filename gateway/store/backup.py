@@ -3,8 +3,9 @@
 Blocking, in a process of its own (house section 4: heavy work beside the daemon, and no reader holds a snapshot longer
 than a second, because a held one lets the WAL grow). SQLite's own backup begins anew whenever the writer commits, and
 `VACUUM INTO` holds one snapshot to its end. Here the large tables are copied first, row by row as stored; they only
-grow at their ends, and rollups change only where chunks came. The seam is one short snapshot that finds no new chunk:
-it takes the small tables and what was appended last. The copy is the store as it stood at one commit, chain and all.
+grow at their ends, and rollups change only where chunks came, or where they were packed. The seam is one short snapshot
+that finds no new chunk: it takes the small tables and what was appended last. The copy is the store as it stood at one
+commit, chain and all.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import os
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,13 +22,15 @@ from gateway.clock import DAY
 from gateway.errors import StoreError
 from gateway.store.connection import connect_readonly, translated
 from gateway.store.migrate import check_version
+from gateway.store.packed import BLOCKS
 from gateway.store.rollup import WIDTHS
 from gateway.store.tables import head
 
 SLICE = 1 << 20  # bytes read in one look: milliseconds, on a slow card some ten
 TRIES = 20  # seams that may fail because compaction was quicker
 _PRIVATE = 0o600
-_ENDS = {"chunk": "id", "record": "n", "journal": "seq"}  # tables that grow at their end, and by which column
+_ENDS = {"chunk": "id", "packed": "id", "record": "n", "journal": "seq"}  # grow at their end, and by which column
+_TELEMETRY = frozenset({"chunk", "packed"})
 _WHOLE = "SELECT * FROM {table} WHERE (point, boot, t) > (?1, ?2, ?3) ORDER BY point, boot, t"
 _PLACE = "SELECT * FROM {table} WHERE point = ?1 AND boot = ?2 AND t > ?3 ORDER BY t"
 _END = "SELECT * FROM {table} WHERE {column} > ?1 ORDER BY {column}"
@@ -73,19 +76,21 @@ class _Copy:
     writing: sqlite3.Connection
     progress: Progress
     telemetry: bool
+    ends: dict[str, str] = field(default_factory=dict)  # of `_ENDS` those that are copied: schema 1 has nothing packed
 
     def whole(self, version: int) -> Copied:
         for pragma in ("journal_mode = OFF", "synchronous = OFF", "page_size = 4096"):  # a half copy is thrown away
             self.writing.execute(f"PRAGMA {pragma}")
         tables, later = self._schema()
-        begun = self._newest()
+        self.ends = {t: c for t, c in _ENDS.items() if t in tables and (self.telemetry or t not in _TELEMETRY)}
+        begun, packed = self._newest(), self._end("packed")
         for table in WIDTHS if self.telemetry else ():
             self._copy(table, _WHOLE.format(table=table), (-1, -1, -1))
-        for table in _ENDS:
+        for table in self.ends:
             self._append(table)
         for _ in range(TRIES):
             begun = self._catch_up(begun)
-            copied = self._seam(tables, begun, version)
+            copied = self._seam(tables, begun, packed, version)
             if copied is not None:
                 break
         else:
@@ -110,9 +115,14 @@ class _Copy:
         return [name for kind, name, _ in rows if kind == "table"], [text for kind, _, text in rows if kind != "table"]
 
     def _newest(self) -> int:
-        if not self.telemetry:
+        return self._end("chunk")
+
+    def _end(self, table: str) -> int:
+        """Return where a table ends, 0 for one that is not copied."""
+        if table not in self.ends:
             return 0
-        return int(self.reading.execute("SELECT coalesce(max(id), 0) FROM chunk").fetchone()[0])
+        sql = f"SELECT coalesce(max({self.ends[table]}), 0) FROM {table}"  # noqa: S608 - ours
+        return int(self.reading.execute(sql).fetchone()[0])
 
     def _catch_up(self, begun: int) -> int:
         """Copy what came since chunk `begun`: the chunks, and the rollups that they changed; returns the newest."""
@@ -122,14 +132,12 @@ class _Copy:
             earliest = first - (DAY if dated else 0)  # a source's own time is believed up to a day back
             for table, width in WIDTHS.items():
                 self._copy(table, _PLACE.format(table=table), (point, boot, earliest // width - 1))
-        for table in _ENDS:
+        for table in self.ends:
             self._append(table)
         return newest
 
     def _append(self, table: str) -> None:
-        if table == "chunk" and not self.telemetry:
-            return
-        column = _ENDS[table]
+        column = self.ends[table]
         (last,) = self.writing.execute(f"SELECT coalesce(max({column}), 0) FROM {table}").fetchone()  # noqa: S608 - ours
         self._copy(table, _END.format(table=table, column=column), (last,))
 
@@ -155,14 +163,15 @@ class _Copy:
             self.writing.execute("COMMIT")
             self.progress(sum(map(_weight, rows)))
 
-    def _seam(self, tables: list[str], newest: int, version: int) -> Copied | None:
+    def _seam(self, tables: list[str], newest: int, packed: int, version: int) -> Copied | None:
         """Take the rest as of one moment; None when chunks came meanwhile."""
         self.reading.execute("BEGIN")
         try:
             if self._newest() != newest:
                 return None
-            for table in _ENDS:
+            for table in self.ends:
                 self._append(table)
+            self._unpack(packed)
             for table in tables:
                 if table not in _ENDS and table not in WIDTHS:
                     self.writing.execute(f"DELETE FROM {table}")  # noqa: S608 - as above
@@ -173,6 +182,17 @@ class _Copy:
         finally:
             self.reading.execute("ROLLBACK")
         return Copied(version, end.last.seq, end.record, end.hash.hex())
+
+    def _unpack(self, after: int) -> None:
+        """Take the rows of blocks that were packed since block `after` as they stand now: none but late ones."""
+        if "packed" not in self.ends:
+            return
+        sql = "SELECT DISTINCT width, point, boot, block FROM packed WHERE id > ?"
+        for table, point, boot, block in self.reading.execute(sql, (after,)).fetchall():
+            place = point, boot, block * BLOCKS[table], (block + 1) * BLOCKS[table] - 1
+            within = f"FROM {table} WHERE point = ? AND boot = ? AND t BETWEEN ? AND ?"
+            self.writing.execute(f"DELETE {within}", place)
+            self._write(table, self.reading.execute(f"SELECT * {within}", place).fetchall())
 
 
 def _weight(row: tuple[Any, ...]) -> int:

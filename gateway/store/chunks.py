@@ -9,24 +9,30 @@ from __future__ import annotations
 
 import sqlite3
 import zlib
-from collections.abc import Generator, Iterator
+from collections.abc import Container, Generator, Iterator
 from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
 
-from gateway.clock import MINUTE
+from gateway.clock import DAY, HOUR, MINUTE
 from gateway.errors import StoreCorrupt, StoreError
 from gateway.model.batch import Ints
-from gateway.store import detour, retention, rollup
+from gateway.store import detour, eviction, retention, rollup
 from gateway.store.columns import pack_bytes, pack_floats, pack_ints, unpack_bytes, unpack_floats, unpack_ints
 from gateway.store.journal import DAMAGE, Readings, decode_readings
 
 if TYPE_CHECKING:
     from gateway.store.database import Store
 
-CHUNK_SPAN = 10 * MINUTE  # readings wait this long in the journal
+CHUNK_SPAN = 10 * MINUTE  # readings wait this long in the journal; as long as few do, up to `CHUNK_SPAN_FEW`
+CHUNK_SPAN_FEW = HOUR  # a chunk costs 150 bytes beside its readings: of points that speak rarely it is to hold many
+FEW_READINGS = 5_000  # of all points; so many are the rows of minutes that a pass writes at once
+FEW_COMMITS = 600  # whoever asks for readings unpacks them all
 CHUNK_READINGS = 4_096  # the longest chunk
+LONGEST = (
+    DAY  # between first and last arrival of a chunk: so far back a reader looks for one that reaches into a window
+)
 PASS_READINGS = 60_000  # what one pass holds in RAM
 _COST = 150  # µs that a chunk or a journal row costs whatever its length (measured)
 _ROWS_DELETED = 2_000  # journal rows that one slice deletes at most
@@ -35,9 +41,9 @@ _FORMAT = b"\x01"  # first byte of a chunk: zlib over MessagePack of the columns
 _unpack = msgspec.msgpack.Decoder(tuple[bytes, bytes, bytes, bytes])
 
 
-def compact(store: Store, limit_ms: int) -> bool:
-    """Do one slice of about `limit_ms`; return whether more is to do."""
-    if store.copying is None and retention.make_room(store):  # first: on a full disk nothing else could be done
+def compact(store: Store, limit_ms: int, spared: Container[int]) -> bool:
+    """Do one slice of about `limit_ms`; return whether more is to do. `spared`: points whose readings go last."""
+    if store.copying is None and eviction.make_room(store, spared):  # first: on a full disk nothing else could be done
         return True
     if store.copying is None and _due(store):
         store.copying = _copy(store)
@@ -109,13 +115,15 @@ def estimate(connection: sqlite3.Connection) -> int:
 
 
 def _due(store: Store) -> bool:
-    """Tell whether enough waits: a pass full of readings, or ten minutes of them, or any of an earlier boot."""
-    last = store.last()
+    """Tell whether enough waits: a pass full of readings, ten minutes of many, an hour, or any of an earlier boot."""
+    last, done = store.last(), progress(store.connection)
     if store.uncompacted >= PASS_READINGS:
         return True
+    few = store.uncompacted < FEW_READINGS and last.seq - done < FEW_COMMITS
     sql = "SELECT boot, mono FROM journal WHERE seq > ? ORDER BY seq LIMIT 1"
-    first = store.connection.execute(sql, (progress(store.connection),)).fetchone()
-    return first is not None and (first[0] != store.boots[last.boot] or last.mono - first[1] >= CHUNK_SPAN)
+    first = store.connection.execute(sql, (done,)).fetchone()
+    span = CHUNK_SPAN_FEW if few else CHUNK_SPAN
+    return first is not None and (first[0] != store.boots[last.boot] or last.mono - first[1] >= span)
 
 
 def _copy(store: Store) -> Generator[int]:
@@ -152,11 +160,12 @@ def _gather(store: Store) -> Generator[int, None, tuple[int, int, list[Readings]
     """Read the journal's next rows of one boot; returns (last seq, boot, readings)."""
     parts: list[Readings] = []
     known = frozenset(store.boots.values())
-    boot, until, seq, total = -1, 0, progress(store.connection), 0
+    boot, begin, seq, total = -1, 0, progress(store.connection), 0
     sql = "SELECT seq, boot, mono, body FROM journal WHERE seq > ? ORDER BY seq LIMIT 1"
     while (row := store.connection.execute(sql, (seq,)).fetchone()) is not None:
         number, of_boot, mono, body = row
-        if parts and (of_boot != boot or total >= PASS_READINGS or mono >= until):
+        span = CHUNK_SPAN_FEW if total < FEW_READINGS else CHUNK_SPAN
+        if parts and (of_boot != boot or total >= PASS_READINGS or mono >= begin + span):
             break
         seq = number
         if of_boot not in known:  # nobody could ever date them
@@ -167,7 +176,7 @@ def _gather(store: Store) -> Generator[int, None, tuple[int, int, list[Readings]
         except StoreCorrupt:  # a damaged row must not stop compaction for ever; its readings are lost, and counted
             store.unreadable += 1
             continue
-        boot, total, until = of_boot, total + len(parts[-1]), until or mono + CHUNK_SPAN
+        boot, total, begin = of_boot, total + len(parts[-1]), begin if len(parts) > 1 else mono
         yield _COST + len(parts[-1]) // 5
     return seq, boot, parts
 
@@ -197,8 +206,8 @@ def taken(readings: Readings, rows: Ints | slice) -> Readings:
 
 
 def _cut(ordered: Readings) -> Iterator[Readings]:
-    """Yield runs of one point, none longer than a chunk."""
-    edges = np.flatnonzero(np.diff(ordered.point)) + 1
+    """Yield runs of one point, none longer than a chunk, and none over a time in which nothing came."""
+    edges = np.flatnonzero((np.diff(ordered.point) != 0) | (np.abs(np.diff(ordered.arrival)) > HOUR)) + 1
     starts = [0, *edges.tolist()]
     for start, end in zip(starts, [*starts[1:], len(ordered)], strict=True):
         for begin in range(start, end, CHUNK_READINGS):

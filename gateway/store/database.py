@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sqlite3
 import zlib
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -20,7 +20,7 @@ from gateway.errors import StoreCorrupt, StoreError
 from gateway.model.batch import Batch, Mark
 from gateway.model.moment import Epoch
 from gateway.model.station import StoreSpec
-from gateway.store import chunks, detour, journal, shapes, tables
+from gateway.store import chunks, detour, eviction, journal, shapes, tables
 from gateway.store.connection import MEMORY, Lock, check_header, connect, translated
 from gateway.store.epochs import Epochs
 from gateway.store.points import assign
@@ -47,6 +47,7 @@ class Store:
         self.path = spec.path
         self.spec = spec
         self.round = Round()
+        self.room = eviction.Room()  # as compaction saw it last
         self.uncompacted = chunks.estimate(connection)
         self.copying: Generator[int] | None = None  # compaction between two of its slices
         self.unreadable = 0  # journal rows that compaction could not read
@@ -77,6 +78,7 @@ class Store:
                 undo.callback(own.release)
             if lock is not None and lock.first_use():
                 check_header(path)
+            eviction.let_go(path)
             connection = connect(path)
             undo.callback(connection.close)
             with translated(str(path)):
@@ -231,10 +233,10 @@ class Store:
                 (config_hash, zlib.compress(blob)),
             )
 
-    def compact(self, limit_ms: int) -> bool:
-        """Do a bounded slice of housekeeping (about `limit_ms`); return whether more is to do."""
+    def compact(self, limit_ms: int, spared: Container[int] = frozenset()) -> bool:
+        """Do a slice of housekeeping; return whether more is to do. `spared`: points whose readings go last."""
         with translated(self.path):
-            return chunks.compact(self, limit_ms)
+            return chunks.compact(self, limit_ms, spared)
 
     def wal_bytes(self) -> int:
         """Return the size of the write-ahead log beside the file; it grows while a reader holds an old snapshot."""

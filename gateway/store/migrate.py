@@ -7,6 +7,7 @@ as it should, is rolled back whole. So both ways back are open: the old program 
 
 from __future__ import annotations
 
+import logging
 import os
 import sqlite3
 from contextlib import closing
@@ -16,6 +17,8 @@ from pathlib import Path
 from gateway.errors import StoreError, StoreTooNew
 from gateway.store import tables
 
+log = logging.getLogger(__name__)
+TELEMETRY = frozenset({"chunk", "minute", "hour", "packed"})
 APPLICATION_ID = 0x46475244  # "FGRD": `file` and we know the file as ours
 
 
@@ -95,7 +98,8 @@ def kept_copies(path: str | Path) -> dict[int, Path]:
 def keep_copy(connection: sqlite3.Connection, version: int) -> None:
     """Copy a database before it is changed; older copies go. Raises sqlite3.Error, StoreError: it is not changed then.
 
-    One snapshot to the end is right here: the store is not in use while it is opened.
+    One snapshot to the end is right here: the store is not in use while it is opened. Where there is no room for its
+    readings, the copy is without them: an upgrade must not leave a station whose disk is well used without its store.
     """
     path = next(file for _, name, file in connection.execute("PRAGMA database_list") if name == "main")
     if not path:
@@ -108,7 +112,11 @@ def keep_copy(connection: sqlite3.Connection, version: int) -> None:
     try:
         os.close(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
         with closing(sqlite3.connect(partial)) as target:
-            connection.backup(target)
+            if _fits(connection, partial):
+                connection.backup(target)
+            else:
+                log.warning("%s: no room for a whole copy: readings are not in it", copy)
+                _copy_without_telemetry(connection, target, version)
         with partial.open("rb") as file:
             os.fsync(file.fileno())
         partial.rename(copy)
@@ -116,6 +124,27 @@ def keep_copy(connection: sqlite3.Connection, version: int) -> None:
         raise StoreError(f"{copy}: {error.strerror}; without a copy the store is not migrated") from error
     finally:
         partial.unlink(missing_ok=True)
+
+
+def _fits(connection: sqlite3.Connection, target: Path) -> bool:
+    """Tell whether a whole copy leaves half of what is free now. Raises OSError."""
+    pages, page = (int(connection.execute(f"PRAGMA {name}").fetchone()[0]) for name in ("page_count", "page_size"))
+    disk = os.statvfs(target)
+    return 2 * pages * page <= disk.f_bavail * disk.f_frsize
+
+
+def _copy_without_telemetry(connection: sqlite3.Connection, target: sqlite3.Connection, version: int) -> None:
+    """Copy what must never be lost: a store may well fill most of its disk."""
+    schema = connection.execute("SELECT type, name, sql FROM sqlite_schema WHERE sql IS NOT NULL").fetchall()
+    for _, _, sql in schema:
+        target.execute(sql)
+    for table in (name for kind, name, _ in schema if kind == "table" and name not in TELEMETRY):
+        rows = connection.execute(f"SELECT * FROM {table}")  # noqa: S608 - a name out of the schema
+        marks = ", ".join("?" * len(rows.description))
+        target.executemany(f"INSERT INTO {table} VALUES ({marks})", rows)  # noqa: S608 - likewise
+    target.commit()
+    target.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+    target.execute(f"PRAGMA user_version = {version}")
 
 
 def _statements(script: str) -> list[str]:

@@ -19,12 +19,12 @@ import numpy as np
 from gateway.model.alarm import Alarm, Transition
 from gateway.model.batch import Bytes, Event, Floats, Ints
 from gateway.model.notification import Notification
-from gateway.store import chunks, retention, tables
+from gateway.store import chunks, eviction, packed, tables
 from gateway.store.connection import connect_readonly, translated
 from gateway.store.epochs import Epochs
 from gateway.store.journal import Readings, decode_readings
 from gateway.store.migrate import check_version
-from gateway.store.rollup import WIDTHS, slots
+from gateway.store.rollup import PLAUSIBLE_AGE, WIDTHS, slots
 
 T = TypeVar("T")
 
@@ -50,16 +50,24 @@ class Series:
         return len(self.time)
 
 
-class Bucket(NamedTuple):
-    """An aggregate of a minute or hour; `time`: wall ns of its begin. Values are None when every reading was BAD."""
+@dataclass(frozen=True, slots=True)
+class Rollup:
+    """Aggregates of minutes or hours, oldest first, as arrays of equal length.
 
-    time: int
-    n: int
-    bad: int
-    low: float | None
-    high: float | None
-    total: float | None
-    last: float | None
+    `time`: wall ns of their begin; `n`: readings that are not BAD, `bad`: the others; `low`, `high`, `total`, `last`:
+    float64, NaN where every reading was BAD.
+    """
+
+    time: Ints
+    n: Ints
+    bad: Ints
+    low: Floats
+    high: Floats
+    total: Floats
+    last: Floats
+
+    def __len__(self) -> int:
+        return len(self.time)
 
 
 class Entry(NamedTuple, Generic[T]):
@@ -135,29 +143,31 @@ class Reader:
                 parts.append(_dated(boot, chunks.taken(readings, mine), clock))
         return _joined(parts, t0, t1)
 
-    def rollup(self, table: str, point: int, t0: int = 0, t1: int = FOREVER) -> list[Bucket]:
+    def rollup(self, table: str, point: int, t0: int = 0, t1: int = FOREVER) -> Rollup:
         """Return the dated buckets of `minute` or `hour` that begin in [t0, t1], oldest first; tail not included."""
         width = WIDTHS[table]
-        clock = self.clock()
-        sql = (
-            f"SELECT t, n, bad, low, high, total, last FROM {table}"  # noqa: S608 - a key of WIDTHS
-            " WHERE point = ? AND boot = ? AND t BETWEEN ? AND ? ORDER BY t"
-        )
-        buckets = []
-        for boot, number in self._boots().items():
-            window = clock.window(boot, t0, t1)
-            if window is None:
-                continue
-            rows = self._all(sql, (point, number, window[0] // width, window[1] // width))
-            walls = clock.walls(boot, np.array([row[0] for row in rows], dtype=np.int64) * width)
-            if walls is not None:
-                buckets += [Bucket(wall, *row[1:]) for wall, row in zip(walls.tolist(), rows, strict=True)]
-        return sorted(bucket for bucket in buckets if t0 <= bucket.time <= t1)
+        clock, times, parts = self.clock(), [], []
+        with translated(self._path), _snapshot(self._connection):  # packing moves nothing between two looks
+            for boot, number in tables.boots(self._connection).items():
+                window = clock.window(boot, t0, t1)
+                if window is None:
+                    continue
+                place = point, number
+                found = packed.read(self._connection, table, place, window[0] // width, window[1] // width)
+                walls = clock.walls(boot, found.t * width)
+                if walls is not None:
+                    times.append(walls)
+                    parts.append(found)
+        time = np.concatenate([np.empty(0, dtype=np.int64), *times])
+        order = np.argsort(time, kind="stable")
+        order = order[(time[order] >= t0) & (time[order] <= t1)]
+        columns = zip(*(packed.of_rows([]), *parts), strict=True)
+        return Rollup(time[order], *(np.concatenate(column)[order] for column in list(columns)[1:]))
 
     def evicted(self) -> int:
         """Return how many readings had to go before their time, for want of room, since the store was begun."""
         with translated(self._path):
-            return retention.evicted(self._connection)
+            return eviction.evicted(self._connection)
 
     def record(self, kinds: Iterable[str], kind: type[T], *, after: int = 0) -> Iterator[Entry[T]]:
         """Yield the record's rows of some kinds after number `after`, oldest first."""
@@ -191,6 +201,20 @@ class Reader:
         """Yield every move of every alarm, oldest first, with evidence."""
         return self.record(("transition",), Transition, after=after)
 
+    def transitions_of(self, point: int, *, after: int = 0) -> Iterator[Entry[Transition]]:
+        """Yield the moves of a point's alarms, oldest first, each with the wall time of the move itself."""
+        decode, clock = msgspec.msgpack.Decoder(Transition).decode, self.clock()
+        sql = (
+            "SELECT n, seq, boot.name, body FROM record JOIN boot ON boot.id = record.boot"
+            " WHERE n > ? AND kind = 'transition' ORDER BY n LIMIT ?"
+        )
+        while rows := self._all(sql, (after, _SLICE)):
+            for n, seq, boot, body in rows:
+                move = decode(body)
+                if move.point == point:
+                    yield Entry(n, seq, boot, clock.wall(boot, move.at), "transition", move)
+            after = rows[-1][0]
+
     def notifications(self) -> list[Entry[Notification]]:
         """Return each notice ever planned, as it stands now, in the order of ids."""
         newest = {entry.body.id: entry for entry in self.record(("notice",), Notification)}
@@ -201,10 +225,6 @@ class Reader:
     def _all(self, sql: str, values: tuple[object, ...] = ()) -> list[Any]:
         with translated(self._path):
             return self._connection.execute(sql, values).fetchall()
-
-    def _boots(self) -> dict[str, int]:
-        with translated(self._path):
-            return tables.boots(self._connection)
 
 
 @contextmanager
@@ -226,10 +246,11 @@ def _chunks(
         span = (-FOREVER, FOREVER) if _open(t0, t1) else clock.window(boot, t0, t1)
         if span is not None:
             sql = (
-                "SELECT id, n, body FROM chunk WHERE point = ? AND boot = ?"
+                "SELECT id, n, body FROM chunk WHERE point = ? AND boot = ? AND t0 BETWEEN ? AND ?"
                 " AND ((t1 >= ? AND t0 <= ?) OR (s1 >= ? AND s0 <= ?)) ORDER BY id"
             )
-            rows = connection.execute(sql, (point, number, *span, max(t0, 1), t1)).fetchall()
+            near = span[0] - chunks.LONGEST, span[1] + PLAUSIBLE_AGE
+            rows = connection.execute(sql, (point, number, *near, *span, max(t0, 1), t1)).fetchall()
             found.extend((place, boot, n, body) for place, n, body in rows)
     return [(boot, n, body) for _, boot, n, body in sorted(found)]
 

@@ -21,7 +21,7 @@ from gateway.store.journal import Readings
 Row = tuple[int | float | None, ...]
 
 WIDTHS = {"minute": MINUTE, "hour": HOUR}
-_PLAUSIBLE_AGE = DAY  # as in gateway.pipeline.validate: an older source time is a wrong clock
+PLAUSIBLE_AGE = DAY  # as in gateway.pipeline.validate: an older source time is a wrong clock
 _MERGE = (
     " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (point, boot, t) DO UPDATE SET"
     " n = n + excluded.n, bad = bad + excluded.bad,"
@@ -41,7 +41,7 @@ def slots(readings: Readings, boot: str, clock: Epochs) -> Ints:
     if walls is None:
         return readings.arrival
     age = walls - readings.time
-    plausible = (readings.time > 0) & (age >= 0) & (age <= _PLAUSIBLE_AGE)
+    plausible = (readings.time > 0) & (age >= 0) & (age <= PLAUSIBLE_AGE)
     return np.where(plausible, readings.arrival - age, readings.arrival)
 
 

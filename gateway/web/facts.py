@@ -6,7 +6,7 @@ changed from here but by acts on the intake (house rule 1 and section 2).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
@@ -17,6 +17,7 @@ from gateway.model.inventory import points_of
 from gateway.model.point import Device, Point
 from gateway.model.ports import Memory
 from gateway.model.station import PageSpec, Station
+from gateway.model.walktest import Subject, subjects_of
 from gateway.pipeline.run import Runner
 from gateway.pipeline.step import State
 from gateway.pipeline.supervisor import Health
@@ -24,7 +25,11 @@ from gateway.pipeline.supervisor import Health
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """One station as the page sees it. `ids` maps `device.point` to durable ids; `memory` survives restarts."""
+    """One station as the page sees it.
+
+    `ids` maps `device.point` to durable ids; `memory` survives restarts; `life`: devices that must alarm
+    in a walk test.
+    """
 
     station: Station
     ids: Mapping[str, int]
@@ -32,6 +37,7 @@ class Facts:
     clock: Clock
     links: Callable[[], Iterable[Health]]
     memory: Memory
+    life: Collection[str] = ()
     devices: Mapping[str, Device] = field(init=False)
     people: Mapping[str, Contact] = field(init=False)
     points: Mapping[int, Point] = field(init=False)
@@ -61,6 +67,10 @@ class Facts:
         if not axis.trusted:
             return ""
         return datetime.fromtimestamp((mono + axis.offset) / SECOND, tz=UTC).astimezone(self.zone).strftime(form)
+
+    def subjects(self, cell: str) -> tuple[Subject, ...]:
+        """Return the devices of a cell and of all below it, for a walk test. Raises LookupError: no such cell."""
+        return subjects_of(self.station, self.ids, self.life, (cell,))
 
     def device_name(self, device: str) -> str:
         """Return a device's name for people."""

@@ -13,13 +13,15 @@ from functools import partial
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 from starlette.responses import JSONResponse, Response
 
 from gateway.clock import DAY, HOUR, SECOND
 from gateway.errors import StoreError
-from gateway.model.alarm import AlarmEvent, Transition
+from gateway.model.alarm import AlarmEvent
+from gateway.model.batch import Ints
 from gateway.model.quality import LEVEL_SHIFT, Level
-from gateway.store.read import Entry, Reader, Series
+from gateway.store.read import Reader, Series
 from gateway.store.rollup import WIDTHS
 from gateway.transport.offload import offload
 from gateway.web.facts import Facts
@@ -29,7 +31,7 @@ SPANS = {"hour": HOUR, "day": DAY, "week": 7 * DAY, "month": 30 * DAY, "year": 3
 TABLES = {"day": "minute", "week": "minute", "month": "hour", "year": "hour"}
 MOST_ROWS = 1_500  # of a chart: more than a screen has columns
 AT_ONCE = 2
-Row = tuple[float, float | None, float | None, float | None]  # time (s since 1970), mean, low, high
+Rows = NDArray[np.float64]  # float64[n, 4]: time (s since 1970), mean, low, high; NaN where there is no value
 
 
 class Asked(NamedTuple):
@@ -90,65 +92,59 @@ def chart(asked: Asked) -> dict[str, object]:
     width = WIDTHS[table] / SECOND if table else 0.0
     rows = thinned(rows, begin / SECOND, now / SECOND)
     step = (now - begin) / SECOND / MOST_ROWS
-    rows = list(with_gaps(rows, max(asked.silence, 2.5 * width, 2.5 * step)))
-    columns = list(zip(*rows, strict=True)) if rows else [()] * 4
+    rows = with_gaps(rows, max(asked.silence, 2.5 * width, 2.5 * step))
+    columns = [[None if value != value else value for value in column] for column in rows.T.tolist()]  # noqa: PLR0124 - NaN
     return {**dict(zip(("t", "mean", "low", "high"), columns, strict=True)), "bands": bands}
 
 
-def _readings(reader: Reader, number: int, begin: int, now: int) -> list[Row]:
+def _readings(reader: Reader, number: int, begin: int, now: int) -> Rows:
     return _rows(reader.readings(number, begin, now))
 
 
-def _rows(series: Series) -> list[Row]:
+def _rows(series: Series) -> Rows:
     order = np.argsort(series.time, kind="stable")
     good = (series.quality >> LEVEL_SHIFT < Level.BAD) & np.isfinite(series.value)
-    times, values = (series.time[order] / SECOND).tolist(), series.value[order].tolist()
-    return [
-        (time, value, value, value) if fine else (time, None, None, None)
-        for time, value, fine in zip(times, values, good[order].tolist(), strict=True)
-    ]
+    value = np.where(good, series.value, np.nan)[order]
+    return np.column_stack([series.time[order] / SECOND, value, value, value])
 
 
-def _aggregated(reader: Reader, table: str, number: int, begin: int, now: int) -> list[Row]:
+def _aggregated(reader: Reader, table: str, number: int, begin: int, now: int) -> Rows:
     """Return the rollups, and behind them the readings that are not in them yet: what is in chunks is in rollups."""
     width = WIDTHS[table]
-    buckets = reader.rollup(table, number, begin, now)
-    rows: list[Row] = [
-        ((bucket.time + width // 2) / SECOND, bucket.total / bucket.n if bucket.total is not None else None,
-         bucket.low, bucket.high)
-        for bucket in buckets
-    ]  # fmt: skip
-    tail = max(begin, buckets[-1].time + width if buckets else begin)
-    return rows + _rows(reader.readings(number, tail, now))
+    found = reader.rollup(table, number, begin, now)
+    mean = found.total / np.maximum(found.n, 1)
+    rows = np.column_stack([(found.time + width // 2) / SECOND, mean, found.low, found.high])
+    tail = _readings(reader, number, max(begin, int(found.time[-1]) + width if len(found) else begin), now)
+    return np.concatenate([rows, _merged(tail, (tail[:, 0] * SECOND // width).astype(np.int64))])
 
 
-def thinned(rows: list[Row], begin: float, end: float) -> list[Row]:
+def thinned(rows: Rows, begin: float, end: float) -> Rows:
     """Merge rows until a chart can hold them; extremes are kept, a part without a value stays a gap."""
     if len(rows) <= MOST_ROWS:
         return rows
-    merged: dict[int, list[Row]] = {}
-    for row in rows:
-        merged.setdefault(int((row[0] - begin) / (end - begin) * MOST_ROWS), []).append(row)
-    return [_merged(part) for part in merged.values()]
+    return _merged(rows, ((rows[:, 0] - begin) / (end - begin) * MOST_ROWS).astype(np.int64))
 
 
-def _merged(part: list[Row]) -> Row:
-    means = [row[1] for row in part if row[1] is not None]
-    lows = [row[2] for row in part if row[2] is not None]
-    highs = [row[3] for row in part if row[3] is not None]
-    if not means:
-        return part[0][0], None, None, None
-    return part[0][0], sum(means) / len(means), min(lows), max(highs)
+def _merged(rows: Rows, part: Ints) -> Rows:
+    """Return one row for each run of rows of one part."""
+    if not len(rows):
+        return rows
+    starts = np.flatnonzero(np.diff(part, prepend=part[0] - 1))
+    some = np.isfinite(rows[:, 1])
+    count = np.add.reduceat(some.astype(np.int64), starts)
+    total = np.add.reduceat(np.where(some, rows[:, 1], 0.0), starts)
+    mean = np.where(count > 0, total / np.maximum(count, 1), np.nan)
+    low, high = np.fmin.reduceat(rows[:, 2], starts), np.fmax.reduceat(rows[:, 3], starts)
+    return np.column_stack([rows[starts, 0], mean, low, high])
 
 
-def with_gaps(rows: list[Row], longest: float) -> Iterator[Row]:
+def with_gaps(rows: Rows, longest: float) -> Rows:
     """Put an empty row where nothing was heard for too long."""
-    before: float | None = None
-    for row in rows:
-        if before is not None and row[0] - before > longest:
-            yield (before + row[0]) / 2, None, None, None
-        yield row
-        before = row[0]
+    time = rows[:, 0]
+    gaps = np.flatnonzero(np.diff(time) > longest) + 1
+    empty = np.full((len(gaps), 4), np.nan)
+    empty[:, 0] = (time[gaps - 1] + time[gaps]) / 2
+    return np.insert(rows, gaps, empty, axis=0)
 
 
 def _bands(
@@ -156,12 +152,9 @@ def _bands(
 ) -> Iterator[tuple[float, float]]:
     """Yield (from, to) of every time in which a condition of the point was true."""
     begun: dict[tuple[str, str], int] = {}
-    clock = reader.clock()
-    for move in _moves(reader, begin):
+    for move in reader.transitions_of(number, after=_first_move(reader, begin)):
         transition = move.body
-        if transition.point != number:
-            continue
-        at = max(begin, min(now, clock.wall(move.boot, transition.at) or begin))
+        at = max(begin, min(now, move.time or begin))
         key = transition.rule, transition.key
         if transition.event is AlarmEvent.RAISE:
             begun.setdefault(key, at)
@@ -171,15 +164,15 @@ def _bands(
         yield max(begin, since) / SECOND, now / SECOND
 
 
-def _moves(reader: Reader, begin: int) -> Iterator[Entry[Transition]]:
-    """Yield the transitions since a moment; where they begin in the record is found by halving."""
+def _first_move(reader: Reader, begin: int) -> int:
+    """Return a number of the record before which no transition is younger than a moment; found by halving."""
     low, high = 0, 1
     while _is_before(reader, high, begin):
         low, high = high, high * 2
     while high - low > 500:
         middle = (low + high) // 2
         low, high = (middle, high) if _is_before(reader, middle, begin) else (low, middle)
-    return reader.transitions(after=low)
+    return low
 
 
 def _is_before(reader: Reader, n: int, begin: int) -> bool:

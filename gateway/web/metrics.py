@@ -115,7 +115,11 @@ class Gathered(Collector):
         yield one("intake_waiting", "Readings, events and batches not yet stepped.", runner.intake.waiting)
         yield one("store_volatile", "1 while the gateway lives without its disk.", ledger.volatile)
         yield one("store_commit", "Number of the newest commit on the disk.", ledger.seq)
-        yield one("store_wal_bytes", "Size of the store's write-ahead log.", ledger.wal_bytes)
+        yield one("store_wal_bytes", "Size of the store's write-ahead log.", ledger.upkeep.wal_bytes)
+        room = ledger.upkeep.room
+        yield one("store_used_bytes", "What the store uses of its budget.", room.used)
+        yield one("store_budget_bytes", "What the store may use, 0 without a bound.", room.most)
+        yield one("thinned_readings_total", "Readings that went before their time, for want of room.", room.evicted)
         yield one("store_backlog_bytes", "What waits in RAM for the disk to come back.", ledger.backlog_bytes)
         yield one("clock_trusted", "1 while wall time is trusted.", self._facts.state.axis.trusted)
         records = CounterMetricFamily("firegrid_records_total", "Rows of the record.", labels=["station", "kind"])

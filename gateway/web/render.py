@@ -21,9 +21,10 @@ from gateway.web import words
 from gateway.web.facts import Facts
 from gateway.web.turnouts import TurnOuts
 from gateway.web.views import Values, Views
+from gateway.web.walk import walk
 
 HERE = Path(__file__).parent
-VIEWS = ("overview", "alarms", "turnout", "links", "alarm", "point")
+VIEWS = ("overview", "alarms", "turnout", "links", "walktest", "alarm", "point")
 Fragments = dict[str, str]
 
 
@@ -78,6 +79,9 @@ class Renderer:
             case "links":
                 found["links"] = make("part_links", **views.links())
                 found["devs"] = make("part_devices", devices=views.heard())
+                found.update(self._values_of(views, views.box()))
+            case "walktest":
+                found["list"] = make("part_walktest", **walk(self._facts, views))
             case "point":
                 number = self._facts.ids[topic.argument]
                 found["v-now"] = self._value(views, number, self._alarming().get(number))
@@ -86,8 +90,12 @@ class Renderer:
     def page(self, topic: Topic, fragments: Fragments, **values: Any) -> str:  # noqa: ANN401 - a template's values
         """Return a whole page."""
         views = Views(self._facts, topic.language)
-        own: Values = {"cells": self._layout(views)} if topic.view == "overview" else {}
-        if topic.view == "point":
+        own: Values = {}
+        if topic.view == "overview":
+            own = {"cells": self._layout(views)}
+        elif topic.view == "links":
+            own = {"box": views.box()}
+        elif topic.view == "point":
             point = self._facts.points[self._facts.ids[topic.argument]]
             own = {"title": views.point_title(point.spec), "name": point.name, "path_of": views.path(point.cell)}
             own |= {"device": self._facts.device_name(point.device), "zone": self._facts.station.timezone}
@@ -102,7 +110,6 @@ class Renderer:
         return self._environment.get_template(f"{name}.html").render(t=views.text, language=views.language, **values)
 
     def _overview(self, views: Views) -> Iterator[tuple[str, str]]:
-        alarming = self._alarming()
         worst: dict[str, AlarmClass] = {}
         for alarm in self._facts.state.book.alarms.rows.values():
             worst[alarm.cell] = min(alarm.alarm_class, worst.get(alarm.cell, alarm.alarm_class))
@@ -110,9 +117,13 @@ class Renderer:
             kind = worst.get(cell["cell"])
             yield cell["id"], "" if kind is None else _chip(views.language, kind)
             for device in cell["devices"]:
-                for point in device["points"]:
-                    number = point["number"]
-                    yield f"v-{number}", self._value(views, number, alarming.get(number))
+                yield from self._values_of(views, device)
+
+    def _values_of(self, views: Views, device: Values) -> Iterator[tuple[str, str]]:
+        alarming = self._alarming()
+        for point in device["points"]:
+            number = point["number"]
+            yield f"v-{number}", self._value(views, number, alarming.get(number))
 
     def _layout(self, views: Views) -> list[Values]:
         if views.language not in self._cells:

@@ -27,7 +27,9 @@ from gateway.web.render import Renderer, Topic
 ANSWER_WITHIN = 10.0  # s
 MOST_FORM = 8_192  # bytes
 LONGEST_SHELF = 7 * 24 * 60  # minutes
+LONGEST_WALK = 12 * 60  # minutes: a test that somebody forgot must not cost a night
 _VERBS = (Verb.ACK, Verb.RESET, Verb.SHELVE, Verb.UNSHELVE)
+_WALKS = (Verb.WALKTEST, Verb.END_WALKTEST)
 COOKIE = "firegrid"
 
 
@@ -205,20 +207,28 @@ async def act(desk: Desk, visit: Visit) -> Response:
 
 def _act_of(desk: Desk, who: str, fields: dict[str, str]) -> OperatorAct:
     word, _, alarm = fields.get("do", "").partition(":")
-    minutes = fields.get("minutes", "0")
-    if word not in _VERBS or not (alarm.isdecimal() and len(alarm) < 16 and minutes.isdecimal() and len(minutes) < 7):
+    minutes, cell = fields.get("minutes", "0"), fields.get("cell", "")
+    numbers = alarm.isdecimal() and len(alarm) < 16 and minutes.isdecimal() and len(minutes) < 7
+    if word not in (*_VERBS, *_WALKS) or not numbers:
         raise BadRequestError
-    now = desk.facts.clock.mono()
-    seconds = 60 * min(int(minutes), LONGEST_SHELF)
+    verb, now = Verb(word), desk.facts.clock.mono()
+    seconds = 60 * min(int(minutes), LONGEST_WALK if verb is Verb.WALKTEST else LONGEST_SHELF)
+    try:
+        subjects = desk.facts.subjects(cell) if verb is Verb.WALKTEST else ()
+    except LookupError as error:
+        raise BadRequestError from error
     return OperatorAct(
-        verb=Verb(word),
-        alarms=(int(alarm),),
+        verb=verb,
+        alarms=() if verb in _WALKS else (int(alarm),),
         who=who,
         via="page",
         at=now,
-        until=now + seconds * SECOND if word == Verb.SHELVE and seconds else 0,
+        until=now + seconds * SECOND if verb in (Verb.SHELVE, Verb.WALKTEST) and seconds else 0,
         reason=fields.get("reason", "")[:500],
         request=f"page-{next(desk.numbers)}",
+        cells=(cell,) if subjects else (),
+        subjects=subjects,
+        siren=verb is Verb.WALKTEST and fields.get("siren") == "yes",
     )
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from gateway.clock import MILLISECOND
 from gateway.model.alarm import Alarm, AlarmState, Suppression, Verb
+from gateway.model.inventory import BOX
 from gateway.model.point import AlarmClass, Device, Kind, PointSpec
 from gateway.model.verdict import ALWAYS_AGO
 from gateway.web import words
@@ -38,6 +39,7 @@ class Views:
             "volatile": runner.ledger.volatile,
             "untrusted": not runner.state.axis.trusted,
             "unanswered": sum(1 for alarm in alarms if _calls(alarm)),
+            "walk": self._facts.state.book.walktests.running is not None,
         }
 
     def ms(self, mono: int) -> int:
@@ -64,10 +66,14 @@ class Views:
         return {"counts": counts, "open": len(alarms), "worst": counts[0]["class"] if counts else ""}
 
     def cells(self) -> list[Values]:
-        """Return the cells that have devices, with devices and points; the order is that of the grid."""
+        """Return the cells that have devices, with devices and points; the order is that of the grid.
+
+        The box itself is none of them: its figures stand with the links.
+        """
         by_cell: dict[str, list[Device]] = {}
         for device in self._facts.station.devices:
-            by_cell.setdefault(device.cell, []).append(device)
+            if device.id != BOX:
+                by_cell.setdefault(device.cell, []).append(device)
         order = [cell.id for cell in self._facts.station.cells if cell.id in by_cell]
         order += [cell for cell in by_cell if cell not in order]
         return [
@@ -75,6 +81,11 @@ class Views:
             for number, cell in enumerate(order)
             for devices in [[self._device(device) for device in by_cell[cell]]]
         ]
+
+    def box(self) -> Values:
+        """Return the box with the points of its own health; no points where the station does not watch it."""
+        device = self._facts.devices.get(BOX)
+        return self._device(device) if device is not None else {"id": BOX, "name": BOX, "points": []}
 
     def _device(self, device: Device) -> Values:
         return {
@@ -92,8 +103,9 @@ class Views:
         }
 
     def point_title(self, spec: PointSpec) -> str:
-        """Return what a point is called: profiles have titles in Chinese, names in English."""
-        return spec.title if spec.title and self.language == "zh" else spec.name.replace("_", " ")
+        """Return what a point is called, by its name where nobody gave it a title in this language."""
+        own = spec.title if self.language in ("zh", self._facts.station.language) else ""
+        return (spec.title_en if self.language == "en" else "") or own or spec.name.replace("_", " ")
 
     def path(self, cell: str) -> list[str]:
         """Return the names of a cell and those above it, the top first."""
@@ -191,6 +203,8 @@ class Views:
             troubled[alarm.device] = troubled.get(alarm.device, 0) + 1
         found = []
         for device in self._facts.station.devices:
+            if device.id == BOX:
+                continue
             numbers = [self._facts.ids[f"{device.id}.{spec.name}"] for spec in device.profile.points]
             last = max((int(latest.time[number]) for number in numbers), default=ALWAYS_AGO)
             silent = last != ALWAYS_AGO and now - last > device.silence_limit * 1e9

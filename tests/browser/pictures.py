@@ -38,6 +38,14 @@ def main() -> None:
                 until(lambda: window.there(".summary"))
                 shoot(window, folder, name, path)
         with browser(rig.address, PHONE) as window:
+            window.open("/who?back=/walktest")
+            window.press('button[value="wang"]')
+            until(lambda: window.there('button[value="walktest:0"]'))
+            window.press('button[value="walktest:0"]')
+            until(lambda: window.there('button[value="end_walktest:0"]'))
+            rig.publish("kitchen", ch4=30.0)
+            shoot(window, folder, "walktest-phone", "/walktest")
+        with browser(rig.address, PHONE) as window:
             window.open("/language?to=en&back=/alarms")
             time.sleep(BREATH)
             rig.daemon.kill()

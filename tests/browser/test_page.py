@@ -25,7 +25,7 @@ new MutationObserver(() => {
   if (!window.seen && document.querySelector('.alarm.open')) window.seen = performance.timeOrigin + performance.now();
 }).observe(document.body, {subtree: true, childList: true});
 """
-VIEWS = ("/", "/alarms", "/turnout", "/links", "/point/oven.temperature", "/who")
+VIEWS = ("/", "/alarms", "/turnout", "/links", "/walktest", "/point/oven.temperature", "/who")
 
 
 @pytest.fixture(scope="module")

@@ -15,9 +15,9 @@ import msgspec
 import pytest
 
 from gateway.app import read
-from gateway.care import archive
+from gateway.care import archive, redact
 from gateway.cli import backup as command
-from gateway.cli.main import FAILED, GOOD, REFUSED, run
+from gateway.cli.main import BAD_CONFIGURATION, FAILED, GOOD, REFUSED, run
 from gateway.config.kept import dump, undump
 from gateway.store.connection import Lock
 from gateway.store.database import Store
@@ -150,6 +150,70 @@ def test_the_key_and_passwords_of_the_page_are_secrets(
     assert copy.memory("page key") == held
     assert copy.memory("source broker subscriptions") == "t/#"
     copy.close()
+
+
+_CALLED = """
+[[channel]]
+id = "robot"
+kind = "webhook"
+url = "https://robots.example/hook/T0PSECRET?access_token=ABCDEF"
+secret_file = "mqtt.password"
+[[sink]]
+id = "far"
+kind = "influx"
+url = "http://vm.example:8480/insert/0/influx"
+# url = "https://robots.example/hook/T0PSECRET?access_token=ABCDEF"
+[heartbeat]
+url = 'https://dead.example/ping/5ECRETPATH'
+secret_file = "mqtt.password"
+"""
+
+
+def test_what_a_webhooks_address_has_beside_its_host_is_a_secret_and_so_is_a_refused_pin(
+    tmp_path: Path, box: Box
+) -> None:
+    box.config.write_text("\ufeff" + _CONFIG + _CALLED, encoding="utf-8")
+    station = read(box.config).station
+    assert station is not None, read(box.config).problems
+    store = Store.open(box.store)
+    store.save_configuration("called", dump(station))
+    store.commit(replace(group(101), rows=[("memory", "channel sms sms.pin_refused", "5a17$beefbeef")]))
+    store.close()
+    assert firegrid("backup", "-c", box.config, tmp_path / "copy")[0] == GOOD
+    for path in (path for path in (tmp_path / "copy").rglob("*") if path.is_file()):
+        for secret in (b"T0PSECRET", b"ABCDEF", b"5ECRETPATH", b"5a17$beefbeef", b"4711"):
+            assert secret not in path.read_bytes(), (path, secret)
+    text = (tmp_path / "copy/configuration/station.toml").read_text(encoding="utf-8-sig")
+    parsed = tomllib.loads(text)
+    assert parsed["channel"][1]["url"] == "https://robots.example/…"
+    assert parsed["heartbeat"]["url"] == "https://dead.example/…"
+    assert parsed["sink"][0]["url"] == "http://vm.example:8480/insert/0/influx"
+    with Reader(tmp_path / "copy/station.db") as reader:
+        kept = reader.configuration()
+    assert kept is not None
+    assert undump(kept[1]).channels[1].options["url"] == "https://robots.example/…"
+    assert firegrid("restore", tmp_path / "copy", "-c", tmp_path / "new/station.toml")[0] == GOOD
+    (tmp_path / "new/mqtt.password").touch(mode=0o600)
+    code, out, _ = firegrid("check", "-c", tmp_path / "new/station.toml")
+    assert code == BAD_CONFIGURATION
+    assert "https://robots.example/…" in out, "whoever restores it is told what is missing"
+    assert "https://dead.example/…" in out
+
+
+@pytest.mark.parametrize(
+    ("address", "server", "left"),
+    [
+        ("http://127.0.0.1:8428", True, "http://127.0.0.1:8428"),
+        ("http://h:1/", False, "http://h:1/"),
+        ("http://h/write?token=x", True, "http://h/write?…"),
+        ("https://user:word@h/x#y", False, "https://h/…"),
+        ("https://h?key=1", False, "https://h?…"),
+        ("nonsense", False, "…"),
+        ("", False, ""),
+    ],
+)
+def test_what_is_left_of_an_address(address: str, server: bool, left: str) -> None:  # noqa: FBT001 - a parameter
+    assert redact.masked(address, server=server) == left
 
 
 def test_with_secrets_they_are_in_it(tmp_path: Path, box: Box) -> None:
@@ -307,7 +371,7 @@ a = { mqtt_password = 'x"y', password_file = "f", token = "t\\"u", topic = "pin 
 spin = "5"
 """
     assert (
-        archive.without_secrets(text)
+        redact.without_secrets(text)
         == """
 pin = "" # pin = "2"
 a = { mqtt_password = "", password_file = "f", token = "", topic = "pin = 3" }

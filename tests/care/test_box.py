@@ -145,6 +145,8 @@ BAD = [
     ("disk_free_share", 4.0, "fault:critical", 65),
     ("inodes_free_share", 1.0, "fault:critical", 65),
     ("wal_size", float(300 << 20), "fault:warning", 65),
+    ("store_budget", 91.0, "maintenance:warning", 65),
+    ("thinning", 1.0, "fault:warning", 0),
     ("written_day", float(5 << 30), "maintenance:warning", 3600),
     ("disk_written_day", float(20 << 30), "maintenance:warning", 3600),
     ("card_wear", 90.0, "maintenance:warning", 65),

@@ -135,6 +135,29 @@ def test_a_full_disk_is_told_and_the_store_stays_as_it_was(small_disk: Path, scr
     assert version_of(store) == len(scripts)
 
 
+def test_a_store_that_is_too_large_for_a_second_one_keeps_a_copy_without_its_readings(
+    tmp_path: Path, scripts: list[str], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = stores.unpack(1, tmp_path)
+    with closing(Store.open(store)) as opened:
+        expected = opened.all_marks(), opened.epochs(), opened.last(), opened.points()
+    store = stores.unpack(1, tmp_path)
+    monkeypatch.setattr(migrate, "_fits", lambda *_: False)
+    Store.open(store).close()
+    assert version_of(store) == len(scripts)
+    assert "no room for a whole copy" in caplog.text
+    check_whole(store)
+    del scripts[1:]
+    assert run(["upgrade-check", "-c", str(stores.config(tmp_path)), "--roll-back"]) == GOOD
+    assert version_of(store) == 1
+    with closing(Store.open(store)) as opened:
+        assert (opened.all_marks(), opened.epochs(), opened.last(), opened.points()) == expected
+    assert chain.check(store).broken is None
+    with Reader(store) as reader:
+        assert [entry.body.rule for entry in reader.alarms()] == [stores.ALARM]
+        assert reader.configuration() is not None
+
+
 def test_a_trial_changes_and_tells_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     store = stores.unpack(1, tmp_path)
     before = store.read_bytes()

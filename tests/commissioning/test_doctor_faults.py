@@ -312,6 +312,30 @@ def sink_bucket_missing(at: Field, _: Patch) -> Path:
     return _sink(at, 404)
 
 
+def _centre(port: int, **more: str) -> str:
+    keys = "".join(f'{key} = "{value}"\n' for key, value in more.items())
+    return f'[[sink]]\nid = "centre"\nkind = "mqtt_uplink"\nhost = "127.0.0.1"\nport = {port}\n{keys}'
+
+
+@fault(
+    "sink", en="centre: user name or password is wrong", zh="用户名或密码不对", mend="check username and password_file"
+)
+def uplink_user_wrong(at: Field, _: Patch) -> Path:
+    closed = real_mosquitto.OPEN.replace("allow_anonymous true", "allow_anonymous false")
+    broker = at.stack.enter_context(real_mosquitto.running(at.folder, closed))
+    return at.write(BROKER.format(port=1, more=""), _centre(broker.port))
+
+
+@fault(
+    "sink", en="centre: we may not publish there (0x87)", zh="不允许发布", mend="let this user publish to firegrid/t1/#"
+)
+def uplink_topic_not_allowed(at: Field, _: Patch) -> Path:
+    rights = at.folder / "acl"
+    rights.write_text("topic readwrite elsewhere/#\n", encoding="utf-8")
+    broker = at.stack.enter_context(real_mosquitto.running(at.folder, f"{real_mosquitto.OPEN}acl_file {rights}\n"))
+    return at.write(BROKER.format(port=1, more=""), _centre(broker.port))
+
+
 @fault("configuration", en="has no phone, but policy", zh="没有电话，但预案", mend="add the phone")
 def contact_without_phone(at: Field, _: Patch) -> Path:
     people = '[[contact]]\nid = "wang"\ncell = "a"\nrole = "captain"\n'
@@ -357,9 +381,19 @@ def test_a_good_station_has_none(place: Field) -> None:
     (place.folder / "good.pem").chmod(0o600)
     url = place.stack.enter_context(faulty.web_server(204))
     sink = f'[[sink]]\nid = "graphs"\nkind = "influx"\nurl = "{url}"\nbucket = "fire"\n'
-    path = place.write(*place.bus(near=Fault(), far=Fault()), *place.modem(), page, sink)
+    path = place.write(*place.bus(near=Fault(), far=Fault()), *place.modem(), page, sink, _centre(broker.port))
     rows = list(doctor.findings(path, probe=False))
     assert [row for row in rows if row.level is Level.BAD] == []
     said = {row.area: row.en for row in rows}
     assert {"bus", "modem", "certificate", "sink", "broker", "serial"} <= set(said)
     assert "CHINA MOBILE -67 dBm" in said["modem"]
+    assert len([row for row in rows if row.area == "sink"]) == 2
+
+
+@pytest.mark.parametrize(("up", "level"), [(True, Level.GOOD), (False, Level.REMARK)])
+def test_where_a_sink_stands_is_information_while_it_is_well(place: Field, up: bool, level: Level) -> None:  # noqa: FBT001 - a parameter
+    place_text = "已送至 sent up to commit 7, 没有积压 nothing waits"
+    link = {"name": "sink far", "up": up, "reason": "" if up else "gone", "findings": {"position": place_text}}
+    place.stack.enter_context(faulty.daemon(place.folder / "station.db.sock", {"links": [link]}))
+    rows = list(doctor.findings(place.write(BROKER.format(port=1, more="")), probe=False))
+    assert [row.level for row in rows if "commit 7" in row.en] == [level]

@@ -50,15 +50,17 @@ def _facts(rule: str, point: int, key: str) -> AlarmFacts:
     )  # fmt: skip
 
 
-def _move(kind: AlarmClass, before: AlarmState, after: AlarmState, cause: Cause) -> Transition:
+def _move(
+    kind: AlarmClass, before: AlarmState, after: AlarmState, cause: Cause, kept: Suppression = Suppression.NONE
+) -> Transition:
     return Transition(
         alarm=int(kind), rule=kind.word, point=2 + kind, key="1/2", event=AlarmEvent.RAISE, before=before, after=after,
-        suppression=Suppression.NONE, cause=cause, at=0, who="li" if cause is Cause.ACKNOWLEDGED else "",
+        suppression=kept, cause=cause, at=0, who="" if cause is Cause.CONDITION else "li",
     )  # fmt: skip
 
 
 def lines(now: int) -> list[str]:
-    """Return the lines of half an hour that ends at `now` (ns): an alarm of every class, the fire one acknowledged."""
+    """Return the lines of half an hour that ends at `now` (ns): an alarm a class; fire is acknowledged, gas shelved."""
     rows = []
     for point, sample in itertools.product(POINTS.values(), range(SAMPLES)):
         if point.spec.kind is not Kind.TEXT:
@@ -72,6 +74,8 @@ def lines(now: int) -> list[str]:
     notes = [Note(next(numbers), raised, move) for move in moves]
     answer = _move(AlarmClass.FIRE, AlarmState.UNACK, AlarmState.ACKED, Cause.ACKNOWLEDGED)
     notes.append(Note(next(numbers), raised + WAITED * SECOND, answer))
+    shelved = _move(AlarmClass.GAS, AlarmState.UNACK, AlarmState.UNACK, Cause.SHELVED, Suppression.SHELVED)
+    notes.append(Note(next(numbers), raised + WAITED * SECOND, shelved))
     event = EventSeen(
         point=_EVENTS, key="3/17", code=EventCode.FIRE, text='火警 "3/17"', time=0, at=0, source="bus", raw=b""
     )

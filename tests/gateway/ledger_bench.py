@@ -68,6 +68,7 @@ class Surroundings:
         self.faults: list[str | None] = []
         self.broken: list[int | None] = []
         self.anew = 0
+        self.life: frozenset[int] = frozenset()
         self.table: Table[str] = Table("memory")
         self._unrecorded: set[int] = set()
 
@@ -87,6 +88,10 @@ class Surroundings:
         """Note it."""
         self.broken.append(row)
 
+    def life_points(self) -> frozenset[int]:
+        """Return what was put there."""
+        return self.life
+
     def store_begun_anew(self) -> None:
         """Note it."""
         self.anew += 1
@@ -103,9 +108,11 @@ class Surroundings:
 class Bench:
     """A ledger that is fed and polled by hand."""
 
-    def __init__(self, folder: Path, *, window: int = 20, interval: float = 1.0, volatile: bool = False) -> None:
+    def __init__(
+        self, folder: Path, *, window: int = 20, interval: float = 1.0, volatile: bool = False, budget: int = 0
+    ) -> None:
         self.path = folder / "station.db"
-        self.spec = StoreSpec(path=str(self.path))
+        self.spec = StoreSpec(path=str(self.path), budget=budget)
         self.disk = Disk()
         self.clock = FakeClock()
         self.house = Surroundings()

@@ -46,6 +46,8 @@ def test_the_shipped_example_is_good_and_says_who_is_told_when(
         "again every 120 s until somebody acknowledges",
     ]
     assert "the gateway's own faults" in blocks["fault · no cell · look-after"][0]
+    assert "gateway.disk_free_share [profile:fault:warning]" in blocks["fault · no cell · look-after"][0]
+    assert "gateway.mains [profile:supervisory:warning]" in blocks["supervisory · no cell · look-after"][0]
     assert blocks["fault · no cell · look-after"][2] == "600 s  王芳 (wang-fang, 13900139000) by sms"
     assert printed.count("Tonight at 03:00") == 1
     assert "! no person" not in printed
@@ -226,7 +228,7 @@ def test_the_first_station_of_the_readme_has_nothing_to_warn_of(
     path.write_text(text.partition("```toml\n")[2].partition("```")[0], encoding="utf-8")
     assert run(["check", "-c", str(path)]) == GOOD
     printed = capsys.readouterr().out
-    for mark in ("!", "！", "warning", "警告", "86400"):
+    for mark in ("!", "！", "warning: ", "警告：", "86400"):
         assert mark not in printed
     assert printed.count("note:") + printed.count("提示：") == 2
 

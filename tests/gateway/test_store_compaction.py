@@ -20,10 +20,10 @@ from gateway.model.alarm import Alarm
 from gateway.model.moment import Epoch
 from gateway.model.quality import GOOD, Doubt, Level, quality
 from gateway.model.station import StoreSpec
-from gateway.store.chunks import PASS_READINGS
+from gateway.store.chunks import FEW_COMMITS, FEW_READINGS, PASS_READINGS
 from gateway.store.connection import Lock
 from gateway.store.database import Store
-from gateway.store.read import Bucket, Reader
+from gateway.store.read import Reader
 from gateway.store.rollup import WIDTHS
 from tests.store_groups import EPOCH, WALL, Row, group
 
@@ -99,7 +99,10 @@ def test_rollups_equal_a_plain_loop(commits: list[tuple[int, list[Row]]]) -> Non
             for table, width in WIDTHS.items():
                 for point in (1, 2, 3):
                     loop = plain_rollup(told[:done], point, width)
-                    got = {b.time: b for b in reader.rollup(table, point)}
+                    found = reader.rollup(table, point)
+                    columns = found.n, found.bad, found.low, found.high, found.total, found.last
+                    rows = zip(*(column.tolist() for column in columns), strict=True)
+                    got = dict(zip(found.time.tolist(), rows, strict=True))
                     assert got.keys() == {WALL + t * width for t in loop}
                     for t, values in loop.items():
                         check(got[WALL + t * width], values)
@@ -116,28 +119,45 @@ def plain_rollup(told: Sequence[tuple[int, Row]], point: int, width: int) -> dic
     return buckets
 
 
-def check(bucket: Bucket, values: list[float | None]) -> None:
+def check(bucket: tuple[float, ...], values: list[float | None]) -> None:
     good = [value for value in values if value is not None]
-    _, n, bad, low, high, total, last = bucket
+    n, bad, low, high, total, last = bucket
     assert (n, bad) == (len(good), len(values) - len(good))
     if good:
         assert (low, high, last) == (min(good), max(good), good[-1])
         assert total == pytest.approx(math.fsum(good), rel=1e-9, abs=1e-6)
     else:
-        assert (low, high, total, last) == (None, None, None, None)
+        assert all(map(math.isnan, (low, high, total, last)))
 
 
-def test_readings_wait_ten_minutes_or_until_a_slice_is_full() -> None:
+def test_few_readings_wait_an_hour_many_ten_minutes_and_no_more_than_a_slice_holds() -> None:
     with closing(Store.open(":memory:")) as store:
+        held = "SELECT coalesce(sum(n), 0) FROM chunk"
         store.commit(group(1))
-        store.commit(group(1 + 9 * 60))
+        store.commit(group(1 + 59 * 60))
         assert not store.compact(30)
-        store.commit(group(1 + 10 * 60))
+        store.commit(group(1 + 60 * 60))
         finish(store)
-        assert store.connection.execute("SELECT sum(n) FROM chunk").fetchone() == (2,), "a chunk spans ten minutes"
-        store.commit(group(1 + 10 * 60, [(1, 0, float(n), 0) for n in range(PASS_READINGS)]))
+        assert store.connection.execute(held).fetchone() == (2,), "a chunk of few spans an hour"
+        many = [(1, 0, float(n), 0) for n in range(FEW_READINGS)]
+        store.commit(group(2 + 60 * 60, many))
+        store.commit(group(70 * 60))
+        assert not store.compact(30)
+        store.commit(group(1 + 70 * 60))
+        finish(store)
+        assert store.connection.execute(held).fetchone() == (4 + FEW_READINGS,), "of many ten minutes"
+        store.commit(group(2 + 70 * 60, [(1, 0, float(n), 0) for n in range(PASS_READINGS)]))
         assert finish(store, 1) > 10, "a pass is spread over slices"
-        assert store.connection.execute("SELECT sum(n) FROM chunk").fetchone() == (3 + PASS_READINGS,)
+        assert store.connection.execute(held).fetchone() == (5 + FEW_READINGS + PASS_READINGS,)
+
+
+def test_many_commits_of_few_readings_wait_ten_minutes() -> None:
+    with closing(Store.open(":memory:")) as store:
+        for number in range(FEW_COMMITS):
+            store.commit(group(number))
+        assert not store.compact(30), "the tenth minute is not over"
+        store.commit(group(10 * 60))
+        assert store.compact(30)
 
 
 def test_an_earlier_boot_is_compacted_at_once() -> None:
@@ -151,7 +171,7 @@ def test_an_earlier_boot_is_compacted_at_once() -> None:
 def test_a_failed_slice_moves_nothing() -> None:
     with closing(Store.open(":memory:")) as store:
         store.commit(group(1))
-        store.commit(group(3600))
+        store.commit(group(3700))
         store.connection.execute(FULL)
         with pytest.raises(StoreError):
             store.compact(30)
@@ -225,8 +245,9 @@ def test_old_readings_go_and_alarms_with_their_evidence_stay() -> None:
         for table, column, unit in (("chunk", "t1", DAY), ("minute", "t", DAY // MINUTE), ("hour", "t", DAY // HOUR)):
             sql = f"SELECT min({column}) / {unit} FROM {table}"  # noqa: S608 - constants
             (oldest[table],) = store.connection.execute(sql).fetchone()
-        assert oldest == {"chunk": 7, "minute": 5, "hour": 3}
-        assert store.connection.execute("SELECT count(DISTINCT point) FROM minute").fetchone() == (2,)
+        assert oldest == {"chunk": 7, "minute": 7, "hour": 3}
+        sql = "SELECT min(block), count(DISTINCT point) FROM packed WHERE width = 'minute'"
+        assert store.connection.execute(sql).fetchone() == (5, 2)
         assert len(store.rows("alarm", Alarm)) == 10
         assert store.verify(100).broken is None
         assert store.connection.execute("SELECT count(*) FROM record").fetchone() == (20,)

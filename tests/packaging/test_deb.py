@@ -17,6 +17,8 @@ from pathlib import Path
 
 import pytest
 
+from gateway.store.migrate import scripts
+
 pytestmark = [pytest.mark.deb, pytest.mark.timeout(400)]
 
 ROOT = Path(__file__).parents[2]
@@ -230,11 +232,13 @@ def check_files(box: Box) -> None:
     listed = subprocess.check_output(["dpkg-deb", "--fsys-tarfile", str(box.built)])
     names = subprocess.run(["tar", "-t"], input=listed, capture_output=True, check=True).stdout.decode().splitlines()
     files = {name.removeprefix(".") for name in names if not name.endswith("/")}
-    outside = {name for name in files if not name.startswith("/usr/lib/firegrid/env/")}
     page = (ROOT / "docs" / "install.md").read_text(encoding="utf-8")
     told = set(re.findall(r"^\| `(/(?:usr|etc)[^`*]*)` \|", page, flags=re.MULTILINE))
-    assert {name for name in told if not name.endswith("/")} == outside
-    assert "/usr/lib/firegrid/env/" in told
+    folders = {name for name in told if name.endswith("/")}
+    assert folders == {"/usr/lib/firegrid/env/", "/usr/share/firegrid/grafana/"}
+    assert told - folders == {name for name in files if not name.startswith(tuple(folders))}
+    shipped = {str(path.relative_to(ROOT / "dashboards")) for path in (ROOT / "dashboards/grafana").rglob("*.*")}
+    assert {name.removeprefix("/usr/share/firegrid/") for name in files if "/grafana/" in name} == shipped
     for path in (Path("/") / name for name in files):
         assert not path.stat().st_mode & stat.S_IWOTH, path
     text = subprocess.run(["grep", "-rIl", str(ROOT), str(LIB / "env")], capture_output=True, text=True, check=False)
@@ -253,7 +257,7 @@ def test_upgraded_with_a_new_schema_configuration_and_store_are_kept(box: Box) -
     assert box.pid() not in (0, first)
     assert (ETC / "station.toml").read_text(encoding="utf-8") == CONFIG
     assert box.records() > before
-    assert [path.name for path in STATE.glob("*.schema-*")] == ["station.db.schema-1"]
+    assert [path.name for path in STATE.glob("*.schema-*")] == [f"station.db.schema-{len(scripts())}"]
     assert not list(STATE.glob("trial-*"))
 
 

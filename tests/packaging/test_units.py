@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import configparser
+import re
 import shutil
 import subprocess
 import sys
@@ -98,6 +99,18 @@ def test_the_broker_is_started_with_the_shipped_configuration_and_for_ever() -> 
     assert broker["Service"]["ExecStart"].endswith("-c /etc/mosquitto/firegrid.conf")
     assert broker["Service"]["Restart"] == "always"
     assert unit("hardware-watchdog.conf")["Manager"]["RuntimeWatchdogSec"] == "14"
+
+
+def test_the_service_and_nobody_else_may_switch_the_machine_off() -> None:
+    rule = (DEPLOY / "firegrid.rules").read_text(encoding="utf-8")
+    assert re.findall(r'subject\.user == "(\w+)"', rule) == [unit("firegrid.service")["Service"]["User"]]
+    actions = set(re.findall(r'action\.id == "([\w.-]+)"', rule))
+    assert actions == {f"org.freedesktop.login1.power-off{more}" for more in ("", "-multiple-sessions")}
+    known = Path("/usr/share/polkit-1/actions/org.freedesktop.login1.policy")
+    if known.exists():
+        text = known.read_text(encoding="utf-8")
+        assert all(f'<action id="{action}">' in text for action in actions)
+    assert 'firegrid.rules "$ROOT/usr/share/polkit-1/rules.d/' in (DEPLOY / "debian/build").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("script", ["build", "preinst", "postinst", "prerm", "postrm", "firegrid"])

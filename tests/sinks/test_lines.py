@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from gateway.model.alarm import AlarmState
 from gateway.model.portion import Note
 from gateway.model.quality import Doubt, Level, quality
-from gateway.sinks._lines import STATES, Lines, escaped, quoted, tagged
+from gateway.sinks._lines import STATES, SUPPRESSIONS, Lines, escaped, quoted, tagged
 from tests import real_tsdb
 from tests.sinks.portions import POINTS, WALL, event, facts, move, portion
 
@@ -41,6 +41,7 @@ def test_notes(case: dict[str, Any]) -> None:
 
 def test_the_numbers_of_states_are_those_that_are_documented() -> None:
     assert {state.value: number for state, number in STATES.items()} == CASES["states"]
+    assert {one.value: number for one, number in SUPPRESSIONS.items()} == CASES["suppressions"]
 
 
 def test_notes_of_one_time_never_share_a_place_and_the_same_note_always_has_its_own() -> None:

@@ -20,8 +20,8 @@ from gateway.model.quality import GOOD
 from gateway.model.station import StoreSpec
 from gateway.store import chain
 from gateway.store.database import Store
+from gateway.store.eviction import RESERVE, reserve_of
 from gateway.store.read import Reader
-from gateway.store.retention import RESERVE, reserve_of
 from gateway.store.shapes import Group
 from tests.store_groups import BOOT, EPOCH, WALL, group
 
@@ -49,6 +49,70 @@ def tick(store: Store, number: int) -> int:
     raise AssertionError("compaction does not end")
 
 
+def speak(store: Store, number: int, points: tuple[int, ...], spared: frozenset[int]) -> None:
+    """Commit ten minutes of several points and compact all of it."""
+    at = number * 10 * MINUTE
+    each, total = 100, 100 * len(points)
+    batch = Batch(
+        source="bus",
+        point=np.tile(np.array(points, dtype=np.int32), each),
+        time=np.zeros(total, dtype=np.int64),
+        arrival=at + np.repeat(np.arange(each), len(points)) * 6 * SECOND,
+        value=np.random.default_rng(number).random(total),
+        quality=np.full(total, GOOD, dtype=np.uint8),
+    )
+    seq = store.commit(Group(BOOT, at, WALL + at, [(at, [batch, *([] if number else [EPOCH])])]))
+    store.save_snapshot(seq, "1", "h", {"rules": b"-"})
+    while store.compact(30, spared):
+        pass
+
+
+def test_readings_that_no_life_safety_rule_watches_go_first_then_the_oldest(tmp_path: Path) -> None:
+    path = tmp_path / "station.db"
+    with closing(Store.open(path, spec=StoreSpec(path=str(path), budget=MB))) as store:
+        store.connection.execute("PRAGMA synchronous = OFF")
+        for number in range(250):
+            speak(store, number, (1, 2, 3), frozenset({2}))
+        assert used(store) <= MB
+        assert store.room.thinning
+        assert store.room.days is not None
+        with Reader(path) as reader:
+            kept = {point: reader.readings(point) for point in (1, 2, 3)}
+            assert reader.evicted() == store.room.evicted == 250 * 300 - sum(map(len, kept.values()))
+        assert len(kept[2]) == 250 * 100, "what a gas, flood or fire rule watches is whole"
+        assert 0 < len(kept[1]) < 225 * 100
+        assert abs(len(kept[1]) - len(kept[3])) <= 1_200, "the others thin together"
+        for point in (1, 3):
+            assert kept[point].time[0] >= WALL + 250 * 10 * MINUTE - store.room.days * DAY - HOUR
+            assert np.all(np.diff(kept[point].time) < MINUTE), "the oldest went, without holes"
+        for number in range(250, 700):
+            speak(store, number, (2,), frozenset({2}))
+        assert used(store) <= MB
+    with Reader(path) as reader:
+        assert (len(reader.readings(1)), len(reader.readings(3))) == (0, 0)
+        rest = reader.readings(2)
+        assert 0 < len(rest) < 700 * 100, "then what is watched goes too, and the newest stays"
+        assert rest.time[-1] > WALL + 690 * 10 * MINUTE
+        assert reader.rollup("hour", 1).n.sum() == 250 * 100, "minutes and hours outlive them"
+
+
+def test_how_much_room_is_used_is_told_before_any_reading_goes(tmp_path: Path) -> None:
+    path = tmp_path / "station.db"
+    shares = []
+    with closing(Store.open(path, spec=StoreSpec(path=str(path), budget=MB))) as store:
+        store.connection.execute("PRAGMA synchronous = OFF")
+        assert store.room.most == 0, "not looked at yet"
+        for number in range(130):
+            tick(store, number)
+            assert store.room.most == MB
+            if not store.room.evicted:
+                assert not store.room.thinning
+                shares.append(store.room.used / store.room.most)
+                assert number < 8 or store.room.days == pytest.approx(number / 144, abs=8 / 144)
+        assert store.room.thinning
+    assert sum(0.9 < share <= 1 for share in shares) >= 2, "there is time for the alarm"
+
+
 def used(store: Store) -> int:
     pages, free = (
         store.connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "freelist_count")
@@ -72,7 +136,7 @@ def test_days_in_a_byte_budget_stay_in_it_and_keep_rollups_and_alarms(
         assert 0 < reader.evicted() == told + 1 - len(left)
         assert left.value[-1] == np.random.default_rng(399).random(PER_STEP)[-1], "the newest stay"
         hours = reader.rollup("hour", 1)
-        assert sum(bucket.n for bucket in hours) >= told - PER_STEP, "rollups outlive readings"
+        assert hours.n.sum() >= told - PER_STEP, "rollups outlive readings"
     assert chain.check(path).broken is None
     assert [record.levelno for record in caplog.records] == [logging.WARNING], "said once"
 

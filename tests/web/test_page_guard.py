@@ -50,7 +50,8 @@ def test_names_stay_text_on_every_page(tmp_path: Path) -> None:
             text = (await lived.caller.get(path)).text
             assert "3 &lt;b&gt;Pa&lt;/b&gt;" in text
         await lived.caller.post("/who", who="li")
-        for path in ("/", "/alarms", "/turnout", "/links", f"/alarm/{lived.fire}", "/point/oven.temperature", "/who"):
+        views = ("/", "/alarms", "/turnout", "/links", "/walktest", "/point/oven.temperature", "/who")
+        for path in (*views, f"/alarm/{lived.fire}"):
             answer = await lived.caller.get(path)
             assert answer.status == 200
             assert HOSTILE not in answer.text, path

@@ -7,13 +7,15 @@ import json
 import math
 from pathlib import Path
 
+import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.clock import HOUR, MINUTE, SECOND
 from gateway.model.batch import make_batch
 from gateway.model.quality import Doubt, Level, quality
-from gateway.web.history import MOST_ROWS, Asked, Row, chart, thinned, with_gaps
+from gateway.web.history import MOST_ROWS, Asked, chart, thinned, with_gaps
 from tests.page_house import Lived, live
 from tests.real_mosquitto import until
 
@@ -86,18 +88,26 @@ def test_long_spans_come_from_the_rollups_and_the_last_minutes(tmp_path: Path) -
 def _day(lived: Lived, number: int, now: int) -> list[float]:
     asked = Asked(lived.house.station.store.path, number, "day", now, HOUR / SECOND, ())
     found = chart(asked)["mean"]
-    assert isinstance(found, tuple)
+    assert isinstance(found, list)
     return [value for value in found if value is not None]
 
 
 @given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=5_000))
 def test_thinning_keeps_extremes_and_order(values: list[float]) -> None:
-    rows: list[Row] = [(float(n), value, value, value) for n, value in enumerate(values)]
+    rows = np.array([(float(n), value, value, value) for n, value in enumerate(values)])
     kept = thinned(rows, 0.0, float(len(values)))
     assert len(kept) <= MOST_ROWS
-    assert min(row[2] for row in kept if row[2] is not None) == min(values)
-    assert max(row[3] for row in kept if row[3] is not None) == max(values)
-    assert [row[0] for row in kept] == sorted(row[0] for row in kept)
+    assert kept[:, 2].min() == min(values)
+    assert kept[:, 3].max() == max(values)
+    assert kept[:, 0].tolist() == sorted(kept[:, 0].tolist())
+
+
+def test_thinned_parts_without_a_value_stay_gaps_and_others_are_means_of_what_is_there() -> None:
+    nan = math.nan
+    rows = np.array([(n, *[nan if n < 6 or n % 2 else float(n)] * 3) for n in range(3 * MOST_ROWS)])
+    kept = thinned(rows, 0.0, 3.0 * MOST_ROWS)
+    assert kept[:2, 1:].tolist() == [[pytest.approx(nan, nan_ok=True)] * 3] * 2
+    assert kept[2].tolist() == [6.0, 7.0, 6.0, 8.0]
 
 
 @given(st.lists(st.floats(0.1, 500), max_size=50))
@@ -106,6 +116,8 @@ def test_every_silence_becomes_a_gap_and_nothing_else_does(steps: list[float]) -
     for step in steps:
         at += step
         rows.append((at, 1.0, 1.0, 1.0))
-    shown = list(with_gaps(list(rows), 100.0))
-    assert sum(row[1] is None for row in shown) == sum(b[0] - a[0] > 100.0 for a, b in itertools.pairwise(rows))
-    assert [row for row in shown if row[1] is not None] == rows
+    shown = with_gaps(np.array(rows), 100.0)
+    empty = np.isnan(shown[:, 1])
+    assert empty.sum() == sum(b[0] - a[0] > 100.0 for a, b in itertools.pairwise(rows))
+    assert shown[~empty].tolist() == [list(row) for row in rows]
+    assert np.all(np.diff(shown[:, 0]) > 0)

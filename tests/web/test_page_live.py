@@ -145,7 +145,7 @@ def test_state_that_must_not_be_overlooked_is_on_every_page(tmp_path: Path, monk
         lived.house.state.axis = Axis(offset=0, trusted=False)
         with monkeypatch.context() as patch:
             patch.setattr(Ledger, "volatile", property(lambda _: True))
-            for path in ("/", "/alarms", "/turnout", "/links", "/point/oven.temperature"):
+            for path in ("/", "/alarms", "/turnout", "/links", "/walktest", "/point/oven.temperature"):
                 text = (await lived.caller.get(path)).text
                 assert "未存档" in text, path
                 assert "时间未校准" in text, path

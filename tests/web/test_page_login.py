@@ -33,8 +33,8 @@ async def enrolled(lived: Lived, who: str = "li") -> None:
 def test_nothing_is_shown_without_a_login(tmp_path: Path) -> None:
     async def body(lived: Lived) -> None:
         await lived.burning()
-        for path in ("/", "/alarms", "/turnout", "/links", "/history/oven.temperature", "/point/oven.temperature",
-                     "/who", "/alarm/1"):  # fmt: skip
+        for path in ("/", "/alarms", "/turnout", "/links", "/walktest", "/history/oven.temperature",
+                     "/point/oven.temperature", "/who", "/alarm/1"):  # fmt: skip
             answer = await lived.caller.get(path)
             assert (answer.status, answer.headers.get("location")) == (303, "/login"), path
         assert (await lived.caller.get("/stream?view=alarms")).status == 403
