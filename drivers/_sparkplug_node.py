@@ -17,6 +17,7 @@ from gateway.protocols.sparkplug import BD_SEQ, SEQUENCE, Metric, Payload
 
 _FIRST_WAIT = 10_000  # ms until a node that was asked for its births is asked again; doubled each time
 _LONGEST_WAIT = 600_000
+_LEAST_WAIT = 1_000  # also when it was born in between: a node whose seq is always wrong must not be born for ever
 STALE_AFTER = 60_000  # ms in doubt after which what it said last no longer counts
 
 
@@ -69,6 +70,7 @@ class Node:
     _bd: int | None = None
     _since: int = 0  # ms by the node's clock, when the doubt began; 0: none
     _ask_at: int = 0
+    _asked: int = 0  # ms by the node's clock, last time
     _wait: int = _FIRST_WAIT
 
     def node_birth(self, payload: Payload) -> None:
@@ -128,10 +130,11 @@ class Node:
         self.sound = False
         now = payload.time or self._since
         if not self._since or now < self._since:  # a clock that was set back begins anew
-            self._since, self._ask_at = now, now
+            self._asked = min(self._asked, now)
+            self._since, self._ask_at = now, self._asked + _LEAST_WAIT if self._asked else now
         ask = now >= self._ask_at
         if ask:
-            self._ask_at = now + self._wait
+            self._asked, self._ask_at = now, now + self._wait
             self._wait = min(2 * self._wait, _LONGEST_WAIT)
         stale = not self.stale and now - self._since >= STALE_AFTER
         self.stale |= stale

