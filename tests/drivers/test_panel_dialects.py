@@ -190,6 +190,15 @@ def test_what_says_nothing_is_a_sign_of_life(name: str, frame: bytes, answer: by
     assert (heard.events, heard.answer, heard.unknown) == ((), answer, False)
 
 
+def test_a_fire_is_one_however_little_is_told_of_its_place() -> None:
+    data = fs5101w.event_data(0xC3, 5, "0/1/2/3")
+    for size in (3, 12, 18, 25):
+        (heard,) = hear("fs5101w", fs5101w.encode(1, fs5101w.EVENT, data.ljust(25, b" ")[:size]))
+        assert isinstance(heard, Heard)
+        assert [event.code for event in heard.events] == [EventCode.FIRE]
+        assert heard.unknown
+
+
 def test_dates_and_places() -> None:
     (event,) = events("jbf193k", jbf193k.encode(jbf193k.FIRE, "1/2/3", 4, SHORT))
     assert (event.date, event.kind) == (DATE, 4)
@@ -227,8 +236,8 @@ FRAMES: dict[str, Callable[[int, int], Made]] = {
         ((EventCode.FIRE, f"1/{a}/{b}"),),
     ),
     "ld128e": lambda a, b: (
-        ld128e.encode(ld128e.FIRE, f"{a % 64 + 1}/{b % 250 + 1}"),
-        ((EventCode.FIRE, f"{a % 64 + 1}/{b % 250 + 1}"),),
+        ld128e.encode(ld128e.FIRE, f"{a % 126 + 1}/{b % 250 + 1}"),
+        ((EventCode.FIRE, f"{a % 126 + 1}/{b % 250 + 1}"),),
     ),
     "jb3208": lambda a, b: (
         jb3208.encode(1, jb3208.FIRE, [jb3208.Item(1, a, b, date=BCD), jb3208.Item(1, b, a, date=BCD)]),

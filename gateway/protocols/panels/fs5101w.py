@@ -41,7 +41,8 @@ _FUNCTIONS: Final[dict[int, Meaning]] = {
     ISOLATED: (EventCode.DISABLED, "屏蔽", None),
 }
 _PARTS = {3: "loop", 4: "mains", 5: "backup", 6: "computer", 7: "repeater", 8: "multi-wire", 9: "panel"}
-_EVENT_SIZE, _PLACE_SIZE = 20, 20
+_EVENT_SIZE, _PLACE_SIZE = 19, 20
+_LEAST = 3  # bytes of an event: function, information type, state
 _BELOW = 0x70  # floors 71 to 77 are below ground
 
 
@@ -92,9 +93,10 @@ def _heard(frame: bytes, address: int, command: int, data: bytes) -> Heard:
         return Heard(frame=frame, answer=encode(address, POLL, b"\x00"), panel=address)
     if command == RESET:
         return Heard(frame=frame, events=(event_of(EVENTS, 0x22, ""),), panel=address)
-    if command == EVENT and len(data) in (_EVENT_SIZE - 1, _EVENT_SIZE + _PLACE_SIZE - 1):
-        event = _event(data)
-        return Heard(frame=frame, events=(event,), panel=address, unknown=event.text.startswith("事件"))
+    if command == EVENT and len(data) >= _LEAST:
+        event = _event(data.ljust(_EVENT_SIZE, b"\x00"))  # a fire is one, however much is told of its place
+        odd = len(data) not in (_EVENT_SIZE, _EVENT_SIZE + _PLACE_SIZE)
+        return Heard(frame=frame, events=(event,), panel=address, unknown=odd or event.text.startswith("事件"))
     if command == TIME:
         return Heard(frame=frame, panel=address)
     return Heard(frame=frame, events=(event_of({}, command, "", text=data.hex(" ")),), panel=address, unknown=True)

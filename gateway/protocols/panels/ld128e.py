@@ -17,7 +17,7 @@ IDLE: Final = 0x7F
 SETTINGS: Final = Settings(title="利达 LD128E", baudrate=9600, poll=b"\x20", period=0.2, silent=True)
 BEGIN: Final = re.compile(rb"[\x01-\x0d\x12\x13\x30\x40-\x45\x50\x51\x7f]")
 LONGEST: Final = 3
-MOST_LOOPS: Final = 64
+MOST_LOOPS: Final = 126  # the next number is the idle answer
 MOST_POINTS: Final = 250
 
 FIRE, FAULT, FAULT_CLEARED, FEEDBACK, MAINS, BACKUP, RESET = 0x01, 0x02, 0x05, 0x09, 0x12, 0x13, 0x50
