@@ -39,7 +39,7 @@ _RAW_WORDS = re.compile(rb"(?:^| )(RGZS|PIC) ")
 
 def read_ascii(body: bytes, station: str) -> Body:
     """Return what the body of an uplink says; `station` is that of the header, until the body names one."""
-    head = body[:_HEAD].decode("latin-1").upper()
+    head = body[:_HEAD].upper().decode("latin-1")
     if len(head) < _HEAD or not _HEX.fullmatch(head):
         return Body(rest=body, problems=(Problem.SHORT,))
     sent = local_time(head[4:])
@@ -84,13 +84,13 @@ class _Reader:
             self.problems.append(Problem.CUT)
 
     def _take(self, words: list[str], at: int) -> int:
-        word = words[at].upper()
-        value = words[at + 1].upper() if at + 1 < len(words) else ""
+        word = _upper(words[at])
+        value = _upper(words[at + 1]) if at + 1 < len(words) else ""
         step = _STEP.fullmatch(word)
         if word == "ST" and _STATION.fullmatch(value):
             self._station, self._kind, self._observed, self._step = value, "", 0, 0
-            if at + 2 < len(words) and words[at + 2].upper() in CLASSES:
-                self._kind = words[at + 2].upper()
+            if at + 2 < len(words) and _upper(words[at + 2]) in CLASSES:
+                self._kind = _upper(words[at + 2])
                 return at + 3
         elif word == "TT" and value:
             self._observed = local_time(value)
@@ -112,10 +112,10 @@ class _Reader:
         code = CODES.get(word)
         code = int(word, 16) if code is None else code
         if code in _PACKED:
-            self._take_packed(code, words[at].upper())
+            self._take_packed(code, _upper(words[at]))
             return at + 1
         values = [words[at], *(_numbers(words, at + 1) if self._step else ())]
-        read = [_value(value.upper()) for value in values]
+        read = [_value(_upper(value)) for value in values]
         single = len(read) == 1
         flaw = read[0][1] if single else Flaw.NONE
         if not single and any(flaw is Flaw.DIGITS for _, flaw in read):
@@ -153,9 +153,14 @@ class _Reader:
         )
 
 
+def _upper(word: str) -> str:
+    """Return a word in capital letters: those of ASCII alone, for beyond them `upper` leaves Latin-1."""
+    return word.encode("latin-1").upper().decode("latin-1")
+
+
 def _numbers(words: list[str], at: int) -> Iterator[str]:
     """Yield the words that go on with a uniform series."""
-    while at < len(words) and (words[at].upper() == MISSING or _NUMBER.fullmatch(words[at])):
+    while at < len(words) and (_upper(words[at]) == MISSING or _NUMBER.fullmatch(words[at])):
         yield words[at]
         at += 1
 

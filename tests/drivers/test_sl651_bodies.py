@@ -100,11 +100,13 @@ def test_a_body_says_what_it_is_said_to_say(case: dict[str, Any]) -> None:
                 "00000001",
                 "FF92",
                 "x",
+                "\xb5\xff",
+                "RGZS",
                 "",
             ]
         ),
         max_size=20,
-    ).map(lambda words: b"0001260909080000" + " ".join(words).encode()),
+    ).map(lambda words: b"0001260909080000" + " ".join(words).encode("latin-1")),
 )
 @settings(max_examples=300)
 def test_no_body_raises(function: int, down: bool, coding: Coding, body: bytes) -> None:  # noqa: FBT001
