@@ -1,209 +1,132 @@
 """What `firegrid decode` prints: bytes of any protocol of the house → JSON-able objects of house section 12.
 
-Pure. Readings go through the very dialects and register maps that the daemon uses; a reading's device is the profile's
-id, because no configuration is at hand. Nothing is guessed silently: without a protocol it is said which ones fit.
+Pure. Readings go through the very conversations, dialects and register maps that the daemon uses; a reading's device is
+the profile's id, because no configuration is at hand. Nothing is guessed silently: without a protocol it is said which
+ones the bytes could be, the likeliest first and with the reason (`drivers._decode_fits`).
 """
 
 from __future__ import annotations
 
-import dataclasses
-import math
-from collections.abc import Callable, Mapping
-from datetime import UTC, datetime, timedelta
-from typing import Any
-
-from drivers import _profiles
-from drivers._decode_modbus import frames_of, rows_of, split
+from drivers import _decode_frames, _profiles
+from drivers._decode_broker import Broker
+from drivers._decode_device import MODBUS, Polled, Stream, installed, speaks_on_wires
+from drivers._decode_fits import Fit, fits, streamed
+from drivers._decode_modbus import frames_of, rows_of
+from drivers._decode_said import Said, error, message, plain, reading
+from drivers._decode_topics import recognise
 from drivers._payload import Plain, Unreadable, message_of
-from drivers.dialects import json, zigbee2mqtt
+from drivers.dialects import homeassistant
+from gateway import registry
 from gateway.errors import ConfigError, ProtocolViolation
-from gateway.model.point import Device, Profile
-from gateway.model.ports import Decoded, DialectSetup
-from gateway.model.quality import describe
-from gateway.protocols import smspdu
-from gateway.protocols.modbus_line import is_whole
+from gateway.model.point import Profile
 
-Said = dict[str, Any]
+DISCOVERY = "homeassistant"
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_ZIGBEE = "zigbee2mqtt"
+
+def protocols() -> list[str]:
+    """Return what `protocol` may be, beside the id of a profile: codecs, drivers on wires, dialects."""
+    drivers = [name for name in registry.names(registry.Group.DRIVER) if speaks_on_wires(name)]
+    return sorted({*_decode_frames.names(), *drivers, *registry.names(registry.Group.DIALECT)})
 
 
 def decode(data: bytes, *, protocol: str = "", profile: Profile | None = None, topic: str = "") -> list[Said]:
     """Return one object per reading, event or message, or per reason why there is none (`kind` = `error`).
 
     Args:
-        data: the payload; for modbus_rtu and at-pdu hexadecimal text (blanks and colons allowed) or the bytes.
-        protocol: one of `PROTOCOLS`; empty: the profile's, else the only one that fits.
+        data: the payload; of a protocol of bytes hexadecimal text (blanks and colons allowed) or the bytes.
+        protocol: one of `protocols()`, or a profile's id; empty: the profile's, else the only one that fits.
         profile: what the device is; without it registers and fields are shown as they are.
         topic: the MQTT topic, if any.
     """
+    if protocol and profile is None and protocol not in protocols() and protocol in _profiles.names():
+        profile, protocol = _profiles.profile(protocol), ""
     chosen = protocol or (profile.driver if profile is not None else "")
-    if chosen and chosen not in PROTOCOLS:
-        return [_error(f"unknown protocol {chosen}; known: {', '.join(PROTOCOLS)}")]
     if not chosen:
-        fits = fitting(data, topic=topic)
-        if len(fits) != 1:
-            return [_error(f"fits {', '.join(fits)}: choose one with --as" if fits else "no protocol fits")]
-        chosen = fits[0]
-        return [{"kind": "message", "protocol": chosen, "what": "fits"}, *decode(data, protocol=chosen, topic=topic)]
-    if profile is not None and profile.driver != chosen:
-        return [_error(f"profile {profile.id} speaks {profile.driver}, not {chosen}")]
+        return _told(data, fits(data, topic=topic), topic)
+    if chosen not in protocols():
+        return [error(f"unknown protocol {chosen}; known: {', '.join(protocols())}, and every profile")]
+    if profile is not None and not speaks(profile, chosen):
+        return [error(f"profile {profile.id} speaks {profile.driver}, not {chosen}")]
     try:
-        return PROTOCOLS[chosen](data, profile, topic)
-    except (ConfigError, ProtocolViolation) as error:
-        return [_error(str(error))]
+        return _read(data, chosen, profile, topic)
+    except (ConfigError, ProtocolViolation) as why:
+        return [error(str(why))]
 
 
-def fitting(data: bytes, *, topic: str = "") -> list[str]:
-    """Return the protocols that the bytes can be."""
-    found = []
-    frame = _bytes(data)
-    request, rest = split(frame)
-    if len(frame) >= 4 and (is_whole(frame) or (request is not None and (not rest or is_whole(rest)))):
-        found.append("modbus_rtu")
-    try:
-        smspdu.decode(frame)
-        found.append("at-pdu")
-    except ProtocolViolation:
-        pass
-    message = message_of(data)
-    if isinstance(message, dict) and (topic.startswith(f"{_ZIGBEE}/") or "linkquality" in message):
-        found.append(_ZIGBEE)
-    elif not isinstance(message, Plain | Unreadable):
-        found.append("json")
-    return found
+def speaks(profile: Profile, protocol: str) -> bool:
+    """Whether a device of this profile may send this protocol: a driver may serve several kinds of frames."""
+    if profile.driver in MODBUS and protocol in MODBUS:
+        return True
+    return protocol == profile.driver or protocol in (profile.options.get("dialect"), profile.options.get("sensor"))
 
 
-def _modbus(data: bytes, profile: Profile | None, _topic: str) -> list[Said]:
-    frame = _bytes(data)
+def _told(data: bytes, found: list[Fit], topic: str) -> list[Said]:
+    """Return what could be meant, and the meaning where one is likelier than all others."""
+    said: list[Said] = [fit.said() for fit in found]
+    if not found:
+        return [error("no protocol fits")]
+    if len(found) > 1 and found[0].score <= found[1].score:
+        return [*said, error(f"fits {', '.join(fit.protocol for fit in found)}: choose one with --as")]
+    return [*said, *decode(data, protocol=found[0].protocol, topic=topic)]
+
+
+def _read(data: bytes, protocol: str, profile: Profile | None, topic: str) -> list[Said]:
+    if protocol in registry.names(registry.Group.DIALECT):
+        return _discovered(data, topic) if protocol == DISCOVERY else _message(data, protocol, profile, topic)
+    if protocol == "modbus_rtu":
+        return _modbus(streamed(data), profile)
+    whole = streamed(data, lines=True)
+    if profile is not None and protocol in MODBUS:
+        return _unwrapped(whole, protocol, profile)
+    if profile is not None:
+        stream = Stream(profile)
+        return [*stream.hear(whole), *stream.flush()] or [error("nothing in it")]
+    reader = _decode_frames.frames(protocol)
+    if reader is None:
+        return [error(f"{protocol} has dialects: say which with --profile, or --as one of its dialects")]
+    return [*reader.hear(whole), *reader.flush()] or [error("nothing in it")]
+
+
+def _modbus(frame: bytes, profile: Profile | None) -> list[Said]:
+    """Read a request, a reply, or both, given whole: what is wrong with it is told in full."""
     if profile is None:
         return frames_of(frame)
-    device, ids = _installed(profile, {})
-    return _readings(rows_of(frame, profile, ids, device), profile, ids) or frames_of(frame)
+    device, ids, names = installed(profile, {})
+    return [reading(row, names) for row in rows_of(frame, profile, ids, device)] or frames_of(frame)
 
 
-def _json(data: bytes, profile: Profile | None, topic: str) -> list[Said]:
-    message = message_of(data)
-    if profile is None or not profile.points:
-        if isinstance(message, Plain | Unreadable):
-            return [_error(message.value if isinstance(message, Unreadable) else "not_json")]
-        return [{"kind": "message", "protocol": "json", "value": _finite(message)}]
-    topic = topic or "device"
-    device, ids = _installed(profile, {"topic": topic})
-    return _dialect(json.create, device, ids, topic, data)
+def _unwrapped(data: bytes, protocol: str, profile: Profile) -> list[Said]:
+    """Read Modbus in other clothes: the RTU frames inside it."""
+    turned = _decode_frames.unwrapped(protocol, data)
+    polled = Polled(profile)
+    return [*polled.hear(turned), *polled.flush()] or [error("nothing in it")]
 
 
-def _zigbee(data: bytes, profile: Profile | None, topic: str) -> list[Said]:
-    topic = topic or f"{_ZIGBEE}/device"
-    name = topic.removesuffix("/availability")
-    device, ids = _installed(profile or _nearest_zigbee(message_of(data)), {"topic": name})
-    return _dialect(zigbee2mqtt.create, device, ids, topic, data)
+def _message(data: bytes, dialect: str, profile: Profile | None, topic: str) -> list[Said]:
+    fixed = profile if profile is not None and profile.points else None
+    said: list[Said] = []
+    for payload in dict.fromkeys((data, streamed(data))):
+        try:
+            said = Broker(dialect, fixed).hear(topic, payload)
+        except ConfigError as why:  # nothing tells its keys: neither topic nor fields
+            said = [error(str(why))]
+        if any(line["kind"] != "error" for line in said):
+            return said
+    value = message_of(data)
+    if said or isinstance(value, Plain | Unreadable):
+        return said or [error(value.value if isinstance(value, Unreadable) else "not_json")]
+    if not recognise(dialect, topic, data):
+        return [error(f"neither topic nor fields are of {dialect}")]
+    return [{"kind": "message", "protocol": dialect, "value": plain(value)}]
 
 
-def _pdu(data: bytes, _profile: Profile | None, _topic: str) -> list[Said]:
-    message = smspdu.decode(_bytes(data))
-    fields = {field.name: getattr(message, field.name) for field in dataclasses.fields(message)}
-    user = fields.pop("user", None)
-    said: Said = {"kind": "message", "protocol": "at-pdu", "what": type(message).__name__.lower()}
-    for key, value in fields.items():
-        if isinstance(value, datetime):
-            said[key] = value.isoformat()
-        elif value not in (None, "", b""):
-            said[key] = value.hex() if isinstance(value, bytes) else value
-    if user is not None:
-        said["text"] = user.text
-        if user.concatenation is not None:
-            said["part"] = list(dataclasses.astuple(user.concatenation))
-    if isinstance(message, smspdu.StatusReport):
-        said["outcome"] = message.outcome.value
-    return [said]
-
-
-PROTOCOLS: Mapping[str, Callable[[bytes, Profile | None, str], list[Said]]] = {
-    "modbus_rtu": _modbus,
-    "json": _json,
-    _ZIGBEE: _zigbee,
-    "at-pdu": _pdu,
-}
-
-
-def _dialect(
-    create: Callable[[DialectSetup], Any], device: Device, ids: dict[str, int], topic: str, data: bytes
-) -> list[Said]:
-    into = Decoded()
-    create(DialectSetup(devices=[device], point_ids=ids, source_events=0)).decode(
-        topic, data, retained=False, into=into
-    )
-    names = {number: name.rpartition(".")[2] for name, number in ids.items()}
-    events = [
-        {
-            "kind": "event",
-            "device": device.id,
-            "point": names[event.point],
-            "key": event.key,
-            "code": event.code.name.lower(),
-            "text": event.text,
-            "time": _time(event.time),
-            "raw": event.raw.hex(),
-        }
-        for event in into.events
-    ]
-    problems = [_error(problem) for problem in into.problems]
-    return [*_readings(into.rows, device.profile, ids), *events, *problems]
-
-
-def _readings(rows: list[tuple[int, int, float, int]], profile: Profile, ids: Mapping[str, int]) -> list[Said]:
-    specs = {ids[f"{profile.id}.{spec.name}"]: spec for spec in profile.points}
+def _discovered(data: bytes, topic: str) -> list[Said]:
+    """Return what a discovery message announces; states of such devices need the points that were learnt."""
+    learnt = homeassistant.learn(topic or f"{DISCOVERY}/sensor/device/config", data)
+    if not learnt:
+        return [error(f"no discovery message: those come under {DISCOVERY}/…/config; other topics need the [[device]]")]
+    announced = homeassistant.merge(learnt)
     return [
-        {
-            "kind": "reading",
-            "device": profile.id,
-            "point": specs[point].name,
-            "value": value if math.isfinite(value) else None,
-            "unit": specs[point].unit,
-            "quality": describe(quality),
-            "time": _time(time),
-        }
-        for point, time, value, quality in rows
-    ]
-
-
-def _installed(profile: Profile, options: dict[str, Any]) -> tuple[Device, dict[str, int]]:
-    device = Device(id=profile.id, source="decode", profile=profile, options=options)
-    return device, {f"{profile.id}.{spec.name}": number for number, spec in enumerate(profile.points, 1)}
-
-
-def _nearest_zigbee(message: object) -> Profile:
-    """The shipped profile whose own fields the message has most of."""
-    fields = set(message) if isinstance(message, dict) else set()
-    known = [_profiles.profile(name) for name in _profiles.names() if name.startswith(f"{_ZIGBEE}-")]
-    return max(known, key=lambda one: len(fields & {str(spec.decode.get("field", spec.name)) for spec in one.points}))
-
-
-def _bytes(data: bytes) -> bytes:
-    """Hexadecimal text as the bytes it means, anything else as it is."""
-    try:
-        return bytes.fromhex(data.decode("ascii").replace(":", " "))
-    except ValueError:
-        return data
-
-
-def _time(time: int) -> str | None:
-    try:
-        return (_EPOCH + timedelta(microseconds=time // 1000)).isoformat() if time else None
-    except OverflowError:
-        return None
-
-
-def _finite(value: object) -> object:
-    """NaN and infinities as null: JSON has none."""
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, dict):
-        return {key: _finite(inner) for key, inner in value.items()}
-    return [_finite(inner) for inner in value] if isinstance(value, list) else value
-
-
-def _error(reason: str) -> Said:
-    return {"kind": "error", "reason": reason}
+        message(DISCOVERY, "discovery", device=one.id, profile=one.profile, toml=homeassistant.to_toml(one, "broker"))
+        for one in announced
+    ] or [message(DISCOVERY, "removal", topic=topic)]

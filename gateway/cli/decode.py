@@ -12,14 +12,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from drivers import _profiles as profiles
-from drivers._decode import PROTOCOLS, decode
+from drivers._decode import decode, protocols
 from gateway.cli.main import GOOD, REFUSED
 
 
 def arguments(own: argparse.ArgumentParser) -> None:
     """Add what `decode` takes."""
     own.add_argument("data", nargs="*", metavar="DATA", help="hex or text; - or nothing: standard input, one a line")
-    own.add_argument("--as", dest="protocol", default="", metavar="PROTOCOL", help=f"one of {', '.join(PROTOCOLS)}")
+    known = f"a profile's id, or one of {', '.join(protocols())}"
+    own.add_argument("--as", dest="protocol", default="", metavar="PROTOCOL", help=known)
     own.add_argument("--profile", default="", metavar="P", help="what the device is: a profile's id, or its file")
     own.add_argument("--topic", default="", metavar="T", help="the MQTT topic it came on")
 

@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import json
+import re
+import tomllib
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from drivers._decode import PROTOCOLS, decode, fitting
+from drivers._decode import decode, protocols
+from drivers._decode_fits import fits
 from drivers._profiles import names, profile
+from gateway import registry
+from gateway.protocols import sparkplug
+from gateway.protocols.sparkplug import DataType
+from gateway.registry import Group
 
+CASES = Path(__file__).parents[1] / "cases"
 REQUEST, REPLY = "01 04 00 01 00 02 20 0B", "01 04 04 01 31 02 22 2A CE"
 # A DELIVER (3GPP TS 23.040 clause 9.2.2.1) in GSM7.
 DELIVER = "07911326040000F0040B911346610089F60000208062917314080CC8F71D14969741F977FD07"
@@ -107,12 +116,13 @@ def test_json_events_and_readings() -> None:
 def test_zigbee_without_a_profile_takes_the_nearest() -> None:
     said = decode(b'{"gas":true,"gas_value":12,"linkquality":80}', topic="zigbee2mqtt/kitchen")
     assert said[0]["protocol"] == "zigbee2mqtt"
-    assert [(line["device"], line["point"], line["value"]) for line in said[1:]] == [
+    assert [(line["device"], line["point"], line["value"]) for line in said[2:]] == [
         ("zigbee2mqtt-gas", "gas", 1.0),
         ("zigbee2mqtt-gas", "ch4", 12.0),
         ("zigbee2mqtt-gas", "linkquality", 80.0),
     ]
-    offline = decode(b'{"state":"offline"}', protocol="zigbee2mqtt", topic="zigbee2mqtt/kitchen/availability")
+    topic = "zigbee2mqtt/kitchen/availability"
+    offline = decode(b'{"state":"offline"}', profile=profile("zigbee2mqtt-gas"), topic=topic)
     assert {line["quality"] for line in offline} == {"BAD:no_comms"}
     assert {line["value"] for line in offline} == {None}
     assert kinds(decode(b"smoke", protocol="zigbee2mqtt")) == ["error"]
@@ -126,25 +136,113 @@ def test_an_sms_pdu() -> None:
     assert kinds(decode(b"07 91", protocol="at-pdu")) == ["error"]
 
 
-def test_what_fits_is_said() -> None:
-    assert fitting(REPLY.encode()) == ["modbus_rtu"]
+def fitting(data: bytes, topic: str = "") -> list[str]:
+    return [fit.protocol for fit in fits(data, topic=topic)]
+
+
+def test_what_fits_is_said_with_the_reason_and_the_likeliest_first() -> None:
+    assert fitting(REPLY.encode())[0] == "modbus_rtu"
     assert fitting(f"{REQUEST}{REPLY}".encode()) == ["modbus_rtu"]
     assert fitting(DELIVER.encode()) == ["at-pdu"]
     assert fitting(b'{"a":1}') == ["json"]
-    assert fitting(b'{"smoke":true,"linkquality":3}') == ["zigbee2mqtt"]
+    assert fitting(b'{"smoke":true,"linkquality":3}') == ["zigbee2mqtt", "json"]
     assert fitting(b"hello") == []
+    assert fitting(b":010400010002F8") == ["modbus_ascii"]
     assert decode(b"hello") == [{"kind": "error", "reason": "no protocol fits"}]
-    assert decode(REPLY.encode())[0] == {"kind": "message", "protocol": "modbus_rtu", "what": "fits"}
+    first, *_ = decode(REPLY.encode())
+    assert (first["protocol"], first["what"], first["why"]) == ("modbus_rtu", "fits", "1 frame: CRC-16")
+    assert "xy-md02" in first["profiles"]
+
+
+def cases(topic: str, name: str, table: str) -> list[dict[str, Any]]:
+    text = (CASES / topic / name).read_text(encoding="utf-8")
+    found: list[dict[str, Any]] = tomllib.loads(text)[table]
+    return found
+
+
+@pytest.mark.parametrize(
+    ("protocol", "frames"),
+    [
+        ("gb26875", [case["bytes"] for case in cases("gb26875", "frames.toml", "frame")]),
+        ("sl651", [case["hex"] for case in cases("sl651", "frames.toml", "frame") if "refused" not in case]),
+        ("hj212", [case["packet"] for case in cases("hj212", "sheet.toml", "case") if case.get("check") == "hj212"]),
+        (
+            "winsen",
+            [case["hex"] for case in cases("uart", "frames.toml", "case") if case.get("sensor") == "winsen"][:2],
+        ),
+    ],
+)
+def test_published_frames_are_taken_for_what_they_are(protocol: str, frames: list[str]) -> None:
+    for frame in frames:
+        assert fitting(frame.encode())[:1] == [protocol], frame
+        assert kinds(decode(frame.encode(), protocol=protocol))[0] == "message"
+
+
+@pytest.mark.parametrize("case", cases("panel_serial", "sheet.toml", "case"), ids=lambda case: case["dialect"])
+def test_frames_of_fire_panels_are_among_what_fits(case: dict[str, Any]) -> None:
+    if "hex" in case and case.get("events"):
+        assert case["dialect"] in fitting(case["hex"].encode())
+        (said, *_) = decode(case["hex"].encode(), protocol=case["dialect"])
+        assert [event["code"] for event in said["events"]] == [event["code"] for event in case["events"]]
+
+
+# Topics that are the device's own affair, and known to its configuration only.
+OWN_TOPICS = re.compile(r"home/zigbee/|site/|firegrid/")
+
+
+@pytest.mark.parametrize("dialect", sorted(set(registry.names(Group.DIALECT)) - {"homeassistant", "sparkplug"}))
+def test_messages_of_every_dialect_are_taken_for_what_they_are(dialect: str) -> None:
+    found = [case for path in (CASES / dialect).glob("*.toml") for case in tomllib.loads(path.read_text())["case"]]
+    told = [case for case in found if case.get("rows") and "payload" in case and not OWN_TOPICS.match(case["topic"])]
+    assert len(told) >= 7
+    for case in told:
+        assert dialect in fitting(case["payload"].encode(), case["topic"]), case
+
+
+def test_a_sparkplug_payload_in_hexadecimal_digits() -> None:
+    metrics = (sparkplug.Metric(name="Inputs/Smoke", datatype=DataType.BOOLEAN, value=True, kind="boolean_value"),)
+    payload = sparkplug.encode(sparkplug.Payload(time=1_700_000_000_000, seq=0, metrics=metrics))
+    topic = "spBv1.0/jc/DDATA/cellar/hall"
+    (smoke,) = [
+        line
+        for line in decode(payload.hex().encode(), profile=profile("sparkplug-smoke"), topic=topic)
+        if line["kind"] == "reading" and line["point"] == "smoke"
+    ]
+    assert (smoke["value"], smoke["address"]) == (1.0, "hall")
+    assert fitting(payload, topic) == ["sparkplug"]
+
+
+def test_a_discovery_message_becomes_a_device_to_paste() -> None:
+    topic = "homeassistant/binary_sensor/hall/smoke/config"
+    payload = b'{"name":"Hall","device_class":"smoke","state_topic":"hall/smoke","device":{"identifiers":["a1"]}}'
+    said = decode(payload, topic=topic)
+    assert said[0]["protocol"] == "homeassistant"
+    assert (said[-1]["what"], said[-1]["profile"]) == ("discovery", "ha-smoke")
+    assert tomllib.loads(said[-1]["toml"])["device"][0]["points"]["smoke"]["decode"]["topic"] == "hall/smoke"
+    assert kinds(decode(b"ON", protocol="homeassistant", topic="hall/smoke")) == ["error"]
+
+
+def test_a_report_is_read_by_its_profile_whatever_its_address() -> None:
+    frames = [case["hex"] for case in cases("sl651", "frames.toml", "frame") if case["name"].startswith("32 ")]
+    (first, *_) = decode(frames[0].encode(), protocol="sl651-river")
+    assert (first["kind"], first["device"], first["address"]) == ("reading", "sl651-river", "0012345678")
+    fire = cases("gb26875", "frames.toml", "frame")[0]["bytes"]
+    (event, *_) = decode(fire.encode(), profile=profile("gb26875-transmitter"))
+    assert (event["kind"], event["code"], event["key"]) == ("event", "fire", "1/1/2/10")
+    said = decode(b"FF 04 03 01 00 7B 13 88 E2", profile=profile("winsen-ze07-co"))
+    assert [(line["point"], line["value"], line["quality"]) for line in said] == [("co", 12.3, "GOOD")]
+    half = decode(b"FF 04 03 01 00 7B", protocol="winsen-ze07-co")
+    assert set(kinds(half)) == {"error"}
 
 
 def test_protocol_and_profile_must_agree() -> None:
     assert "speaks modbus_rtu" in decode(b"{}", protocol="json", profile=profile("xy-md02"))[0]["reason"]
-    assert "unknown protocol hj212" in decode(b"{}", protocol="hj212")[0]["reason"]
+    assert "unknown protocol hj2112" in decode(b"{}", protocol="hj2112")[0]["reason"]
 
 
 @given(
     data=st.binary(max_size=40) | st.binary(max_size=20).map(lambda raw: raw.hex().encode()),
-    protocol=st.sampled_from(["", *PROTOCOLS]),
+    protocol=st.sampled_from(["", *protocols()]),
     name=st.none() | st.sampled_from(names()),
     topic=st.sampled_from(["", "zigbee2mqtt/a", "x", "+", "a/#"]),
 )

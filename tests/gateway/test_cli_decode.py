@@ -68,7 +68,7 @@ def test_one_document_over_several_lines_and_bytes_that_are_no_text(decode: Deco
     ("arguments", "reason"),
     [
         (["hello"], "no protocol fits"),
-        (["--as", "hj212", "xx"], "unknown protocol"),
+        (["--as", "hj2112", "xx"], "unknown protocol"),
         (["--as", "modbus_rtu", "01 04 04 01 31 02 22 2A CF"], "CRC"),
         (["--as", "at-pdu", "07 91"], ""),
         ([], "no protocol fits"),

@@ -1,0 +1,135 @@
+"""Which protocols, dialects and profiles some bytes could be, the likeliest first, and why.
+
+Pure; for `firegrid decode` without `--as`. Everything is tried as it would be decoded: a protocol fits when frames of
+it stand in the bytes, a dialect when it knows the topic or the fields, a profile when it reads something. Keeps house
+section 12: nothing is guessed silently.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from drivers import _decode_frames
+from drivers._decode_broker import read_by
+from drivers._decode_device import MODBUS, Polled, Stream, shipped
+from drivers._decode_said import Said
+from drivers._decode_topics import recognise
+from drivers.dialects import homeassistant
+from gateway import registry
+from gateway.errors import ConfigError
+from gateway.model.point import Profile
+
+SHOWN = 5  # profiles
+_MOST = 0.75  # of the bytes must lie in frames
+
+# How much a whole frame proves, and what by. What is not listed has a check of its own that proves a little.
+_PROOF: dict[str, tuple[float, str]] = {
+    "hj212": (5, "## and &&, length and check"),
+    "gb26875": (5, "@@ and ##, length and sum"),
+    "sl651": (5, "start marks, length and CRC-16"),
+    "modbus_rtu": (4, "CRC-16"),
+    "modbus_ascii": (4, "colon and LRC"),
+    "megatec": (4, "eight fields behind ("),
+    "modbus_tcp": (3, "header and length"),
+    "winsen": (3, "FF and sum over 9 bytes"),
+    "at-pdu": (2, "fields and length"),
+    "dyp": (1, "FF and sum over 4 bytes"),
+}
+_FRAMES = (2.0, "start and check")
+_LIKE, _SURE, _ANNOUNCED = 2.0, 4.0, 5.0
+_ANYTHING = 0.5  # JSON: whatever else is JSON is it too
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fit:
+    """A protocol that the bytes could be. `profiles`: what reads them, the fittest first."""
+
+    protocol: str
+    score: float
+    why: str
+    profiles: tuple[str, ...] = ()
+
+    def said(self) -> Said:
+        """Return it as a line."""
+        said: Said = {"kind": "message", "protocol": self.protocol, "what": "fits", "why": self.why}
+        return {**said, "profiles": list(self.profiles)} if self.profiles else said
+
+
+def fits(data: bytes, *, topic: str = "") -> list[Fit]:
+    """Return everything that the bytes, or the message of this topic, could be; the likeliest first."""
+    found = list(_dialects(data, topic))
+    if not topic:
+        found += _frames(data)
+    return sorted(found, key=lambda one: (-one.score, one.protocol))
+
+
+def streamed(data: bytes, *, lines: bool = False) -> bytes:
+    """Return hexadecimal text as the bytes it means, anything else as it is; `lines`: a line of text gets its end."""
+    digits = b"no" if data.startswith(b":") else data  # a line of Modbus ASCII is text
+    try:
+        return bytes.fromhex(digits.decode("ascii").replace(":", " "))
+    except ValueError:
+        text = data and min(data) >= ord(" ")
+        return data + b"\r\n" if lines and text else data
+
+
+def _frames(data: bytes) -> Iterable[Fit]:
+    whole = streamed(data, lines=True)
+    for name in _decode_frames.names():
+        reader = _decode_frames.frames(name)
+        if reader is None or not whole:
+            continue
+        said = [*reader.hear(whole), *reader.flush()]
+        good = sum(line["kind"] == "message" and not line.get("unknown") for line in said)
+        lost = sum(len(line.get("raw", "")) // 2 for line in said if line["kind"] == "error")
+        share = 1 - min(lost / len(whole), 1)
+        if good and share > _MOST:
+            proof, why = _PROOF.get(name, _FRAMES)
+            count = f"{good} frame{'' if good == 1 else 's'}"
+            part = "" if share == 1 else f", {share:.0%} of the bytes"
+            yield Fit(protocol=name, score=proof * share, why=f"{count}: {why}{part}", profiles=_streams(name, whole))
+
+
+def _streams(protocol: str, data: bytes) -> tuple[str, ...]:
+    turned = _decode_frames.unwrapped(protocol, data)
+    ranked = []
+    for profile in _profiles_of(protocol):
+        try:
+            reader = Polled(profile) if protocol in MODBUS else Stream(profile)
+        except ConfigError:
+            continue
+        said = [*reader.hear(turned), *reader.flush()]
+        good = sum(_tells(line) for line in said)
+        if good:
+            ranked.append((-good, len(profile.points), profile.id))
+    return tuple(name for *_, name in sorted(ranked)[:SHOWN])
+
+
+def _profiles_of(protocol: str) -> list[Profile]:
+    driver = "modbus_rtu" if protocol in MODBUS else protocol
+    return [
+        profile
+        for profile in shipped()
+        if profile.driver == driver or protocol in (profile.options.get("dialect"), profile.options.get("sensor"))
+    ]
+
+
+def _tells(line: Said) -> bool:
+    if line["kind"] == "reading":
+        return not line["quality"].startswith("BAD")
+    return bool(line["kind"] == "event" and line.get("registered", True))
+
+
+def _dialects(data: bytes, topic: str) -> Iterable[Fit]:
+    if topic and homeassistant.learn(topic, data):
+        why = "a discovery message by its topic"
+        yield Fit(protocol="homeassistant", score=_ANNOUNCED, why=why)
+    for name in registry.names(registry.Group.DIALECT):
+        places = recognise(name, topic, data)
+        if not places:
+            continue
+        sure = any(place.sure for place in places)
+        score = _SURE if sure else _ANYTHING if name == "json" else _LIKE
+        profiles = read_by(name, places[0], data)[:SHOWN]
+        yield Fit(protocol=name, score=score, why=places[0].why, profiles=tuple(one.id for one in profiles))

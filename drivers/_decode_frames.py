@@ -1,0 +1,259 @@
+"""Frames of a protocol without knowing the device: bytes → messages with the fields that stand in them.
+
+Pure; beside `drivers._decode_device`, which reads the same bytes with a profile. Every codec of `gateway.protocols`
+that has a splitter (`feed`, `drop`) is read by one class, `Frames`; what is special to a protocol is one function
+here. A driver of another distribution has no entry: its frames are read with a profile. Keeps house section 11.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from functools import partial
+from typing import Any, Protocol
+
+import msgspec
+
+from drivers._decode_bus import Bus, Passed
+from drivers._decode_modbus import frames_of
+from drivers._decode_said import Said, error, fields_of, message, plain, time_of
+from drivers._panel_device import dialect_of, dialects
+from gateway.errors import ProtocolViolation
+from gateway.model.time import HOUR
+from gateway.protocols import gb26875, gb26875_units, hj212, hj212_packet, sl651, sl651_body, sl651_frames, smspdu, uart
+from gateway.protocols.modbus_framing import Ascii, Framing, Mbap
+from gateway.protocols.panel_words import Heard, Stream
+from gateway.protocols.sl651_elements import name_of
+
+_CHINA = 8 * HOUR  # what devices of these standards mean by a time without zone
+
+
+class Splitter(Protocol):
+    """What the codecs have in common."""
+
+    @property
+    def pending(self) -> object:
+        """Whether (or which) bytes wait for the rest of their frame."""
+
+    def feed(self, data: bytes) -> Sequence[object]:
+        """Take bytes; return frames and refusals, in order."""
+
+    def drop(self) -> Sequence[object]:
+        """Give up a half frame."""
+
+
+class Frames:
+    """One stream of a protocol as messages. Never raises on foreign bytes."""
+
+    def __init__(self, split: Splitter, say: Callable[[Any], list[Said]]) -> None:
+        self._split = split
+        self._say = say
+
+    def hear(self, data: bytes) -> list[Said]:
+        """Return what some bytes of the stream complete."""
+        return [said for one in self._split.feed(data) for said in self._say(one)]
+
+    def flush(self) -> list[Said]:
+        """Return what is left when nothing more comes: what hides behind a half frame, and the half frame as error."""
+        said: list[Said] = []
+        while self._split.pending:
+            said += [line for one in self._split.drop() for line in self._say(one)]
+        return said
+
+
+class _Pdu:
+    """A short message's PDU, given whole."""
+
+    pending = False
+
+    def feed(self, data: bytes) -> list[object]:
+        try:
+            return [smspdu.decode(data)]
+        except ProtocolViolation as why:
+            return [why]
+
+    def drop(self) -> list[object]:
+        return []
+
+
+class _Turned:
+    """A bus whose frames wear other clothes."""
+
+    def __init__(self, framing: Framing) -> None:
+        self._framing = framing
+        self._bus = Bus()
+        self._lost = False
+
+    @property
+    def pending(self) -> bool:
+        return self._bus.pending
+
+    def feed(self, data: bytes) -> list[Passed]:
+        if self._lost:
+            return [Passed("noise", data)]
+        try:
+            turned = self._framing.unpack(data)
+        except ProtocolViolation:
+            self._lost = True  # nothing says where the next frame begins
+            return [Passed("noise", data)]
+        return [Passed("noise", data)] if turned == data else self._bus.feed(turned) if turned else []
+
+    def drop(self) -> list[Passed]:
+        return self._bus.drop()
+
+
+def frames(protocol: str) -> Frames | None:
+    """Return the reader of a protocol's frames; None for a protocol that is read with a profile only."""
+    made = _MAKERS.get(protocol)
+    return None if made is None else made()
+
+
+def unwrapped(protocol: str, data: bytes) -> bytes:
+    """Return the RTU frames inside Modbus ASCII lines or Modbus TCP; the bytes of anything else."""
+    framing: Framing
+    match protocol:
+        case "modbus_ascii":
+            framing = Ascii()
+        case "modbus_tcp":
+            framing = Mbap(asks=False)
+        case _:
+            return data
+    try:
+        turned = framing.unpack(data)
+    except ProtocolViolation:
+        return b""
+    return b"" if turned == data else turned
+
+
+def names() -> list[str]:
+    """Return the protocols whose frames can be read without a profile."""
+    return sorted(_MAKERS)
+
+
+def _refused(one: object) -> list[Said]:
+    """Return why some bytes are no frame; codecs call the bytes `data`, `raw` or `frame`."""
+    reason = getattr(one, "reason", None) or getattr(one, "what", "noise")
+    data = next((getattr(one, name) for name in ("data", "raw", "frame") if hasattr(one, name)), b"")
+    return [error(str(plain(reason)), raw=data)]
+
+
+def _bus(one: Passed) -> list[Said]:
+    if one.what == "noise":
+        return _refused(one)
+    try:
+        return frames_of(
+            one.frame if one.request is None or one.what == "request" else one.request.encode() + one.frame
+        )[-1:]
+    except ProtocolViolation as why:
+        return [error(str(why), raw=one.frame)]
+
+
+def _gb26875(one: gb26875.Frame | gb26875.Garbage) -> list[Said]:
+    if isinstance(one, gb26875.Garbage):
+        return _refused(one)
+    said = message("gb26875", "frame", **{key: value for key, value in fields_of(one).items() if key != "unit"})
+    said["sent"] = time_of(gb26875_units.time_ns(one.sent, _CHINA))
+    unit = gb26875_units.decode_unit(one.unit)
+    if unit is not None:
+        objects = [_dated(each) for each in unit.objects]
+        said["unit"] = {**fields_of(unit), "objects": objects}
+    elif one.unit:
+        said["unit"] = one.unit.hex()
+    return [said]
+
+
+def _dated(thing: object) -> object:
+    """Return the fields of an object, its time and its texts as people write them."""
+    if not isinstance(thing, msgspec.Struct):
+        return plain(thing)
+    said = fields_of(thing)
+    for name in said:
+        raw = getattr(thing, name)
+        if name == "time" and isinstance(raw, bytes):
+            said[name] = time_of(gb26875_units.time_ns(raw, _CHINA))
+        elif name == "description" and isinstance(raw, bytes):
+            said[name] = plain(gb26875_units.text_of(raw))
+    return said
+
+
+def _sl651(one: sl651.Frame | sl651_frames.Garbage) -> list[Said]:
+    if isinstance(one, sl651_frames.Garbage):
+        return _refused(one)
+    body = sl651_body.read(one)
+    head = {key: value for key, value in fields_of(one).items() if key not in ("raw", "body")}
+    said = message("sl651", "frame", **head, serial=body.serial, sent=_local(body.sent))
+    said["elements"] = [
+        {"element": name_of(each.code), **fields_of(each), "observed": _local(each.observed)} for each in body.elements
+    ]
+    said["body"] = one.body.hex()
+    return [{**said, "problems": plain(body.problems)} if body.problems else said]
+
+
+def _local(time: int) -> str | None:
+    """Return a time on the station's own clock, which is China time."""
+    return time_of(time - _CHINA) if time else None
+
+
+def _hj212(one: hj212.Frame | hj212.Garbage) -> list[Said]:
+    if isinstance(one, hj212.Garbage):
+        return _refused(one)
+    packet = hj212_packet.parse(one.segment)
+    if isinstance(packet, hj212_packet.Fault):
+        return [error(packet.value, raw=one.raw)]
+    data = hj212_packet.data_of(packet.cp)
+    head = {key: value for key, value in fields_of(packet).items() if key != "cp"}
+    said = message("hj212", "packet", **head, check=one.check, fields=data.fields)
+    return [{**said, "factors": [fields_of(each) for each in data.factors]}]
+
+
+def _uart(sensor: str) -> Frames:
+    def say(one: uart.Told | uart.Unfit) -> list[Said]:
+        return [message(sensor, "frame", figures=one.figures)] if isinstance(one, uart.Told) else _refused(one)
+
+    return Frames(uart.EARS[sensor](), say)
+
+
+def _panel(name: str) -> Frames:
+    def say(one: object) -> list[Said]:
+        if not isinstance(one, Heard):
+            return _refused(one)
+        events = [{**fields_of(each), "code": each.code.name.lower()} for each in one.events]
+        return [message(name, "frame", panel=one.panel, events=events, unknown=one.unknown, raw=one.frame)]
+
+    dialect = dialect_of(name)
+    return Frames(Stream(dialect.read, dialect.BEGIN, dialect.LONGEST), say)
+
+
+def _pdu(one: object) -> list[Said]:
+    if isinstance(one, ProtocolViolation):
+        return [error(str(one))]
+    assert dataclasses.is_dataclass(one)  # noqa: S101 - narrows the type; the codec returns nothing else
+    fields = {field.name: getattr(one, field.name) for field in dataclasses.fields(one)}
+    user = fields.pop("user", None)
+    said: Said = {"kind": "message", "protocol": "at-pdu", "what": type(one).__name__.lower()}
+    for key, value in fields.items():
+        if isinstance(value, datetime):
+            said[key] = value.isoformat()
+        elif value not in (None, "", b""):
+            said[key] = plain(value)
+    if user is not None:
+        said["text"] = user.text
+        if user.concatenation is not None:
+            said["part"] = list(dataclasses.astuple(user.concatenation))
+    if isinstance(one, smspdu.StatusReport):
+        said["outcome"] = one.outcome.value
+    return [said]
+
+
+_MAKERS: Mapping[str, Callable[[], Frames]] = {
+    "modbus_rtu": lambda: Frames(Bus(), _bus),
+    "modbus_ascii": lambda: Frames(_Turned(Ascii()), _bus),
+    "modbus_tcp": lambda: Frames(_Turned(Mbap(asks=False)), _bus),
+    "gb26875": lambda: Frames(gb26875.Frames(), _gb26875),
+    "sl651": lambda: Frames(sl651_frames.Frames(), _sl651),
+    "hj212": lambda: Frames(hj212.Frames(), _hj212),
+    "at-pdu": lambda: Frames(_Pdu(), _pdu),
+    **{name: partial(_uart, name) for name in uart.EARS},
+    **{name: partial(_panel, name) for name in dialects()},
+}
