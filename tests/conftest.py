@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections import defaultdict
+from collections import Counter, defaultdict
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -22,12 +22,17 @@ settings.register_profile("house", deadline=None, suppress_health_check=[HealthC
 settings.load_profile("house")
 
 _SHARES: dict[str, float] = defaultdict(float)
+_GOLDEN: Counter[str] = Counter()  # published frames and payloads that mean what they are said to mean, by protocol
 _SKIPPED: list[str] = []
 _MISSING: list[str] = []  # those of them that may not be in CI as root
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave long proofs to their own commands."""
+    """Leave long proofs to their own commands; note whose golden case an item is."""
+    for item in items:
+        for marker in item.iter_markers("golden"):
+            params = getattr(item, "callspec").params if not marker.args else {}  # noqa: B009 - items of functions have it
+            item.user_properties.append(("golden", marker.args[0] if marker.args else params["path"].parent.name))
     if config.getoption("-m"):
         return
     long = [item for item in items if any(item.get_closest_marker(name) for name in ("soak", "fuzz", "deb"))]
@@ -38,6 +43,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     """Add up what set-up, call and teardown took; note what was skipped."""
     _SHARES[report.nodeid.partition("::")[0]] += report.duration
+    if report.when == "call" and report.passed:
+        _GOLDEN.update(str(value) for name, value in report.user_properties if name == "golden")
     if report.skipped and not hasattr(report, "wasxfail"):
         reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
         _SKIPPED.append(f"{report.nodeid}: {reason.removeprefix('Skipped: ')}")
@@ -61,6 +68,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     for file, seconds in sorted(_SHARES.items(), key=lambda share: -share[1]):
         terminalreporter.write_line(f"{seconds:7.1f}  {file}")
     terminalreporter.write_line(f"{sum(_SHARES.values()):7.1f}  in all")
+    if _GOLDEN:
+        terminalreporter.section("golden cases")
+        terminalreporter.write_line(", ".join(f"{name} {number}" for name, number in sorted(_GOLDEN.items())))
     if _SKIPPED:
         terminalreporter.section("skipped: not proved here", yellow=True)
         for line in _SKIPPED:

@@ -76,6 +76,7 @@ def walk() -> list[Any]:
     return found
 
 
+@pytest.mark.golden
 @pytest.mark.parametrize(("path", "number"), walk())
 def test_a_message_says_what_the_case_says(path: Path, number: int) -> None:
     dialect, names, cases = load(path)

@@ -39,6 +39,7 @@ def usable(device: LearnedDevice) -> tuple[Dialect, Device]:
     return create(DialectSetup(devices=[one], point_ids=ids, source_events=99)), one
 
 
+@pytest.mark.golden("ha_discovery")
 @pytest.mark.parametrize("case", ALL, ids=lambda case: case["name"])
 def test_an_announcement_is_learnt_as_the_case_says(case: dict[str, Any]) -> None:
     found = learnt(case)

@@ -77,6 +77,7 @@ def in_order(said: dict[str, Any]) -> dict[str, Any]:
     return {key: sorted(entries, key=str) for key, entries in said.items()}
 
 
+@pytest.mark.golden("sparkplug")
 @pytest.mark.parametrize(("document", "case"), walk())
 def test_a_session_says_what_the_case_says(document: dict[str, Any], case: dict[str, Any]) -> None:
     entries = [

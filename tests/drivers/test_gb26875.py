@@ -51,6 +51,7 @@ def test_golden_cases_are_counted() -> None:
     assert (sum(found.values()), found["capture"], len(cases("refused.toml"))) == (40, 24, 5)
 
 
+@pytest.mark.golden("gb26875")
 @pytest.mark.parametrize("case", cases("frames.toml"), ids=lambda case: case["number"])
 def test_a_published_frame_is_told_counted_and_answered(case: dict[str, Any]) -> None:
     [said] = centre(installed()).hear(bytes.fromhex(case["bytes"]), NOW, 0)
@@ -65,6 +66,7 @@ def test_a_published_frame_is_told_counted_and_answered(case: dict[str, Any]) ->
             assert bool(event.time) == bool(case["object"]["time"])
 
 
+@pytest.mark.golden("gb26875 refused")
 @pytest.mark.parametrize("case", cases("refused.toml"), ids=range(5))
 def test_a_wrong_checksum_is_denied_and_says_nothing(case: dict[str, Any]) -> None:
     [said] = centre(installed()).hear(bytes.fromhex(case["bytes"]), NOW, WALL)

@@ -60,6 +60,7 @@ def by_the_book(segment: bytes) -> int:
 # -- golden packets
 
 
+@pytest.mark.golden("hj212")
 @pytest.mark.parametrize("case", CASES, ids=[case["packet"][:40] for case in CASES])
 def test_a_public_packet_says_what_it_is_said_to_carry(case: dict[str, Any]) -> None:
     raw = case["packet"].encode()

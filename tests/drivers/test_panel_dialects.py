@@ -50,6 +50,7 @@ def events(name: str, data: bytes) -> list[PanelEvent]:
 # -- golden frames
 
 
+@pytest.mark.golden("panel_serial")
 @pytest.mark.parametrize("case", CASES, ids=[f"{case['dialect']} {case['hex'][:17]}" for case in CASES])
 def test_a_public_frame_says_what_it_is_said_to_carry(case: dict[str, Any]) -> None:
     frame = bytes.fromhex(case["hex"])

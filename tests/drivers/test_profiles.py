@@ -36,6 +36,7 @@ def cases() -> list[Any]:
     ]
 
 
+@pytest.mark.golden("modbus profiles")
 @pytest.mark.parametrize(("name", "case"), cases())
 def test_a_published_frame_says_what_it_is_said_to_carry(name: str, case: dict[str, Any]) -> None:
     said = [line for pair in case["frames"] for line in decode(" ".join(pair).encode(), profile=profile(name))]

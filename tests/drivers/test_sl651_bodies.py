@@ -37,6 +37,7 @@ CASES = Path(__file__).parents[1] / "cases" / "sl651"
 BODIES: list[dict[str, Any]] = tomllib.loads((CASES / "bodies.toml").read_text(encoding="utf-8"))["body"]
 
 
+@pytest.mark.golden("sl651 bodies")
 @pytest.mark.parametrize("case", BODIES, ids=lambda case: case["name"])
 def test_a_body_says_what_it_is_said_to_say(case: dict[str, Any]) -> None:
     coding = Coding(case.get("coding", "hex"))

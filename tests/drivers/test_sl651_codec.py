@@ -32,6 +32,7 @@ GOOD = [bytes.fromhex(case["hex"]) for case in FRAMES if "refused" not in case]
 ENDS = {"ETX": 0x03, "ETB": 0x17, "ENQ": 0x05, "ACK": 0x06, "NAK": 0x15, "EOT": 0x04, "ESC": 0x1B}
 
 
+@pytest.mark.golden("sl651")
 @pytest.mark.parametrize("case", FRAMES, ids=lambda case: case["name"])
 def test_a_published_frame_says_what_it_is_said_to_say(case: dict[str, Any]) -> None:
     raw = bytes.fromhex(case["hex"])

@@ -47,6 +47,7 @@ FRAMES = {
 }
 
 
+@pytest.mark.golden("uart")
 @pytest.mark.parametrize("case", CASES["case"], ids=lambda case: f"{case['sensor']} {case['what']}")
 def test_published_frames(case: Mapping[str, Any]) -> None:
     data = case["text"].encode() if "text" in case else bytes.fromhex(case["hex"])
@@ -60,6 +61,7 @@ def test_published_frames(case: Mapping[str, Any]) -> None:
         assert one.raw == data
 
 
+@pytest.mark.golden("uart")
 @pytest.mark.parametrize("case", CASES["question"], ids=lambda case: case["hex"])
 def test_published_questions(case: Mapping[str, Any]) -> None:
     assert winsen_command(*case["command"]) == bytes.fromhex(case["hex"])

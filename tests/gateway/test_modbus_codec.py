@@ -54,6 +54,7 @@ def exchanges(draw: st.DrawFn) -> tuple[Request, tuple[int, ...], bytes]:
     return request, values, modbus.encode_reply(request, values)
 
 
+@pytest.mark.golden("modbus")
 @pytest.mark.parametrize("case", FRAMES, ids=_name)
 def test_published_requests_encode_and_decode(case: dict[str, Any]) -> None:
     frame = bytes.fromhex(case["request"])
@@ -77,6 +78,7 @@ def test_published_replies_give_their_values(case: dict[str, Any]) -> None:
         assert _request(case).reply_size() == len(frame)
 
 
+@pytest.mark.golden("modbus refused")
 @pytest.mark.parametrize("case", REFUSED, ids=_name)
 def test_what_does_not_fit_the_request_is_no_answer(case: dict[str, Any]) -> None:
     request = modbus.decode_request(bytes.fromhex(case["request"]))
