@@ -26,6 +26,7 @@ from gateway.care.watchdog import Watchdog
 from gateway.clock import SECOND
 from gateway.config.options import read
 from gateway.house import House
+from gateway.model.batch import Event, EventCode, make_batch
 from gateway.model.care import HeartbeatSpec, PowerSpec
 from gateway.model.modem import OverModem
 from gateway.model.point import MAINS_SILENCE
@@ -203,7 +204,14 @@ def _uplink(house: House, sink: str, name: str) -> Uplink:
         memory=house.runner.memory,
         link=lambda: house.links[name],
         clock=house.clock,
+        tell=partial(_told, house, name),
     )
+
+
+def _told(house: House, name: str, key: str, code: EventCode, text: str) -> None:
+    """Put what a far end wants of people on the intake, as an event of the gateway itself."""
+    event = Event(house.state.gateway_events, key, code, text)
+    house.intake.put(make_batch(name, house.clock.mono(), events=[event]))
 
 
 def _page(house: House) -> dict[str, Part]:

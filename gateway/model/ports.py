@@ -19,8 +19,8 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
-from gateway.model.alarm import AlarmFacts
-from gateway.model.batch import Batch, Event, Mark
+from gateway.model.alarm import Alarm, AlarmFacts
+from gateway.model.batch import Batch, Event, EventCode, Mark
 from gateway.model.contact import ChannelSpec
 from gateway.model.delta import Delta
 from gateway.model.moment import Input, Moment
@@ -209,6 +209,10 @@ class SinkSetup:
         points: durable id → point, those that left the configuration among them (as far as their name tells).
         facts: what the configuration says of an alarm's place (rule, point, key).
         clock: counts time-outs.
+        names: device id → what people call it.
+        alarms: returns the alarms that are open now, each with the wall time (ns, 0 unknown) since when it stands, or
+            since when it does not while it still waits for a person. Raises StoreError. None: nobody can tell.
+        tell: (key, code, text) → an event of the gateway itself, with the key `<key> <sink's id>`.
     """
 
     spec: SinkSpec
@@ -217,6 +221,9 @@ class SinkSetup:
     points: Mapping[int, Point]
     facts: Callable[[str, int, str], AlarmFacts]
     clock: Clock
+    names: Mapping[str, str] = field(default_factory=dict)
+    alarms: Callable[[], Sequence[tuple[Alarm, int]]] | None = None
+    tell: Callable[[str, EventCode, str], None] = lambda _key, _code, _text: None
 
 
 class Sink(Protocol):

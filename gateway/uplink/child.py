@@ -12,7 +12,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import NoReturn
 
@@ -22,6 +22,8 @@ from gateway import registry
 from gateway.clock import SECOND, Clock, SystemClock
 from gateway.config.kept import undump
 from gateway.errors import ConfigError, DeliveryError, GatewayError
+from gateway.model.alarm import Alarm, AlarmState
+from gateway.model.batch import EventCode
 from gateway.model.inventory import names_of, points_of
 from gateway.model.point import Point, PointSpec
 from gateway.model.ports import Sink, SinkSetup
@@ -29,13 +31,14 @@ from gateway.model.station import Station
 from gateway.store.feed import Feed
 from gateway.store.read import Reader
 from gateway.uplink.drain import Drain
-from gateway.uplink.messages import HEARTBEAT, Order, Report, Rewind
+from gateway.uplink.messages import HEARTBEAT, Order, Report, Rewind, Told
 from rules.compile import compile_rules
 
 SOON = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0)  # s between tries when the far end does not answer
 SLOWLY = 60.0  # s, when a person has to mend something first
 REPORT_EVERY = SECOND // 4
 THREADS = 16  # exchanges that never end, each with a thread: a fresh process is the cure
+LONGEST = 400  # characters of what a far end wants told
 LOST = 75  # exit code (EX_TEMPFAIL): start me again
 
 
@@ -50,11 +53,17 @@ class Child:
         self._error = ""
         self._tries = 0
         self._rewind: Rewind | None = None
+        self._told: list[Told] = []
 
     def wake(self, line: bytes) -> None:
         """Something was committed, or (a line that is not empty) a person wants something."""
         if line.strip():
             self._rewind = msgspec.json.decode(line, type=Rewind)
+        self._wake.set()
+
+    def tell(self, key: str, code: EventCode, text: str) -> None:
+        """Have an event told by the daemon, with the next report."""
+        self._told.append(Told(key, code, text[:LONGEST]))
         self._wake.set()
 
     def fail(self, reason: str) -> None:
@@ -64,7 +73,7 @@ class Child:
     async def run(self) -> NoReturn:
         """Send for ever. Raises GatewayError: the process is to be started again."""
         feed = Feed(self._order.store)
-        sink = open_sink(self._order, self._clock)
+        sink = open_sink(self._order, self._clock, self.tell)
         drain = Drain(feed, sink, self._order.position, cursor=self._order.cursor, clock=self._clock)
         others = threading.active_count()
         while not feed.replaced() and threading.active_count() - others < THREADS:
@@ -111,10 +120,11 @@ class Child:
 
     def _report(self, drain: Drain, *, now: bool) -> None:
         at = self._clock.mono()
-        if now or at - self._said_at >= REPORT_EVERY:
+        if now or self._told or at - self._said_at >= REPORT_EVERY:
             self._said_at = at
             waits = drain.waits()
-            _say(Report(drain.position, self._error, waits, (drain.oldest() or 0) if waits else 0))
+            told, self._told = tuple(self._told), []
+            _say(Report(drain.position, self._error, waits, (drain.oldest() or 0) if waits else 0, told))
 
 
 def _say(report: Report) -> None:
@@ -122,7 +132,9 @@ def _say(report: Report) -> None:
     sys.stdout.buffer.flush()
 
 
-def open_sink(order: Order, clock: Clock) -> Sink:
+def open_sink(
+    order: Order, clock: Clock, tell: Callable[[str, EventCode, str], None] = lambda _key, _code, _text: None
+) -> Sink:
     """Make the sink as the configuration in the store has it. Raises ConfigError, StoreError."""
     with Reader(order.store) as reader:
         kept, ids = reader.configuration(), reader.points()
@@ -141,9 +153,22 @@ def open_sink(order: Order, clock: Clock) -> Sink:
         points=places(station, ids),
         facts=engine.facts,
         clock=clock,
+        names={device.id: device.name for device in station.devices if device.name},
+        alarms=partial(open_alarms, order.store),
+        tell=tell,
     )
     made: Sink = registry.sink(spec.kind).create(setup)
     return made
+
+
+def open_alarms(store: str) -> list[tuple[Alarm, int]]:
+    """Return every open alarm with its time, as `SinkSetup.alarms` says. Raises StoreError."""
+    with Reader(store) as reader:
+        return [(row.body, reader.wall(row.boot, _since(row.body)) or 0) for row in reader.alarms()]
+
+
+def _since(alarm: Alarm) -> int:
+    return alarm.returned_at if alarm.state is AlarmState.RTN_UNACK else alarm.raised
 
 
 def places(station: Station, ids: Mapping[str, int]) -> dict[int, Point]:

@@ -18,6 +18,7 @@ import msgspec
 
 from gateway.clock import SECOND, Clock
 from gateway.errors import LinkDown
+from gateway.model.batch import EventCode
 from gateway.pipeline.supervisor import Supervisor
 from gateway.store.shapes import MEMORY
 from gateway.uplink.messages import HEARTBEAT, Order, Report, Rewind
@@ -41,7 +42,10 @@ class Progress(Protocol):
 
 
 class Uplink:
-    """One sink. `memory`: what plug-ins remember, with rows of earlier lives. `command` is another one in tests."""
+    """One sink. `memory`: what plug-ins remember, with rows of earlier lives. `command` is another one in tests.
+
+    `tell`: (key, code, text) → an event of the gateway itself.
+    """
 
     def __init__(
         self,
@@ -52,6 +56,7 @@ class Uplink:
         memory: MutableMapping[str, str],
         link: Callable[[], Supervisor],
         clock: Clock,
+        tell: Callable[[str, EventCode, str], None] = lambda _key, _code, _text: None,
         command: Sequence[str] = _COMMAND,
     ) -> None:
         self._sink = sink
@@ -60,6 +65,7 @@ class Uplink:
         self._memory = memory
         self._link = link
         self._clock = clock
+        self._tell = tell
         self._command = command
         self._written_at = clock.mono()
         self._orders: asyncio.StreamWriter | None = None
@@ -123,6 +129,8 @@ class Uplink:
     def take(self, report: Report) -> None:
         """Keep where it stands and show it."""
         self.position = report.position
+        for told in report.told:
+            self._tell(f"{told.key} {self._sink}", told.code, told.text)
         link = self._link()
         if report.error:
             link.failing(report.error)

@@ -1,0 +1,153 @@
+"""What the journal says → what the centre is told, in which order: status words and operations. Pure.
+
+Between `gateway.sinks._gb26875_words` and `gb26875_uplink`. Fires first, then newest first; but the words of one
+component in the order in which they were true, since a centre shows the last one that it was told. A backlog that
+comes after newer news is followed by the newest word once more, with its own time, by which it is recognised.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from gateway.model.alarm import AlarmEvent, Suppression, Transition
+from gateway.model.batch import EventCode, EventSeen
+from gateway.model.portion import Note
+from gateway.protocols.gb26875_objects import DeviceOperation, Object, Operation
+from gateway.sinks._gb26875_places import FIRE, NORMAL, Places
+from gateway.sinks._gb26875_words import STANDING, Standing, Target, Words
+
+DUTY = "duty"  # first word of the key of a duty check's alarm
+CLEARED, CONFIRMED = 1 << 3, 1 << 5  # of an operation at a system (type 4)
+MANUAL, DUTY_ANSWER = 1 << 2, 1 << 5  # of one at the device (type 24)
+KEPT = 102  # operations that can be asked for, as many as one answer holds
+_SUPPRESSING = (AlarmEvent.SHELVE, AlarmEvent.UNSHELVE, AlarmEvent.SUPPRESS, AlarmEvent.UNSUPPRESS)
+_CHANGES = (*_SUPPRESSING, AlarmEvent.DISABLE, AlarmEvent.ENABLE)
+
+
+class Step(NamedTuple):
+    """One object to tell. `key` recognises it when it is planned again; `target`: whose word it is, of a status."""
+
+    key: tuple[object, ...]
+    type: int
+    body: Object
+    time: int
+    word: int = 0
+    target: Target | None = None
+
+
+class Telling:
+    """Plans, and remembers what the centre was told last of every component."""
+
+    def __init__(self, words: Words, places: Places, operators: Mapping[str, int], *, sink: str) -> None:
+        self._words = words
+        self._places = places
+        self._operators = operators
+        self._duty = f"{DUTY} {sink}"
+        self.told: dict[Target, Step] = {}
+        self.operations: list[Step] = []  # the last of type 4 and 24 that were told
+
+    def plan(self, notes: Sequence[Note], wall: int) -> list[Step]:
+        """Return the steps of a portion's notes; `wall`: now, ns since 1970. Raises StoreError."""
+        groups: dict[Target, list[tuple[Note, Transition, int]]] = {}
+        acts: list[Step] = []
+        for note in sorted(notes, key=lambda one: (one.time, one.n)):
+            if isinstance(note.body, EventSeen):
+                acts += self._manual(note, note.body)
+                continue
+            bit = self._words.bit(note.body.rule, note.body.point, note.body.key)
+            acts += self._act(note, note.body, bit)
+            if bit:
+                target = self._words.target(note.body.point, note.body.key)
+                groups.setdefault(target, []).append((note, note.body, bit))
+        now = self._words.now() if groups else None
+        stories = [self._story(target, moves, now, wall) for target, moves in groups.items()]
+        stories.sort(key=_urgency)
+        return [step for story in stories for step in story] + acts[::-1]
+
+    def present(self, wall: int) -> list[Step]:
+        """Return everything that stands now, and how the gateway itself is. Raises StoreError."""
+        now = self._words.now()
+        if now is None:
+            return [step for step in self.told.values() if step.word != NORMAL]
+        own = Target(None)
+        steps = [
+            self._step(
+                ("present", wall), target, self._words.word(one.bits for one in standing), _newest(standing, wall)
+            )
+            for target, standing in {own: [], **now}.items()
+        ]
+        return sorted(steps, key=lambda step: (not step.word & FIRE, -step.time))
+
+    def confirmed(self, step: Step) -> None:
+        """Take notice that the centre has a step."""
+        if step.target is None:
+            self.operations = [*self.operations, step][-KEPT:]
+        elif step.target not in self.told or self.told[step.target].time <= step.time:
+            self.told[step.target] = step
+
+    def _story(
+        self,
+        target: Target,
+        moves: Sequence[tuple[Note, Transition, int]],
+        now: Mapping[Target, Sequence[Standing]] | None,
+        wall: int,
+    ) -> list[Step]:
+        """Return the words of one target, oldest first."""
+        told_here = {move.alarm for _, move, _ in moves}
+        standing = (now or {}).get(target, ())
+        others = [one for one in standing if one.alarm not in told_here]
+        bits: dict[int, int] = {}
+        steps: list[Step] = []
+        for note, move, bit in moves:
+            bits[move.alarm] = self._words.after(move, bit, target)
+            if _changes(move):
+                beside = [one.bits for one in others if 0 < one.since <= note.time]
+                steps.append(self._step((note.n,), target, self._words.word([*bits.values(), *beside]), note.time))
+        last = self.told.get(target)
+        if steps and last is not None and last.time > steps[-1].time:
+            steps.append(last._replace(key=("again", steps[-1].key, *last.key)))
+        elif steps and last is None and now is not None:
+            word = self._words.word(one.bits for one in standing)
+            if word != steps[-1].word:  # told in an earlier life, before this backlog
+                steps.append(self._step(("after", steps[-1].key), target, word, _newest(standing, wall)))
+        return steps
+
+    def _step(self, key: tuple[object, ...], target: Target, word: int, time: int) -> Step:
+        code, body = self._words.status(target, word, time)
+        return Step((*key, target), code, body, time, word, target)
+
+    def _act(self, note: Note, move: Transition, bit: int) -> list[Step]:
+        """Return what a person did, as the centre can be told."""
+        operator, tag = self._operators.get(move.who, 0), self._words.tag(note.time)
+        if move.event is AlarmEvent.ACK and self._places.own(move.point) and move.key == self._duty:
+            return [Step((note.n, "act"), 24, DeviceOperation(DUTY_ANSWER, operator, tag), note.time)]
+        flags = {AlarmEvent.ACK: CONFIRMED, AlarmEvent.RESET: CLEARED}.get(move.event)
+        component = self._words.target(move.point, move.key).component
+        if flags is None or component is None or not bit:
+            return []
+        body = Operation(component.system, component.address, flags, operator, tag)
+        return [Step((note.n, "act"), 4, body, note.time)]
+
+    def _manual(self, note: Note, event: EventSeen) -> list[Step]:
+        """Return the manual alarm of the gateway itself; one of a panel is an alarm at its place."""
+        if event.code is not EventCode.MANUAL or not self._places.own(event.point):
+            return []
+        return [Step((note.n, "act"), 24, DeviceOperation(MANUAL, 0, self._words.tag(note.time)), note.time)]
+
+
+def _changes(move: Transition) -> bool:
+    """Whether a move is told: raised (again), no longer standing, or shelved and the like."""
+    if move.event in _CHANGES:
+        return True
+    if move.suppression is Suppression.BY_DESIGN:
+        return False
+    return move.event is AlarmEvent.RAISE or (move.before in STANDING) != (move.after in STANDING)
+
+
+def _newest(standing: Sequence[Standing], otherwise: int) -> int:
+    return max((one.since for one in standing), default=0) or otherwise
+
+
+def _urgency(story: Sequence[Step]) -> tuple[bool, int]:
+    return not any(step.word & FIRE for step in story), -max((step.time for step in story), default=0)

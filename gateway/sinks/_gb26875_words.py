@@ -1,0 +1,110 @@
+"""Alarms as status words of GB/T 26875.3 (types 2 and 21), as they stand and as they were. Pure.
+
+Beside `gateway.sinks.gb26875_uplink`. A word is the sum of all alarms of a component, so that what ends one of two
+alarms never tells the centre that all is well (house rule 5, seen from the other side).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
+
+from gateway.model.alarm import Alarm, AlarmFacts, AlarmState, Suppression, Transition
+from gateway.protocols.gb26875_objects import ComponentStatus, DeviceStatus
+from gateway.protocols.gb26875_units import time_tag
+from gateway.sinks._gb26875_places import DISABLED, NORMAL, Component, Places
+
+STANDING = (AlarmState.UNACK, AlarmState.ACKED, AlarmState.LATCHED_UNACK, AlarmState.LATCHED_ACKED)
+Facts = Callable[[str, int, str], AlarmFacts]
+Alarms = Callable[[], Sequence[tuple[Alarm, int]]]
+
+
+class Target(NamedTuple):
+    """Whose word it is: a component's, or (None) the transmission device's own."""
+
+    component: Component | None
+
+
+class Standing(NamedTuple):
+    """An alarm that adds to a word. `since`: wall ns, 0 unknown."""
+
+    alarm: int
+    bits: int
+    since: int
+
+
+class Words:
+    """The words of everything. `alarms`: what is open now, None when nobody can tell; `offset`: s east of UTC."""
+
+    def __init__(
+        self, places: Places, facts: Facts, alarms: Alarms | None, *, sink: str, offset: int, running: bool
+    ) -> None:
+        self._places = places
+        self._facts = facts
+        self._alarms = alarms
+        self._sink = sink
+        self._offset = offset
+        self._running = running
+
+    def target(self, point: int, key: str) -> Target:
+        """Return whose word a place belongs to."""
+        return Target(None if self._places.own(point) else self._places.component(point, key))
+
+    def bit(self, rule: str, point: int, key: str) -> int:
+        """Return the bit of a place that can alarm, 0: it is not told."""
+        facts = self._facts(rule, point, key)
+        if self._places.own(point):
+            return self._places.own_bit(point, key, facts, self._sink)
+        return self._places.bit(facts)
+
+    def bits(self, bit: int, state: AlarmState, suppression: Suppression, target: Target) -> int:
+        """Return what an alarm adds to its word.
+
+        A shelved one is told with bit 3 beside its own, one out of service by bit 3 alone, one kept down by design
+        (walk test, follow-up of another) not at all.
+        """
+        shielded = DISABLED if target.component is not None else 0
+        told = bit if state in STANDING else 0
+        match suppression:
+            case Suppression.NONE:
+                return told
+            case Suppression.SHELVED:
+                return told | shielded
+            case Suppression.OUT_OF_SERVICE:
+                return shielded
+        return 0
+
+    def after(self, move: Transition, bit: int, target: Target) -> int:
+        """Return what an alarm adds after a move."""
+        return self.bits(bit, move.after, move.suppression, target)
+
+    def now(self) -> dict[Target, list[Standing]] | None:
+        """Return what stands now, by target; None when nobody can tell. Raises StoreError."""
+        if self._alarms is None:
+            return None
+        found: dict[Target, list[Standing]] = {}
+        for alarm, since in self._alarms():
+            target = self.target(alarm.point, alarm.key)
+            bit = self.bit(alarm.rule, alarm.point, alarm.key)
+            bits = self.bits(bit, alarm.state, alarm.suppression, target) if bit else 0
+            if bits:
+                found.setdefault(target, []).append(Standing(alarm.id, bits, since))
+        return found
+
+    def word(self, bits: Iterable[int]) -> int:
+        """Return the word of what adds to it. Alone bit 0 is normal; beside others most devices leave it out."""
+        word = 0
+        for one in bits:
+            word |= one
+        return word | NORMAL if self._running or not word else word
+
+    def tag(self, wall: int) -> bytes:
+        """Return a time as the wire has it."""
+        return time_tag(wall, self._offset)
+
+    def status(self, target: Target, word: int, wall: int) -> tuple[int, ComponentStatus | DeviceStatus]:
+        """Return type and object that tell a word."""
+        one = target.component
+        if one is None:
+            return 21, DeviceStatus(word & 0x7F, self.tag(wall))
+        return 2, ComponentStatus(one.system, one.address, one.type, one.place, word, one.description, self.tag(wall))

@@ -1,0 +1,321 @@
+"""A monitoring centre of our own make (`drivers.gb26875`) and the air between it and the sink, lossy as told."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+from drivers.gb26875 import create as create_driver
+from gateway.clock import Clock
+from gateway.driven_clock import FakeClock
+from gateway.errors import DeliveryError, LinkDown
+from gateway.model.alarm import Alarm, AlarmEvent, AlarmFacts, AlarmState, Evidence, Suppression, Transition
+from gateway.model.batch import Batch, Event, EventCode, EventSeen, Mark
+from gateway.model.inventory import EVENTS
+from gateway.model.point import AlarmClass, AlarmSpec, Kind, Point, PointSpec, Severity
+from gateway.model.portion import Aside, Note, Portion
+from gateway.model.ports import SinkSetup
+from gateway.model.station import SinkSpec
+from gateway.model.time import SECOND
+from gateway.model.verdict import Cause
+from gateway.sinks import gb26875_uplink
+from gateway.sinks._gb26875_options import Options
+from gateway.sinks.gb26875_uplink import Gb26875Uplink
+from gateway.transport.wires import Ears
+from tests.channel_rigs import Notes
+from tests.drivers.conversation_bench import FakeWire
+from tests.drivers.gb26875_centre import QUIET, WALL, setup_of
+
+FIRE = AlarmSpec(when='value == "alarm"', alarm_class=AlarmClass.FIRE)
+SMOKE, TANK, PANEL, OWN, MAINS, HEAT = range(1, 7)
+POINTS = {
+    SMOKE: Point(SMOKE, "hall", PointSpec(name="smoke", kind=Kind.STATE, title="烟雾报警", alarms=(FIRE,)), "jc/1"),
+    TANK: Point(TANK, "tank", PointSpec(name="level", unit="m"), "jc/2"),
+    PANEL: Point(PANEL, "panel", EVENTS, "jc"),
+    OWN: Point(OWN, "@gateway", EVENTS, ""),
+    MAINS: Point(MAINS, "gateway", PointSpec(name="mains", kind=Kind.STATE), ""),
+    HEAT: Point(HEAT, "hall", PointSpec(name="heat", kind=Kind.STATE, alarms=(FIRE,)), "jc/1"),
+}
+CLASSES = {SMOKE: AlarmClass.FIRE, TANK: AlarmClass.FLOOD, PANEL: AlarmClass.FIRE, HEAT: AlarmClass.FIRE}
+Fate = str  # of one write: "ok", "lost", "cut_before", "cut_after", "half", "twice", "late"
+LATE = 13.0  # s
+
+
+def facts(rule: str, point: int, key: str) -> AlarmFacts:
+    """Return what a configuration would say; rule `fault` is of that class wherever it is."""
+    del key
+    known = AlarmClass.FAULT if rule == "fault" else CLASSES.get(point, AlarmClass.SUPERVISORY)
+    return AlarmFacts(
+        device=POINTS[point].device,
+        point_name=POINTS[point].name,
+        cell="jc",
+        alarm_class=known,
+        severity=Severity.CRITICAL,
+        latch=False,
+        title="",
+    )
+
+
+def setup(clock: Clock, *, points: dict[int, Point] = POINTS, **options: Any) -> SinkSetup:  # noqa: ANN401 - TOML values
+    """Return what the sink is given."""
+    spec = SinkSpec(id="far", kind="gb26875_uplink", options={"host": "127.0.0.1", "port": 1, **options})
+    return SinkSetup(
+        spec=spec, station="jc-07", instance="i1", points=points, facts=facts, clock=clock, names={"hall": "大厅"}
+    )
+
+
+def move(
+    n: int,
+    event: AlarmEvent = AlarmEvent.RAISE,
+    *,
+    point: int = SMOKE,
+    key: str = "",
+    rule: str = "fire",
+    second: float = 0,
+    before: AlarmState | None = None,
+    after: AlarmState | None = None,
+    suppression: Suppression = Suppression.NONE,
+    who: str = "",
+) -> Note:
+    """Return a transition; states that are not given are those of an alarm that does not latch."""
+    usual = {
+        AlarmEvent.RAISE: (AlarmState.NORMAL, AlarmState.UNACK),
+        AlarmEvent.CLEAR: (AlarmState.ACKED, AlarmState.NORMAL),
+        AlarmEvent.ACK: (AlarmState.UNACK, AlarmState.ACKED),
+        AlarmEvent.RESET: (AlarmState.LATCHED_ACKED, AlarmState.NORMAL),
+    }.get(event, (AlarmState.UNACK, AlarmState.UNACK))
+    time = WALL + round(second * SECOND)
+    body = Transition(
+        alarm=hash((rule, point, key)) & 0xFFFF,
+        rule=rule,
+        point=point,
+        key=key,
+        event=event,
+        before=before or usual[0],
+        after=after or usual[1],
+        suppression=suppression,
+        cause=Cause.CONDITION,
+        at=time - WALL,
+        who=who,
+        evidence=Evidence(),
+    )
+    return Note(n, time, body)
+
+
+def event(n: int, code: EventCode, *, point: int = OWN, second: float = 0) -> Note:
+    """Return an event."""
+    time = WALL + round(second * SECOND)
+    return Note(
+        n, time, EventSeen(point=point, key="", code=code, text="", time=0, at=time - WALL, source="s", raw=b"")
+    )
+
+
+def alarm(number: int, *, point: int = SMOKE, key: str = "", rule: str = "fire", **fields: Any) -> Alarm:  # noqa: ANN401
+    """Return an open alarm."""
+    return Alarm(
+        id=number,
+        rule=rule,
+        point=point,
+        key=key,
+        device=POINTS[point].device,
+        point_name=POINTS[point].name,
+        cell="jc",
+        alarm_class=facts(rule, point, key).alarm_class,
+        severity=Severity.CRITICAL,
+        latch=False,
+        **{"state": AlarmState.UNACK, **fields},
+    )
+
+
+class _End:
+    """One end of a connection (port `Peer`): what is written comes out at the other's ears, or does not."""
+
+    address = "10.0.0.7"
+
+    def __init__(self, air: Air, name: str, fates: Iterator[Fate]) -> None:
+        self.name = name
+        self.other: _End | None = None
+        self.ears: Ears | None = None
+        self.open = True
+        self._air = air
+        self._fates = fates
+
+    def write(self, data: bytes) -> bool:
+        """Meet one's fate."""
+        if not self.open:
+            return False
+        fate = next(self._fates, "ok")
+        self._air.fates[fate] += 1
+        after = asyncio.get_running_loop().call_soon
+        whole = {"half": data[: len(data) // 2], "lost": b"", "cut_before": b"", "late": b""}.get(fate, data)
+        for part in [whole] * (2 if fate == "twice" else 1):
+            if part:
+                after(self._arrives, part)
+        if fate in ("cut_before", "cut_after", "half"):
+            after(self._air.cut)
+        if fate == "late":
+            self._air.later(LATE, self._arrives, data)
+        return True
+
+    def hold(self, *, on: bool) -> None:
+        """Nothing is held."""
+
+    def close(self) -> None:
+        """Hang up."""
+        if self.open:
+            self.open = False
+            asyncio.get_running_loop().call_soon(self._air.cut)
+
+    def _arrives(self, data: bytes) -> None:
+        other = self.other
+        if other is not None and other.open and other.ears is not None:
+            self._air.carried.append((self.name, data))
+            other.ears.heard(other, data)
+
+
+class Air:
+    """Between sink and centre. `up`, `down`: the fates of what is written, then all is well."""
+
+    def __init__(self, clock: FakeClock, up: Sequence[Fate] = (), down: Sequence[Fate] = ()) -> None:
+        self.clock = clock
+        self.up, self.down = iter(up), iter(down)
+        self.fates: Counter[Fate] = Counter()
+        self.carried: list[tuple[str, bytes]] = []
+        self.centre: FakeWire | None = None
+        self.ends: tuple[_End, _End] | None = None
+        self.calls = 0
+        self._waits: asyncio.Future[None] | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def __call__(self, options: Options, ears: Ears, clock: Clock) -> None:
+        """Call the centre in place of the sink's wire."""
+        del options, clock
+        self.calls += 1
+        if self.centre is None or self.centre.ears is None:
+            raise LinkDown("refused")
+        sink, far = _End(self, "up", self.up), _End(self, f"10.0.0.7:{self.calls}", self.down)
+        sink.other, far.other = far, sink
+        sink.ears, far.ears = ears, self.centre.ears
+        self.ends = sink, far
+        self._waits = asyncio.get_running_loop().create_future()
+        self.centre.ears.met(far)
+        ears.met(sink)
+        try:
+            await self._waits
+        finally:
+            self.cut()
+        raise LinkDown("hung up")
+
+    def cut(self) -> None:
+        """Lose the connection, for both."""
+        ends, self.ends = self.ends, None
+        for end in ends or ():
+            if end.open:
+                end.open = False
+                if end.ears is not None:
+                    end.ears.lost(end, "cut")
+        if ends and self._waits is not None and not self._waits.done():
+            self._waits.set_result(None)
+
+    def later(self, seconds: float, what: Callable[[bytes], None], data: bytes) -> None:
+        """Do something when time has passed."""
+
+        async def wait() -> None:
+            await self.clock.sleep(seconds)
+            what(data)
+
+        task = asyncio.create_task(wait())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+class FarCentre:
+    """Our driver, whose commits happen at once. `stored`: events committed, over restarts."""
+
+    def __init__(self, clock: FakeClock, air: Air, **device: Any) -> None:  # noqa: ANN401 - TOML values
+        self.clock = clock
+        self.air = air
+        self.device = {**QUIET, **device}
+        self.stored: list[Event] = []
+        self.rows: list[tuple[int, float]] = []
+        self.notes = Notes()
+        self.commits = True
+        self.marks: dict[tuple[str, int], Mark] = {}
+        self._running: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Begin to live, with what was kept."""
+        wire = FakeWire()
+        setup = setup_of(1, clock=self.clock, notes=self.notes, marks=list(self.marks.values()), device=self.device)
+        self.driver = create_driver(setup, wire=wire)
+        self._running = asyncio.create_task(self.driver.run(self._take))
+        await self.clock.advance(0)
+        self.air.centre = wire
+
+    async def stop(self) -> None:
+        """Die."""
+        self.air.centre = None
+        self.air.cut()
+        if self._running is not None:
+            self._running.cancel()
+            await asyncio.gather(self._running, return_exceptions=True)
+            self._running = None
+
+    def _take(self, batch: Batch) -> None:
+        if self.commits:
+            asyncio.get_running_loop().call_soon(self._commit, batch)
+
+    def _commit(self, batch: Batch) -> None:
+        self.stored += batch.events
+        self.rows += list(zip(batch.point.tolist(), batch.value.tolist(), strict=True))
+        self.marks |= {(mark.session, mark.packet): mark for mark in batch.marks}
+        batch.ack()
+
+    def told(self) -> list[tuple[str, int]]:
+        """Return (code, s after the start) of every event stored, in the order of arrival."""
+        return [(one.code.name, (one.time - WALL) // SECOND) for one in self.stored]
+
+
+@contextlib.asynccontextmanager
+async def scene(
+    up: Sequence[Fate] = (),
+    down: Sequence[Fate] = (),
+    *,
+    clock: FakeClock | None = None,
+    device: dict[str, Any] | None = None,
+    given: dict[str, Any] | None = None,
+    **options: Any,  # noqa: ANN401 - TOML values
+) -> AsyncIterator[tuple[Gb26875Uplink, FarCentre, Air]]:
+    """Give a sink and its centre with the air between them; `given`: fields of the set-up."""
+    clock = clock or FakeClock(wall=WALL + 3600 * SECOND)
+    air = Air(clock, up, down)
+    centre = FarCentre(clock, air, **(device or {}))
+    await centre.start()
+    sink = gb26875_uplink.create(replace(setup(clock, **options), **(given or {})), wire=air)
+    try:
+        yield sink, centre, air
+    finally:
+        await sink.close()
+        await centre.stop()
+
+
+async def delivered(
+    sink: Gb26875Uplink, clock: FakeClock, *notes: Note, portion: Portion | None = None, rounds: int = 40
+) -> Sequence[Aside]:
+    """Send as the sink's process does: again after a pause until everything was taken."""
+    sent = portion or Portion(notes=notes)
+    error: Exception | None = None
+    for _ in range(rounds):
+        task = asyncio.ensure_future(sink.send(sent))
+        while not task.done():
+            await clock.advance(1.0)
+        try:
+            return task.result()
+        except (LinkDown, DeliveryError) as failure:
+            error = failure
+        await clock.advance(1.0)
+    raise AssertionError(f"not taken in {rounds} rounds: {error}")
