@@ -211,9 +211,14 @@ def installed(profile: Profile, options: Mapping[str, Any]) -> tuple[Device, dic
     return device, ids, names
 
 
-def _missing(profile: Profile) -> str:
-    """Return the one key that a device of this profile must have and a profile cannot know: its address."""
+def required_keys(profile: Profile) -> list[str]:
+    """Return the keys that a `[[device]]` of this profile must have: those that no profile can know."""
     schema = registry.options("device", profile.driver)
     fields = () if schema is None else msgspec.structs.fields(schema)
-    required = [field.encode_name for field in fields if field.required and field.encode_name not in profile.options]
+    return [field.encode_name for field in fields if field.required and field.encode_name not in profile.options]
+
+
+def _missing(profile: Profile) -> str:
+    """Return the key of a device's address, where it must have one."""
+    required = required_keys(profile)
     return required[0] if len(required) == 1 else ""

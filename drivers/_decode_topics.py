@@ -207,7 +207,7 @@ def _onenet(message: _Message) -> list[Place]:
 
 def _json(message: _Message) -> list[Place]:
     found = message_of(message.payload)
-    if isinstance(found, Unreadable) or (isinstance(found, Plain) and not message.topic):
+    if isinstance(found, Unreadable) or (isinstance(found, Plain) and not (message.topic and found.isprintable())):
         return []
     topic = message.topic or "device"
     why = "plain text" if isinstance(found, Plain) else "JSON"

@@ -25,6 +25,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "run": ("daemon", "run the station"),
     "check": ("check", "check the configuration; say who is told when"),
     "decode": ("decode", "decode a frame or payload"),
+    "profiles": ("profiles", "list and show device types, check one's own"),
     "readings": ("reading", "print stored readings"),
     "events": ("events", "print stored events"),
     "alarms": ("alarms", "print alarms"),

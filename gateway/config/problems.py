@@ -56,6 +56,12 @@ class Kind(Enum):
         "型号档案“$profile”的测点“$point”没有单位",
         "请在档案中补充 UCUM 单位",
     )
+    UNCONFIRMED = (
+        'profile "$profile" is a template: it was never compared with the maker\'s manual or a device',
+        "try the device with real smoke or gas, then keep a checked copy: firegrid profiles show $profile --toml",
+        "型号档案“$profile”为模板，未与厂家说明书或实物核对",
+        "请用真实烟雾或气体试验，核对后自存一份：firegrid profiles show $profile --toml",
+    )
     CYCLE = (
         "is its own ancestor: $given",
         "give one of them another parent",
@@ -184,7 +190,7 @@ class Kind(Enum):
 
 
 _REMARKS = frozenset({Kind.CLASS_OPEN, Kind.NO_DEFAULT, Kind.PLACES_ONLY})
-_WARNINGS = frozenset({Kind.UNKNOWN_COLUMN, Kind.PORT_ABSENT, Kind.SAME_PHONE, Kind.NOT_UTF8})
+_WARNINGS = frozenset({Kind.UNKNOWN_COLUMN, Kind.PORT_ABSENT, Kind.SAME_PHONE, Kind.NOT_UTF8, Kind.UNCONFIRMED})
 
 
 _ZH = {

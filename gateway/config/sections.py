@@ -234,6 +234,8 @@ def _profile(sheet: Sheet, names: Names) -> Profile | None:
     for point in profile.points:
         if point.kind in (PointKind.MEASURE, PointKind.COUNTER) and not point.unit:
             sheet.remark(Kind.NO_UNIT, "profile", profile=profile.id, point=point.name)
+    if not profile.confirmed:
+        sheet.remark(Kind.UNCONFIRMED, "profile", profile=profile.id)
     return profile
 
 

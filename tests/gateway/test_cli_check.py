@@ -293,3 +293,12 @@ def test_an_english_station_has_english_titles_and_a_chinese_one_chinese(tmp_pat
         titles[language] = {spec.name: spec.title for spec in device.profile.points}
     assert titles["en"]["tamper"] == "tamper"
     assert titles["zh"]["tamper"] == "防拆"
+
+
+def test_a_device_of_an_unconfirmed_profile_warns(example: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["check", "-c", str(example), "--language", "en"]) == GOOD
+    (warning,) = [line for line in capsys.readouterr().out.splitlines() if "is a template" in line]
+    assert warning.startswith("warning: ")
+    assert 'device[boiler-room-smoke].profile: profile "renke-smoke" is a template' in warning
+    assert run(["check", "-c", str(example)]) == GOOD
+    assert "型号档案“renke-smoke”为模板" in capsys.readouterr().out
