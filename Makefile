@@ -38,7 +38,7 @@ soak: setup-test
 	$(BIN)/python -m pytest -q -m soak tests/soak $(SOAK_ARGS)
 
 fuzz: setup-test
-	$(BIN)/python -m pytest -q -m fuzz tests/fuzz $(FUZZ_ARGS)
+	$(BIN)/python -m tests.fuzz.campaign $(FUZZ_ARGS)
 
 setup: $(VENV)/.run
 setup-test: $(VENV)/.test debian-test

@@ -150,17 +150,20 @@ MEGATEC_QUESTION = b"Q1\r"
 
 
 class _Megatec:
-    """Lines `(208.4 140.0 208.4 034 59.9 2.05 35.0 00110000` with CR."""
+    """Lines `(208.4 140.0 208.4 034 59.9 2.05 35.0 00110000` with CR; a bracket begins one wherever it stands."""
 
     def __init__(self) -> None:
         self.pending = b""
 
     def feed(self, data: bytes) -> list[Told | Unfit]:
         *lines, rest = (self.pending + data).replace(b"\n", b"\r").split(b"\r")
-        found = [_line(line) for line in lines if line]
-        if len(rest) > LONGEST_LINE:
-            found.append(Unfit(rest, Refused.GARBAGE))
-            rest = b""
+        found = [one for line in lines for one in _lines(line)]
+        begin = max(rest.rfind(b"("), 0)
+        if len(rest) - begin > LONGEST_LINE:
+            begin = len(rest)
+        if begin:
+            found.append(Unfit(rest[:begin], Refused.GARBAGE))
+            rest = rest[begin:]
         self.pending = rest
         return found
 
@@ -180,10 +183,17 @@ def megatec_line(figures: dict[str, float]) -> bytes:
     return ("(" + " ".join(f"{figures.get(name, 0):g}" for name in MEGATEC) + f" {bits}\r").encode()
 
 
+def _lines(line: bytes) -> list[Told | Unfit]:
+    begin = line.rfind(b"(")
+    if begin < 0:
+        return [Unfit(line, Refused.GARBAGE)] if line else []
+    return [*([Unfit(line[:begin], Refused.GARBAGE)] if begin else []), _line(line[begin:])]
+
+
 def _line(line: bytes) -> Told | Unfit:
-    *texts, bits = line.rpartition(b"(")[2].split() or [b""]
-    if not line.startswith(b"(") or len(texts) != len(MEGATEC) or len(bits) != len(MEGATEC_BITS):
-        return Unfit(line, Refused.FORMAT if line.startswith(b"(") else Refused.GARBAGE)
+    *texts, bits = line[1:].split() or [b""]
+    if len(line) > LONGEST_LINE or len(texts) != len(MEGATEC) or len(bits) != len(MEGATEC_BITS):
+        return Unfit(line, Refused.FORMAT)
     if any(not _NUMBER.issuperset(text) for text in texts) or set(bits) - set(b"01"):
         return Unfit(line, Refused.FORMAT)
     try:

@@ -6,12 +6,8 @@ allowed to raise (its own closed error) is caught here. `tests/fuzz/test_decoder
 
 from __future__ import annotations
 
-import tomllib
-from collections.abc import Callable, Sequence
+import ssl
 from contextlib import suppress
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import mqtt5
 import numpy as np
@@ -25,7 +21,7 @@ from gateway.model.batch import Event, EventCode, make_batch
 from gateway.model.moment import Epoch
 from gateway.model.ports import Decoded
 from gateway.model.station import Station, StoreSpec
-from gateway.protocols import mqtt311
+from gateway.protocols import mqtt311, nut, x509
 from gateway.protocols.at import LINE_LIMIT, Parser, fields
 from gateway.protocols.modbus import ReplyMatcher, RequestScanner, decode_request
 from gateway.protocols.modbus_line import is_whole
@@ -36,37 +32,15 @@ from gateway.store import journal
 from rules.language import ExpressionError, Scope, parse
 from tests.drivers import test_dialect_json as json_dialect
 from tests.drivers import test_dialect_zigbee2mqtt as zigbee2mqtt
+from tests.fuzz import payloads, streams, talks
+from tests.fuzz.feeding import CASES, Decoder, cases, halves
 
-CASES = Path(__file__).parent.parent / "cases"
 STREAM_LIMIT = 1_000
 SCOPE = Scope({"value": "%[LEL]", "rate": "%[LEL]/s"}, {"open": 1.0, "closed": 0.0, "开": 1.0})
-
-
-@dataclass(frozen=True, slots=True)
-class Decoder:
-    """`feed` takes any bytes; `seeds` are real inputs; `sealed`: mutants also get a right checksum."""
-
-    feed: Callable[[bytes], None]
-    seeds: Sequence[bytes]
-    sealed: bool = False
-
-
-def cases(name: str, table: str = "case") -> list[dict[str, Any]]:
-    """Return the golden cases of a file."""
-    found: list[dict[str, Any]] = tomllib.loads((CASES / name).read_text(encoding="utf-8"))[table]
-    return found
-
-
 FRAMES = cases("modbus_rtu/frames.toml", "frame")
 PDUS = [bytes.fromhex(case["pdu"]) for name in ("submit", "status_report") for case in cases(f"smspdu/{name}.toml")]
 REQUESTS = [decode_request(bytes.fromhex(frame["request"])) for frame in FRAMES]
 ASKED = [request for request in REQUESTS if request is not None and request.address][:4]
-
-
-def halves(data: bytes) -> tuple[bytes, bytes]:
-    """Cut anywhere: the place is drawn from the bytes themselves, so that a failure stays one input."""
-    place = sum(data[:4]) % (len(data) + 1)
-    return data[:place], data[place:]
 
 
 def modbus_reply(data: bytes) -> None:
@@ -184,6 +158,23 @@ def kept_configuration(data: bytes) -> None:
         undump(data)
 
 
+def ups_variables(data: bytes) -> None:
+    """Figures of a UPS, or ProtocolViolation."""
+    with suppress(ProtocolViolation):
+        nut.figures(nut.variables(data.decode("utf-8", errors="replace").splitlines(), "ups"))
+
+
+def certificate(data: bytes) -> None:
+    """Two moments, or ValueError."""
+    with suppress(ValueError):
+        assert len(x509.validity(data)) == 2
+
+
+def _certificates() -> list[bytes]:
+    found = [path.read_text(encoding="ascii") for path in sorted((CASES / "certificates").glob("*.pem"))]
+    return [ssl.PEM_cert_to_DER_cert(text_[text_.index("-----BEGIN") :]) for text_ in found]
+
+
 def _journal_rows() -> list[bytes]:
     event = Event(3, "3/17", EventCode.FIRE, "火警", 5, b"raw")
     rows = [(number % 3, 0, float(number), 0) for number in range(60)]
@@ -205,10 +196,13 @@ def _bytes(name: str, key: str) -> list[bytes]:
 
 DECODERS: dict[str, Decoder] = {
     "modbus reply": Decoder(
-        modbus_reply, [bytes.fromhex(frame["reply"]) for frame in FRAMES if "reply" in frame], sealed=True
+        modbus_reply,
+        [bytes.fromhex(frame["reply"]) for frame in FRAMES if "reply" in frame],
+        sealed=True,
+        covers=["modbus", "modbus_line"],
     ),
     "modbus request": Decoder(modbus_request, [bytes.fromhex(frame["request"]) for frame in FRAMES], sealed=True),
-    "sms pdu": Decoder(sms_pdu, PDUS),
+    "sms pdu": Decoder(sms_pdu, PDUS, covers=["smspdu", "smsfields", "smsparts", "gsm7"]),
     "at talk": Decoder(
         at_talk,
         [
@@ -217,10 +211,11 @@ DECODERS: dict[str, Decoder] = {
             b"\r\n+CMGL: 1,1,,25\r\n0006D60B911326880736F4111011719551401110117195714000\r\n\r\nOK\r\n",
             b"\r\n+CMS ERROR: 322\r\n\r\nRDY\r\n+CREG: 1,5\r\n",
         ],
+        covers=["at"],
     ),
-    "json payload": Decoder(json_payload, json_dialect.payloads()),
-    "zigbee2mqtt payload": Decoder(zigbee_payload, zigbee2mqtt.payloads()),
-    "mqtt stream": Decoder(mqtt_stream, _mqtt_packets()),
+    "json readers": Decoder(json_payload, json_dialect.payloads()),
+    "zigbee2mqtt attributes": Decoder(zigbee_payload, zigbee2mqtt.payloads()),
+    "mqtt stream": Decoder(mqtt_stream, _mqtt_packets(), covers=["mqtt311", "mqtt_stream"]),
     "toml": Decoder(toml_text, [path.read_bytes() for path in sorted((CASES / "config" / "good").glob("*.toml"))]),
     "csv": Decoder(
         csv_table, ["id,name,phone\nli,李伟,138 0013 8000\n".encode(), "网格;名称\na;一号楼\n".encode("gb18030")]
@@ -234,4 +229,13 @@ DECODERS: dict[str, Decoder] = {
         kept_configuration,
         [dump(Station(id="s", name="站", store=StoreSpec(path="/tmp/s.db")))],  # noqa: S108 - a name
     ),
+    "ups variables": Decoder(
+        ups_variables,
+        [b'BEGIN LIST VAR ups\nVAR ups ups.status "OL"\nVAR ups battery.charge "97"\nEND LIST VAR ups', b"ERR X"],
+        covers=["nut"],
+    ),
+    "certificate": Decoder(certificate, _certificates(), covers=["x509"]),
+    **streams.DECODERS,
+    **talks.DECODERS,
+    **payloads.DECODERS,
 }
