@@ -16,7 +16,7 @@ from typing import TypeVar
 import msgspec
 
 from gateway import registry
-from gateway.config import people, spreadsheet, text
+from gateway.config import people, ports, spreadsheet, text
 from gateway.config.care import read_heartbeat, read_power
 from gateway.config.loaded import Loaded
 from gateway.config.page import read_page
@@ -40,7 +40,7 @@ from gateway.config.sheet import Findings, Sheet
 from gateway.config.sinks import read_sink
 from gateway.model.contact import ChannelKind, ChannelSpec
 from gateway.model.point import Device, Profile
-from gateway.model.station import SourceSpec, Station
+from gateway.model.station import PageSpec, SourceSpec, Station
 
 _TABLES = ("source", "device", "channel", "sink", "policy", "rule")
 T = TypeVar("T")
@@ -159,7 +159,7 @@ class _Reading:
         note_open_classes(self._main, choices)
         self._top.finish()
         self._twins(found)
-        self._shared_ports(sources, channels)
+        self._ports(sources, channels, page)
         kept = {policy.id for policy in policies}
         contacts = tuple(people.spoken(contact, identity.language) for contact in book.contacts.values())
         station = Station(
@@ -251,18 +251,13 @@ class _Reading:
                 if first != device.id:
                     self._main.report(Kind.SAME_DEVICE, ("device", places[device.id]), other=first)
 
-    def _shared_ports(self, sources: Iterable[SourceSpec], channels: Iterable[ChannelSpec]) -> None:
-        """Report a serial port with two owners; channels may share a modem among themselves."""
-        owner: dict[str, str] = {}
-        for table, items in (("source", sources), ("channel", channels)):
-            places = self._places(table)
-            for item in items:
-                port = item.options.get("port")
-                if isinstance(port, str):
-                    first = owner.setdefault(port, f"{table}[{item.id}]")
-                    if first != f"{table}[{item.id}]" and first.startswith("source"):
-                        path = (table, places[item.id], "port")
-                        self._main.report(Kind.SAME_PORT, path, given=port, other=first)
+    def _ports(self, sources: Iterable[SourceSpec], channels: Iterable[ChannelSpec], page: PageSpec | None) -> None:
+        """Report ports with two owners, and remark on those that everybody may call."""
+        for clash in ports.clashes(sources, channels, page):
+            path = (clash.table, self._places(clash.table)[clash.id], "port")
+            self._main.report(Kind.SAME_PORT, path, given=clash.given, other=clash.other)
+        for source, where in ports.open_doors(sources):
+            self._main.report(Kind.WIRE_OPEN, ("source", self._places("source")[source], "listen"), given=where)
 
     def _device_names(self) -> set[str]:
         """Return what devices are called in the file; empty text for one that has no name there."""

@@ -81,6 +81,12 @@ class Kind(Enum):
         '请添加 cert_file 和 key_file，或写 listen = "127.0.0.1:8080"',
     )
     SAME_PORT = ("$given is already used by $other", "use another port", "$given 已被 $other 占用", "请使用另一端口")
+    WIRE_OPEN = (
+        "whoever reaches $given may report in any device's name, for allow names no network",
+        'write the devices\' own: allow = ["192.168.1.0/24"]',
+        "能连到 $given 的任何人都可冒充设备上报：allow 没有写网段",
+        '请写设备所在网段：allow = ["192.168.1.0/24"]',
+    )
     PORT_ABSENT = (
         "$given is not there now",
         "plug the adapter in or correct the path",
@@ -189,7 +195,7 @@ class Kind(Enum):
         return self in _WARNINGS
 
 
-_REMARKS = frozenset({Kind.CLASS_OPEN, Kind.NO_DEFAULT, Kind.PLACES_ONLY})
+_REMARKS = frozenset({Kind.CLASS_OPEN, Kind.NO_DEFAULT, Kind.PLACES_ONLY, Kind.WIRE_OPEN})
 _WARNINGS = frozenset({Kind.UNKNOWN_COLUMN, Kind.PORT_ABSENT, Kind.SAME_PHONE, Kind.NOT_UTF8, Kind.UNCONFIRMED})
 
 

@@ -30,7 +30,7 @@ async def attend(options: WireOptions, ears: Ears, clock: Clock) -> None:
         case "tcp_client":
             await wires_tcp.call(options, ears, clock)
         case "tcp_server":
-            await wires_tcp.be_called(options, ears)
+            await wires_tcp.be_called(options, ears, clock)
         case "udp":
             await wires_udp.bind(options, ears)
 

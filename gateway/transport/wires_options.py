@@ -23,6 +23,7 @@ _LAST_PORT = 65535
 class WireOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Keys of a `[[source]]` on a wire; a driver adds its own by inheriting.
 
+    `parity`: none, even, odd, or the constant ninth bit of some panels' buses: mark (`"M"`, 1) or space (`"S"`, 0).
     `port`: the device file of a serial line (`"/dev/ttyUSB0"`), else the number of the TCP or UDP port. `host`: whom a
     `tcp_client` calls. `listen`: the address on which a `tcp_server` or `udp` is called; the default is the box alone,
     `"0.0.0.0"` everybody. `allow`: networks that may call (`["10.0.0.0/8"]`; none given: all). `peers`: callers at
@@ -33,7 +34,7 @@ class WireOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     port: str | int
     baudrate: Annotated[int, msgspec.Meta(ge=300, le=4_000_000)] = 9600
     bytesize: Literal[7, 8] = 8
-    parity: Literal["N", "E", "O"] = "N"
+    parity: Literal["N", "E", "O", "M", "S"] = "N"
     stopbits: Literal[1, 2] = 1
     host: str = ""
     listen: str = "127.0.0.1"

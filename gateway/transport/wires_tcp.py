@@ -1,7 +1,8 @@
 """TCP wires in both directions: one protocol object a connection, no task, bounded memory in both directions.
 
 Beside `gateway.transport.wires`. Keeps the issue's bad input out of the drivers: a peer that never reads is hung up
-on, one that vanished without a word is found by keep-alive (RFC 1122 4.2.3.6), one that floods can be held back.
+on, one that vanished without a word is found by keep-alive (RFC 1122 4.2.3.6), one that floods can be held back. A
+caller that has said its last word and still listens (a half-closed connection) gets its answer first.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from gateway.transport.wires_options import WireOptions
 from gateway.transport.wires_peer import UNSENT_LIMIT, Ears
 
 CALL_WITHIN = 10.0  # s
+ANSWERED_WITHIN = 5.0  # s that a caller which sends nothing more is kept for its answer
 READ_SIZE = 64 * 1024
 _NEVER_READ = 15_000  # ms after which the kernel gives up a peer that takes none of what was sent to it
 _KEEP_ALIVE = ((socket.TCP_KEEPIDLE, 60), (socket.TCP_KEEPINTVL, 15), (socket.TCP_KEEPCNT, 3))  # s, s, times
@@ -27,14 +29,20 @@ _OTHER_FILES = 512  # open at once beside the connections
 
 
 class TcpPeer(asyncio.BufferedProtocol):
-    """One connection (port `Peer`). All share one buffer to read into: what was read is handed on at once."""
+    """One connection (port `Peer`). All share one buffer to read into: what was read is handed on at once.
 
-    def __init__(self, ears: Ears, buffer: bytearray, open_ones: set[TcpPeer]) -> None:
+    `clock`: for callers that may have an answer after their last word; None: the end of what comes ends the connection.
+    """
+
+    def __init__(self, ears: Ears, buffer: bytearray, open_ones: set[TcpPeer], clock: Clock | None = None) -> None:
         self.name = self.address = ""
         self.gone: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._ears = ears
         self._buffer = buffer
         self._open_ones = open_ones
+        self._clock = clock
+        self._unanswered = False  # something came since we last wrote
+        self._lingers: asyncio.Task[None] | None = None
         self._transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -56,11 +64,21 @@ class TcpPeer(asyncio.BufferedProtocol):
     def buffer_updated(self, nbytes: int) -> None:
         """Hand on what was read."""
         if self._transport is not None:
+            self._unanswered = True
             self._ears.heard(self, bytes(memoryview(self._buffer)[:nbytes]))
+
+    def eof_received(self) -> bool:
+        """Keep what has said its last word, as `nc -N` does, until it is answered, but not for long."""
+        if self._clock is None or not self._unanswered:
+            return False
+        if self._lingers is None:
+            self._lingers = asyncio.create_task(self._linger(self._clock), name=f"{self.name} lingers")
+        return True
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell of the loss, unless we hung up."""
         self._open_ones.discard(self)
+        self._linger_no_more()
         why = "hung up" if exc is None else str(exc) or type(exc).__name__
         if not self.gone.done():
             self.gone.set_result(why)
@@ -77,6 +95,9 @@ class TcpPeer(asyncio.BufferedProtocol):
             transport.abort()
             return False
         transport.write(data)
+        self._unanswered = False
+        if self._lingers is not None:
+            asyncio.get_running_loop().call_soon(transport.close)  # after all that is written in this turn
         return True
 
     def hold(self, *, on: bool) -> None:
@@ -92,6 +113,7 @@ class TcpPeer(asyncio.BufferedProtocol):
         """Hang up at once; what was written goes out as far as the kernel has it."""
         transport, self._transport = self._transport, None
         self._open_ones.discard(self)
+        self._linger_no_more()
         if not self.gone.done():
             self.gone.set_result("closed")
         if transport is not None:
@@ -99,6 +121,15 @@ class TcpPeer(asyncio.BufferedProtocol):
                 transport.abort()
             else:
                 transport.close()
+
+    async def _linger(self, clock: Clock) -> None:
+        await clock.sleep(ANSWERED_WITHIN)
+        if self._transport is not None:
+            self._transport.close()
+
+    def _linger_no_more(self) -> None:
+        if self._lingers is not None:
+            self._lingers.cancel()
 
 
 async def call(options: WireOptions, ears: Ears, clock: Clock) -> None:
@@ -119,13 +150,13 @@ async def call(options: WireOptions, ears: Ears, clock: Clock) -> None:
         peer.close()
 
 
-async def be_called(options: WireOptions, ears: Ears) -> None:
+async def be_called(options: WireOptions, ears: Ears, clock: Clock) -> None:
     """Listen until cancelled, one peer a connection. Raises LinkDown when the port is taken."""
     _allow_files(options.peers + _OTHER_FILES)
     buffer = bytearray(READ_SIZE)
     open_ones: set[TcpPeer] = set()
     server = await asyncio.get_running_loop().create_server(
-        lambda: TcpPeer(ears, buffer, open_ones), sock=listening(options.listen, options.number)
+        lambda: TcpPeer(ears, buffer, open_ones, clock), sock=listening(options.listen, options.number)
     )
     try:
         ears.opened(f"{options.listen}:{options.port}")

@@ -14,6 +14,7 @@ import pytest
 
 from gateway.clock import SystemClock
 from gateway.errors import LinkDown
+from gateway.transport import wires_tcp
 from gateway.transport.serial import open_pty
 from gateway.transport.wires import Peer, WireOptions, admits, attend, networks
 from gateway.transport.wires_peer import UNSENT_LIMIT
@@ -200,6 +201,50 @@ def test_a_tcp_server_both_ways_with_many() -> None:
         assert set(await asyncio.wait_for(asyncio.gather(*ends), 10)) == {b""}  # leaving closes everything
         for _, writer in callers:
             writer.close()
+
+    asyncio.run(main())
+
+
+def test_a_caller_that_has_said_its_last_word_still_gets_its_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wires_tcp, "ANSWERED_WITHIN", 0.1)
+
+    async def main() -> None:
+        port, ears = free_port(), Listener()
+        async with on(ears, wire="tcp_server", port=port):
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(b"question")
+            writer.write_eof()
+            await until(lambda: ears.bytes)
+            (peer,) = ears.peers
+            await asyncio.sleep(0.02)  # its end is known by now
+            assert not ears.gone
+            assert peer.write(b"one")
+            assert peer.write(b"two")
+            assert await asyncio.wait_for(reader.read(), 10) == b"onetwo"
+            writer.close()
+            await until(lambda: ears.gone)
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(b"never answered")
+            writer.write_eof()
+            assert await asyncio.wait_for(reader.read(), 10) == b""
+            writer.close()
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write_eof()  # has said nothing: there is no answer to wait for
+            assert await asyncio.wait_for(reader.read(), 10) == b""
+            writer.close()
+            await until(lambda: len(ears.gone) == 3)
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("parity", ["M", "S"])
+def test_a_constant_ninth_bit_is_a_setting_of_a_serial_line(parity: str, tmp_path: Path) -> None:
+    async def main() -> None:
+        pair, ears = open_pty(tmp_path / "line"), Listener()
+        async with on(ears, wire="serial", port=str(tmp_path / "line"), parity=parity):
+            pair.port.write(b"up")
+            await until(lambda: list(ears.bytes.values()) == [b"up"])
+        pair.close()
 
     asyncio.run(main())
 
