@@ -23,6 +23,7 @@ class Far:
     def __init__(self, hear: Hear) -> None:
         self.heard = b""
         self.send: Callable[[bytes], None] | None = None
+        self.hang_up: Callable[[], None] = lambda: None
         self._hear = hear
 
     def say(self, data: bytes) -> None:
@@ -41,7 +42,8 @@ class _Stream(asyncio.Protocol):
         self._far = far
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._far.send = cast("asyncio.WriteTransport", transport).write
+        stream = cast("asyncio.WriteTransport", transport)
+        self._far.send, self._far.hang_up = stream.write, stream.abort
 
     def data_received(self, data: bytes) -> None:
         self._far.take(data)
@@ -67,11 +69,12 @@ class _Datagrams(asyncio.DatagramProtocol):
 async def calling(port: int, hear: Hear) -> AsyncIterator[Far]:
     """Be a TCP client of the gateway."""
     far = Far(hear)
-    transport, _ = await asyncio.get_running_loop().create_connection(lambda: _Stream(far), "127.0.0.1", port)
+    await asyncio.get_running_loop().create_connection(lambda: _Stream(far), "127.0.0.1", port)
     try:
         yield far
     finally:
-        transport.abort()
+        far.hang_up()
+        await asyncio.sleep(0)  # a transport closes in the next turn
 
 
 @asynccontextmanager
@@ -79,7 +82,11 @@ async def called(port: int, hear: Hear) -> AsyncIterator[Far]:
     """Be a TCP server that the gateway calls."""
     far = Far(hear)
     async with await asyncio.get_running_loop().create_server(lambda: _Stream(far), "127.0.0.1", port):
-        yield far
+        try:
+            yield far
+        finally:
+            far.hang_up()
+            await asyncio.sleep(0)  # a transport closes in the next turn
 
 
 @asynccontextmanager
@@ -92,6 +99,7 @@ async def sending(port: int, hear: Hear) -> AsyncIterator[Far]:
         yield far
     finally:
         transport.abort()
+        await asyncio.sleep(0)
 
 
 @asynccontextmanager
