@@ -7,10 +7,13 @@ ones the bytes could be, the likeliest first and with the reason (`drivers._deco
 
 from __future__ import annotations
 
+from typing import Protocol
+
 from drivers import _decode_frames, _profiles
 from drivers._decode_broker import Broker
-from drivers._decode_device import MODBUS, Polled, Stream, installed, speaks_on_wires
+from drivers._decode_device import Polled, Stream, installed, speaks_on_wires
 from drivers._decode_fits import Fit, fits, streamed
+from drivers._decode_frames import MODBUS
 from drivers._decode_modbus import frames_of, rows_of
 from drivers._decode_said import Said, error, message, plain, reading
 from drivers._decode_topics import recognise
@@ -21,6 +24,16 @@ from gateway.errors import ConfigError, ProtocolViolation
 from gateway.model.point import Profile
 
 DISCOVERY = "homeassistant"
+
+
+class Reader(Protocol):
+    """What turns bytes into lines, whatever the protocol."""
+
+    def hear(self, data: bytes) -> list[Said]:
+        """Return what some bytes complete. Never raises."""
+
+    def flush(self) -> list[Said]:
+        """Return what is left when nothing more comes."""
 
 
 def protocols() -> list[str]:
@@ -53,6 +66,17 @@ def decode(data: bytes, *, protocol: str = "", profile: Profile | None = None, t
         return [error(str(why))]
 
 
+def reader_of(protocol: str, profile: Profile | None, *, datagrams: bool = False) -> Reader:
+    """Return what reads a stream, or the datagrams of one peer. Raises ConfigError: it needs a profile."""
+    if profile is not None:
+        own = protocol or profile.driver
+        return Polled(profile, own) if own in MODBUS else Stream(profile, datagrams=datagrams)
+    frames = _decode_frames.frames(protocol)
+    if frames is None:
+        raise ConfigError(f"{protocol} has dialects: say which with --profile, or --as one of its dialects")
+    return frames
+
+
 def speaks(profile: Profile, protocol: str) -> bool:
     """Whether a device of this profile may send this protocol: a driver may serve several kinds of frames."""
     if profile.driver in MODBUS and protocol in MODBUS:
@@ -75,16 +99,8 @@ def _read(data: bytes, protocol: str, profile: Profile | None, topic: str) -> li
         return _discovered(data, topic) if protocol == DISCOVERY else _message(data, protocol, profile, topic)
     if protocol == "modbus_rtu":
         return _modbus(streamed(data), profile)
-    whole = streamed(data, lines=True)
-    if profile is not None and protocol in MODBUS:
-        return _unwrapped(whole, protocol, profile)
-    if profile is not None:
-        stream = Stream(profile)
-        return [*stream.hear(whole), *stream.flush()] or [error("nothing in it")]
-    reader = _decode_frames.frames(protocol)
-    if reader is None:
-        return [error(f"{protocol} has dialects: say which with --profile, or --as one of its dialects")]
-    return [*reader.hear(whole), *reader.flush()] or [error("nothing in it")]
+    reader = reader_of(protocol, profile)
+    return [*reader.hear(streamed(data, lines=True)), *reader.flush()] or [error("nothing in it")]
 
 
 def _modbus(frame: bytes, profile: Profile | None) -> list[Said]:
@@ -93,13 +109,6 @@ def _modbus(frame: bytes, profile: Profile | None) -> list[Said]:
         return frames_of(frame)
     device, ids, names = installed(profile, {})
     return [reading(row, names) for row in rows_of(frame, profile, ids, device)] or frames_of(frame)
-
-
-def _unwrapped(data: bytes, protocol: str, profile: Profile) -> list[Said]:
-    """Read Modbus in other clothes: the RTU frames inside it."""
-    turned = _decode_frames.unwrapped(protocol, data)
-    polled = Polled(profile)
-    return [*polled.hear(turned), *polled.flush()] or [error("nothing in it")]
 
 
 def _message(data: bytes, dialect: str, profile: Profile | None, topic: str) -> list[Said]:

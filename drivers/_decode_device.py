@@ -18,7 +18,8 @@ import msgspec
 from drivers import _profiles
 from drivers._conversation import Conversation, Talking
 from drivers._conversation import Said as Heard
-from drivers._decode_bus import Bus, Passed
+from drivers._decode_bus import Passed
+from drivers._decode_frames import line
 from drivers._decode_modbus import frames_of, rows_of
 from drivers._decode_said import Names, Said, error, reading, told
 from gateway import registry
@@ -35,7 +36,6 @@ ADDRESSES = 64  # that one stream may speak for
 _PATIENCE = 5 * SECOND  # half frames are given up within; what takes longer waits for somebody
 _REMEMBERED = 64 * 1024  # bytes of a stream that are read again when a new address turns up
 _MESSAGES = 256
-MODBUS = frozenset(("modbus_rtu", "modbus_tcp", "modbus_ascii"))
 
 
 class _Desk:
@@ -165,11 +165,11 @@ class Stream:
 class Polled:
     """A Modbus line on which somebody else talks, read with the register map of a profile."""
 
-    def __init__(self, profile: Profile) -> None:
+    def __init__(self, profile: Profile, protocol: str = "modbus_rtu") -> None:
         self._profile = profile
         device, self._ids, self._names = installed(profile, {})
         self._device = device
-        self._bus = Bus()
+        self._bus = line(protocol)
 
     def hear(self, data: bytes) -> list[Said]:
         """Return what some bytes complete: requests as they stand, replies as readings."""

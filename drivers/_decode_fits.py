@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 from drivers import _decode_frames
 from drivers._decode_broker import read_by
-from drivers._decode_device import MODBUS, Polled, Stream, shipped
+from drivers._decode_device import Polled, Stream, shipped
+from drivers._decode_frames import MODBUS
 from drivers._decode_said import Said
 from drivers._decode_topics import recognise
 from drivers.dialects import homeassistant
@@ -92,14 +93,13 @@ def _frames(data: bytes) -> Iterable[Fit]:
 
 
 def _streams(protocol: str, data: bytes) -> tuple[str, ...]:
-    turned = _decode_frames.unwrapped(protocol, data)
     ranked = []
     for profile in _profiles_of(protocol):
         try:
-            reader = Polled(profile) if protocol in MODBUS else Stream(profile)
+            reader = Polled(profile, protocol) if protocol in MODBUS else Stream(profile)
         except ConfigError:
             continue
-        said = [*reader.hear(turned), *reader.flush()]
+        said = [*reader.hear(data), *reader.flush()]
         good = sum(_tells(line) for line in said)
         if good:
             ranked.append((-good, len(profile.points), profile.id))

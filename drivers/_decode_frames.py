@@ -26,6 +26,7 @@ from gateway.protocols.modbus_framing import Ascii, Framing, Mbap
 from gateway.protocols.panel_words import Heard, Stream
 from gateway.protocols.sl651_elements import name_of
 
+MODBUS = ("modbus_rtu", "modbus_ascii", "modbus_tcp")
 _CHINA = 8 * HOUR  # what devices of these standards mean by a time without zone
 
 
@@ -77,7 +78,7 @@ class _Pdu:
         return []
 
 
-class _Turned:
+class Turned:
     """A bus whose frames wear other clothes."""
 
     def __init__(self, framing: Framing) -> None:
@@ -87,9 +88,11 @@ class _Turned:
 
     @property
     def pending(self) -> bool:
+        """Whether bytes wait for the rest of their frame."""
         return self._bus.pending
 
     def feed(self, data: bytes) -> list[Passed]:
+        """Take bytes; return what they complete."""
         if self._lost:
             return [Passed("noise", data)]
         try:
@@ -100,6 +103,7 @@ class _Turned:
         return [Passed("noise", data)] if turned == data else self._bus.feed(turned) if turned else []
 
     def drop(self) -> list[Passed]:
+        """Give up a half frame."""
         return self._bus.drop()
 
 
@@ -109,21 +113,14 @@ def frames(protocol: str) -> Frames | None:
     return None if made is None else made()
 
 
-def unwrapped(protocol: str, data: bytes) -> bytes:
-    """Return the RTU frames inside Modbus ASCII lines or Modbus TCP; the bytes of anything else."""
-    framing: Framing
+def line(protocol: str) -> Bus | Turned:
+    """Return the ear for one of the Modbus protocols."""
     match protocol:
         case "modbus_ascii":
-            framing = Ascii()
+            return Turned(Ascii())
         case "modbus_tcp":
-            framing = Mbap(asks=False)
-        case _:
-            return data
-    try:
-        turned = framing.unpack(data)
-    except ProtocolViolation:
-        return b""
-    return b"" if turned == data else turned
+            return Turned(Mbap(asks=False))
+    return Bus()
 
 
 def names() -> list[str]:
@@ -147,6 +144,10 @@ def _bus(one: Passed) -> list[Said]:
         )[-1:]
     except ProtocolViolation as why:
         return [error(str(why), raw=one.frame)]
+
+
+def _modbus(name: str) -> Frames:
+    return Frames(line(name), _bus)
 
 
 def _gb26875(one: gb26875.Frame | gb26875.Garbage) -> list[Said]:
@@ -247,9 +248,7 @@ def _pdu(one: object) -> list[Said]:
 
 
 _MAKERS: Mapping[str, Callable[[], Frames]] = {
-    "modbus_rtu": lambda: Frames(Bus(), _bus),
-    "modbus_ascii": lambda: Frames(_Turned(Ascii()), _bus),
-    "modbus_tcp": lambda: Frames(_Turned(Mbap(asks=False)), _bus),
+    **{name: partial(_modbus, name) for name in MODBUS},
     "gb26875": lambda: Frames(gb26875.Frames(), _gb26875),
     "sl651": lambda: Frames(sl651_frames.Frames(), _sl651),
     "hj212": lambda: Frames(hj212.Frames(), _hj212),

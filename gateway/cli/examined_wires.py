@@ -53,10 +53,10 @@ def _held(owner: str, port: str) -> list[Finding]:
     """Say who has a port open. A pseudo-terminal does not count: whoever plays the devices holds its far end."""
     if Path(port).resolve().is_relative_to("/dev/pts"):
         return []
-    return [_taken(owner, port, holder) for holder in _holders(port)][:1]
+    return [_taken(owner, port, holder) for holder in holders(port)][:1]
 
 
-def _holders(port: str) -> Iterator[str]:
+def holders(port: str) -> Iterator[str]:
     """Yield name and number of other processes that have a port open, as far as this user may see it."""
     wanted = Path(port).resolve()
     for process in _PROC.glob("[0-9]*"):
@@ -76,7 +76,7 @@ def _taken(owner: str, port: str, holder: str) -> Finding:
 
 def _closed(owner: str, port: str, error: LinkDown) -> Finding:
     """Say why a port does not open: somebody's, as far as that can be seen."""
-    for holder in _holders(port):
+    for holder in holders(port):
         return _taken(owner, port, holder)
     mend = f"查看谁占用：sudo fuser -v {port}", f"see who holds it: sudo fuser -v {port}"
     return Finding("serial", Level.BAD, f"{owner}：{error}", f"{owner}: {error}", *mend)
