@@ -25,6 +25,7 @@ from gateway.model.ports import Announcing, Decoded, Dialect, Emit, LinkReport, 
 from gateway.transport.mqtt import Message, MqttSession, connect
 from gateway.transport.mqtt_options import MqttOptions
 
+_AT_MOST_ONCE = "spBv1.0/"  # Sparkplug asks for QoS 0, and finds gaps by its own sequence numbers
 _BATCH = 500  # messages; a step takes whole batches, so none may be large
 _GATHER = 0.1  # s that telemetry waits for company: a step costs the same for one message and for fifty
 _FORGET_WITHIN = 2.0  # s
@@ -299,7 +300,7 @@ class Lane:
         self._handed.forget(packet_id)
 
     def _remark(self, topic: str) -> None:
-        if self.number == ALARM and topic not in self._remarked:
+        if self.number == ALARM and topic not in self._remarked and not topic.startswith(_AT_MOST_ONCE):
             self._remarked.add(topic)
             self._report.finding(
                 f"qos0 {topic}",

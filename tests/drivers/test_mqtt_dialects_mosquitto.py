@@ -130,6 +130,16 @@ def read(store: Store) -> dict[str, tuple[float, str]]:
     }
 
 
+def told(store: Store, name: str) -> list[str]:
+    """Return every quality that was told of a point."""
+    return [
+        describe(int(mark))
+        for batch in store.batches
+        for point, mark in zip(batch.point, batch.quality, strict=True)
+        if NAMES[int(point)] == name
+    ]
+
+
 def with_broker(folder: Path, script: Callable[[Mosquitto, mqtt.MqttDriver, Store, Notebook], Awaitable[None]]) -> None:
     """Run a script with a real broker and a driver that is not started yet."""
 
@@ -231,11 +241,13 @@ def test_a_will_of_the_broker_is_no_comms_and_the_way_back_is_asked_for(
                 lambda *_: None,
             )
             dying.abort()
-            await until(lambda: read(store)["siren.relay"][1] == "BAD:no_comms")
+            # An answer to an earlier question may still be under way, and then says that it is there after all.
+            await until(lambda: "BAD:no_comms" in told(store, "siren.relay"))
             assert read(store)["plug.relay"] == GOOD["plug.relay"]
             assert field.session is not None
+            asked = notebook.counts["reply"]
             await field.session.publish("siren/online", b"true", retain=True)  # asked for, it tells everything
+            await until(lambda: notebook.counts["reply"] > asked)
             await until(lambda: read(store)["siren.relay"] == GOOD["siren.relay"])
-            assert notebook.counts["reply"] >= 1
 
     with_broker(tmp_path, script)
