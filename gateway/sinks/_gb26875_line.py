@@ -76,6 +76,7 @@ class Line:
         self._drop()
         self._met = asyncio.get_running_loop().create_future()
         self._calling = asyncio.ensure_future(self._wire(self._options, self, self._clock))
+        self._calling.add_done_callback(_seen)
         await asyncio.wait((self._calling, self._met), return_when=asyncio.FIRST_COMPLETED)
         if self._peer is None:
             calling, self._calling = self._calling, None
@@ -86,6 +87,7 @@ class Line:
             await self.exchange(self.packet(bytes.fromhex(self._options.login)), denied=True)
         if self._options.heartbeat:
             self._beating = asyncio.create_task(self._beat())
+            self._beating.add_done_callback(_seen)
 
     def packet(self, unit: bytes, command: int = Command.SEND) -> bytes:
         """Return a new packet: the next serial number, and the time by our clock."""
@@ -223,7 +225,6 @@ class Line:
         for task in (self._calling, self._beating):
             if task is not None and task is not asyncio.current_task():
                 task.cancel()
-                task.add_done_callback(_seen)
         self._calling = self._beating = None
 
 

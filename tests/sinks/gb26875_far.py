@@ -7,7 +7,9 @@ import contextlib
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Protocol
+
+from msgspec import structs
 
 from drivers.gb26875 import create as create_driver
 from gateway.clock import Clock
@@ -22,10 +24,11 @@ from gateway.model.ports import SinkSetup
 from gateway.model.station import SinkSpec
 from gateway.model.time import SECOND
 from gateway.model.verdict import Cause
+from gateway.protocols.gb26875 import Command, Frame, Frames, encode_frame, reply_to
 from gateway.sinks import gb26875_uplink
 from gateway.sinks._gb26875_options import Options
 from gateway.sinks.gb26875_uplink import Gb26875Uplink
-from gateway.transport.wires import Ears
+from gateway.transport.wires import Ears, Peer
 from tests.channel_rigs import Notes
 from tests.drivers.conversation_bench import FakeWire
 from tests.drivers.gb26875_centre import QUIET, WALL, setup_of
@@ -153,7 +156,9 @@ class _End:
         after = asyncio.get_running_loop().call_soon
         whole = {"half": data[: len(data) // 2], "lost": b"", "cut_before": b"", "late": b""}.get(fate, data)
         for part in [whole] * (2 if fate == "twice" else 1):
-            if part:
+            if part and self._air.delay:
+                self._air.later(self._air.delay, self._arrives, part)
+            elif part:
                 after(self._arrives, part)
         if fate in ("cut_before", "cut_after", "half"):
             after(self._air.cut)
@@ -177,6 +182,14 @@ class _End:
             other.ears.heard(other, data)
 
 
+class _Listens(Protocol):
+    """Who can be called."""
+
+    @property
+    def ears(self) -> Ears | None:
+        """Who listens there, None before it does."""
+
+
 class Air:
     """Between sink and centre. `up`, `down`: the fates of what is written, then all is well."""
 
@@ -185,9 +198,10 @@ class Air:
         self.up, self.down = iter(up), iter(down)
         self.fates: Counter[Fate] = Counter()
         self.carried: list[tuple[str, bytes]] = []
-        self.centre: FakeWire | None = None
+        self.centre: _Listens | None = None
         self.ends: tuple[_End, _End] | None = None
         self.calls = 0
+        self.delay = 0.0  # s that bytes are under way
         self._waits: asyncio.Future[None] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -319,3 +333,86 @@ async def delivered(
             error = failure
         await clock.advance(1.0)
     raise AssertionError(f"not taken in {rounds} rounds: {error}")
+
+
+class Scripted:
+    """A centre that does as it is told (port `Ears`): what comes first decides. `got`: all frames, resends included."""
+
+    def __init__(self, *answers: str, then: str = "confirm") -> None:
+        self._answers = iter(answers)
+        self._then = then
+        self.ears = self
+        self.got: list[Frame] = []
+        self.peer: Peer | None = None
+        self._frames = Frames()
+
+    def opened(self, name: str) -> None:
+        """Nothing to do."""
+
+    def met(self, peer: Peer) -> None:
+        """Begin anew."""
+        self.peer, self._frames = peer, Frames()
+
+    def lost(self, peer: Peer, why: str) -> None:
+        """Nothing to do."""
+
+    def heard(self, peer: Peer, data: bytes) -> None:
+        """Answer."""
+        for frame in self._frames.feed(data):
+            assert isinstance(frame, Frame)
+            self.got.append(frame)
+            if frame.command not in (Command.SEND, 128):
+                continue
+            for word in next(self._answers, self._then).split():
+                for answer in _ANSWERS[word](frame):
+                    peer.write(answer)
+
+    def asks(self, command: int, unit: bytes = b"", serial: int = 77) -> None:
+        """Send a command."""
+        assert self.peer is not None
+        self.peer.write(encode_frame(Frame(serial=serial, command=command, source=9, destination=1, unit=unit)))
+
+    @property
+    def units(self) -> list[bytes]:
+        """Units of everything sent by the device itself."""
+        return [frame.unit for frame in self.got if frame.command == Command.SEND]
+
+    @property
+    def answers(self) -> list[tuple[int, int, bytes]]:
+        """(serial, command, unit) of what the device answered."""
+        return [(frame.serial, frame.command, frame.unit) for frame in self.got if frame.command != Command.SEND]
+
+
+def _reply(frame: Frame, command: int) -> bytes:
+    return encode_frame(reply_to(frame, command, bytes(6)))
+
+
+_ANSWERS: dict[str, Callable[[Frame], list[bytes]]] = {
+    "confirm": lambda frame: [_reply(frame, Command.CONFIRM)],
+    "deny": lambda frame: [_reply(frame, Command.DENY)],
+    "silent": lambda _: [],
+    "other": lambda frame: [_reply(structs.replace(frame, serial=frame.serial ^ 0x55), Command.CONFIRM)],
+    "noise": lambda _: [b"@@#!\xff" * 9 + b"@"],
+    "endless": lambda _: [b"@@" + bytes(22) + b"\xe8\x03" + bytes(7)],  # 1 000 bytes are to come
+    "spoilt": lambda frame: [_reply(frame, Command.CONFIRM)[:-3] + b"\x00##"],
+}
+
+
+@contextlib.asynccontextmanager
+async def scripted(
+    *answers: str,
+    then: str = "confirm",
+    clock: FakeClock | None = None,
+    given: dict[str, Any] | None = None,
+    **options: Any,  # noqa: ANN401 - TOML values
+) -> AsyncIterator[tuple[Gb26875Uplink, Scripted, FakeClock, Air]]:
+    """Give a sink and a centre that does as it is told."""
+    clock = clock or FakeClock(wall=WALL + 3600 * SECOND)
+    air = Air(clock)
+    centre = Scripted(*answers, then=then)
+    air.centre = centre
+    sink = gb26875_uplink.create(replace(setup(clock, **options), **(given or {})), wire=air)
+    try:
+        yield sink, centre, clock, air
+    finally:
+        await sink.close()

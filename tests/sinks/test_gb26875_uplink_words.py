@@ -1,0 +1,210 @@
+"""Status words of the sink `gb26875_uplink`: what an alarm is to a centre, alone, beside others, over a backlog."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from gateway.driven_clock import FakeClock
+from gateway.errors import ConfigError
+from gateway.model.alarm import Alarm, AlarmEvent, AlarmState, Suppression
+from gateway.model.batch import EventCode
+from gateway.model.portion import Note
+from gateway.model.time import SECOND
+from gateway.protocols.gb26875_objects import ComponentStatus, DeviceOperation, DeviceStatus, Operation
+from gateway.protocols.gb26875_units import time_ns
+from gateway.sinks import gb26875_uplink
+from gateway.sinks._gb26875_options import Options
+from gateway.sinks._gb26875_places import Places
+from gateway.sinks._gb26875_telling import Step, Telling
+from gateway.sinks._gb26875_words import Words
+from tests.drivers.gb26875_centre import WALL
+from tests.sinks.gb26875_far import (
+    HEAT,
+    MAINS,
+    OWN,
+    PANEL,
+    POINTS,
+    SMOKE,
+    TANK,
+    alarm,
+    event,
+    facts,
+    move,
+    setup,
+)
+
+ZONE = 8 * 3600
+SHELVED, OUT, DESIGN = Suppression.SHELVED, Suppression.OUT_OF_SERVICE, Suppression.BY_DESIGN
+E, S = AlarmEvent, AlarmState
+
+
+def telling(standing: Sequence[tuple[Alarm, int]] | None = None, **options: Any) -> Telling:  # noqa: ANN401 - TOML
+    keys = Options(host="h", port=1, **options)
+    places = Places(keys, POINTS, {"hall": "大厅"})
+    alarms = None if standing is None else lambda: standing
+    words = Words(places, facts, alarms, sink="far", offset=ZONE, running=keys.running_bit)
+    return Telling(words, places, {"li": 3}, sink="far")
+
+
+def plan(*notes: Note, standing: Sequence[tuple[Alarm, int]] | None = None, **options: Any) -> list[Step]:  # noqa: ANN401
+    return telling(standing, **options).plan(notes, WALL + 9999 * SECOND)
+
+
+def said(steps: Sequence[Step]) -> list[tuple[int, int, int]]:
+    """Return (component address or 0, word, s) of status steps."""
+    found = []
+    for step in steps:
+        if isinstance(step.body, ComponentStatus | DeviceStatus):
+            place = step.body.place if isinstance(step.body, ComponentStatus) else 0
+            found.append((place, step.body.status, (time_ns(step.body.time, ZONE) - WALL) // SECOND))
+    return found
+
+
+@pytest.mark.parametrize(
+    ("point", "rule", "word"),
+    [(SMOKE, "fire", 0b10), (TANK, "fire", 0b10000), (SMOKE, "fault", 0b100), (PANEL, "event:fire", 0b10)],
+)
+def test_class_becomes_bit_and_normal_is_bit_0_alone(point: int, rule: str, word: int) -> None:
+    notes = move(1, point=point, rule=rule), move(2, E.CLEAR, point=point, rule=rule, second=7)
+    assert said(plan(*notes)) == [(point, word, 0), (point, 1, 7)]
+    assert said(plan(*notes, running_bit=True)) == [(point, word | 1, 0), (point, 1, 7)]
+
+
+def test_a_class_can_be_told_otherwise_or_not_at_all() -> None:
+    assert said(plan(move(1), classes={"fire": "supervisory"})) == [(SMOKE, 0b10000, 0)]
+    assert plan(move(1), move(2, E.ACK), classes={"fire": "none"}) == []
+
+
+def test_the_end_of_one_of_two_alarms_is_no_normal() -> None:
+    fault = move(2, rule="fault", second=1), move(3, E.CLEAR, rule="fault", second=2)
+    assert said(plan(move(1), *fault)) == [(SMOKE, 0b10, 0), (SMOKE, 0b110, 1), (SMOKE, 0b10, 2)]
+    before = (alarm(77, raised=1), WALL - SECOND)  # it was told long ago
+    assert said(plan(*fault, standing=[before])) == [(SMOKE, 0b110, 1), (SMOKE, 0b10, 2)]
+
+
+def test_an_alarm_that_came_later_is_not_told_before_its_time() -> None:
+    later = (alarm(77, rule="fault"), WALL + 60 * SECOND)
+    assert said(plan(move(1), standing=[later]))[0] == (SMOKE, 0b10, 0)
+
+
+def test_a_latched_alarm_stands_until_its_reset() -> None:
+    notes = (
+        move(1),
+        move(2, E.CLEAR, second=1, before=S.UNACK, after=S.LATCHED_UNACK),
+        move(3, E.ACK, second=2, before=S.LATCHED_UNACK, after=S.LATCHED_ACKED, who="li"),
+        move(4, E.RESET, second=3, who="wu"),
+    )
+    steps = plan(*notes)
+    assert said(steps) == [(SMOKE, 0b10, 0), (SMOKE, 1, 3)]
+    acts = [(step.body.flags, step.body.operator) for step in steps if isinstance(step.body, Operation)]
+    assert acts == [(1 << 3, 0), (1 << 5, 3)]  # newest first: alarm cleared, confirmed
+
+
+@pytest.mark.parametrize(
+    ("doing", "suppression", "word"),
+    [(E.SHELVE, SHELVED, 0b1010), (E.DISABLE, OUT, 0b1000), (E.SUPPRESS, DESIGN, 1)],
+)
+def test_what_is_kept_down_is_told_as_disabled(doing: AlarmEvent, suppression: Suppression, word: int) -> None:
+    notes = move(1), move(2, doing, second=1, suppression=suppression)
+    assert said(plan(*notes)) == [(SMOKE, 0b10, 0), (SMOKE, word, 1)]
+
+
+def test_a_walk_test_calls_no_fire_brigade() -> None:
+    notes = move(1, suppression=DESIGN), move(2, E.CLEAR, second=1, suppression=DESIGN)
+    assert said(plan(*notes)) == []
+
+
+@pytest.mark.parametrize(
+    ("point", "key", "rule", "word"),
+    [
+        (MAINS, "", "fire", 0b1000),
+        (OWN, "sink far", "fault", 0b100000),
+        (OWN, "sink other", "fault", 0b100),
+        (OWN, "store", "fault", 0b100),
+        (OWN, "duty far", "fire", None),
+    ],
+)
+def test_our_own_faults_are_the_devices_status(point: int, key: str, rule: str, word: int | None) -> None:
+    steps = plan(move(1, point=point, key=key, rule=rule))
+    assert said(steps) == ([] if word is None else [(0, word, 0)])
+    assert all(step.type == 21 for step in steps)
+
+
+def test_a_persons_acts_at_the_gateway_itself() -> None:
+    [manual] = plan(event(1, EventCode.MANUAL))
+    assert (manual.type, manual.body) == (24, DeviceOperation(1 << 2, 0, bytes((20, 13, 22, 21, 9, 26))))
+    [answer] = plan(move(2, E.ACK, point=OWN, key="duty far", rule="event:supervisory", who="li"))
+    assert isinstance(answer.body, DeviceOperation)
+    assert (answer.type, answer.body.flags, answer.body.operator) == (24, 1 << 5, 3)
+    assert plan(event(3, EventCode.MANUAL, point=PANEL)) == []  # an alarm at its place
+
+
+def test_fires_go_first_then_the_newest() -> None:
+    notes = move(1, point=TANK), move(2, second=1), move(3, rule="fault", point=HEAT, second=9)
+    assert [place for place, _, _ in said(plan(*notes))] == [SMOKE, HEAT, TANK]
+
+
+def test_behind_an_old_backlog_the_newest_word_is_told_once_more() -> None:
+    one = telling()
+    [now] = one.plan([move(9, E.CLEAR, second=50)], WALL)
+    one.confirmed(now)
+    steps = one.plan([move(1), move(2, E.CLEAR, second=5), move(3, second=20)], WALL)
+    assert said(steps) == [(SMOKE, 0b10, 0), (SMOKE, 1, 5), (SMOKE, 0b10, 20), (SMOKE, 1, 50)]
+    assert (steps[-1].body, steps[-1].time) == (now.body, now.time)  # with its own time
+    assert steps[-1].key != now.key  # it goes out, also while the first is remembered
+
+
+def test_of_an_earlier_life_the_store_says_what_stands() -> None:
+    standing = [(alarm(1, rule="fault"), WALL + 70 * SECOND)]
+    steps = plan(move(1), move(2, E.CLEAR, second=5), standing=standing)
+    assert said(steps) == [(SMOKE, 0b10, 0), (SMOKE, 1, 5), (SMOKE, 0b100, 70)]
+
+
+def test_everything_that_stands_can_be_told_anew() -> None:
+    standing = [
+        (alarm(1), WALL + SECOND),
+        (alarm(2, point=TANK, suppression=SHELVED), WALL),
+        (alarm(3, point=HEAT, state=S.RTN_UNACK), WALL),
+        (alarm(4, point=MAINS), WALL + 4 * SECOND),
+    ]
+    steps = telling(standing).present(WALL + 9 * SECOND)
+    assert said(steps) == [(SMOKE, 0b10, 1), (0, 0b1000, 4), (TANK, 0b11000, 0)]
+
+
+def test_who_is_who_by_default_and_by_configuration() -> None:
+    [smoke] = plan(move(1))
+    assert smoke.body == ComponentStatus(1, 1, 40, SMOKE, 0b10, "大厅 烟雾报警".encode("gb18030"), smoke.body.time)  # type: ignore[union-attr]
+    chosen = {"hall.smoke": {"system": 12, "system_address": 4, "type": 42, "address": 65538, "name": "门厅"}}
+    places = gb26875_uplink.create(setup(FakeClock(), components=chosen))._places  # noqa: SLF001 - as TOML gives it
+    assert places.component(SMOKE, "") == (12, 4, 42, 65538, "门厅".encode("gb18030"))
+    below = [places.component(PANEL, key) for key in ("1/1/2/10", "1/1/2/11", "1/1/2/10")]
+    assert below[0] == below[2] != below[1]
+    assert all(one.place >> 31 for one in below)
+    assert below[0].description == b"panel 1/1/2/10"
+
+
+@pytest.mark.parametrize("ascii_before", range(3))
+def test_a_long_description_is_cut_on_a_character(ascii_before: int) -> None:
+    names = {"hall": "x" * ascii_before + "江城社区微型消防站一层门厅东侧走廊"}
+    cut = Places(Options(host="h", port=1), POINTS, names).component(SMOKE, "").description
+    assert 28 < len(cut) <= 31
+    assert (names["hall"] + " 烟雾报警").startswith(cut.decode("gb18030"))
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"analogs": ["tank.depth"]}, "no such point"),
+        ({"analogs": ["hall.smoke"]}, "no analog type"),
+        ({"login": "xy"}, "hex digits"),
+        ({"utc_offset": "8"}, r"\+08:00"),
+        ({"timeout": 11}, "10"),
+        ({"classes": {"smoke": "fire"}}, "smoke"),
+    ],
+)
+def test_wrong_keys(options: dict[str, Any], words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        gb26875_uplink.create(setup(FakeClock(), **options))
