@@ -7,9 +7,11 @@ import gc
 import subprocess
 import sys
 import threading
+import tomllib
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -17,11 +19,14 @@ import pytest
 from gateway import registry
 from gateway.errors import ConfigError, DeliveryError, GatewayError, LinkDown
 from gateway.model.batch import Batch, EventCode
+from gateway.model.moment import Input
 from gateway.model.ports import Driver
-from gateway.model.quality import GOOD
+from gateway.model.quality import GOOD, Level, level_of
+from gateway.pipeline import supervisor
 from gateway.registry import Group
 from tests.channel_rigs import Notes
 from tests.driver_rigs import POINT, RIGS, Rig
+from tests.gateway import test_docs
 
 KINDS = registry.names(Group.DRIVER)
 
@@ -189,6 +194,66 @@ def test_a_link_that_is_gone_is_link_down_and_the_same_driver_comes_back(kind: s
             await rig.mend()
 
     on_rig(kind, tmp_path, scene)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_points_are_bad_while_the_link_is_gone_and_good_when_it_is_found(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever the driver does, the supervisor above it hears of the loss and says so for its points."""
+    monkeypatch.setattr(supervisor, "BACK_OFF", (0.05,))
+
+    async def scene(rig: Rig) -> None:
+        batches: list[Batch] = []
+
+        def put(one: Input) -> None:
+            assert isinstance(one, Batch)
+            batches.append(one)
+
+        setup = rig.setup(kind, Notes())
+        link = supervisor.Supervisor(
+            "src", clock=setup.clock, put=put, events=0, key="link", points=[POINT], fault_after=100
+        )
+        driver = registry.driver(kind).create(replace(setup, report=link))
+        running = asyncio.create_task(link.run(lambda: driver.run(link.emit)))
+        await until(lambda: link.health.up)
+        await rig.say(5)
+        await until(lambda: rig.hears(5) in values(batches))
+        await rig.cut()
+        await until(lambda: [level_of(int(batch.quality[0])) for batch in batches if len(batch)][-1:] == [Level.BAD])
+        batches.clear()
+        await rig.mend()
+        await until(lambda: link.health.up)
+        await rig.say(6)
+        await until(lambda: rig.hears(6) in values(batches))
+        await leave(running)
+
+    on_rig(kind, tmp_path, scene)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_docs_have_an_example_of_it_that_passes_check(kind: str, tmp_path: Path) -> None:
+    """A source with a device on it; that all examples of the docs pass is checked where they are."""
+    examples = [(place, text) for place, text in toml_examples() if shows(kind, tomllib.loads(text))]
+    assert examples, f"no page of docs/ shows a [[source]] of {kind} with a [[device]] on it"
+    for place, text in examples[:1]:
+        test_docs.test_every_configuration_in_the_docs_passes_check(place, text, tmp_path)
+
+
+def shows(kind: str, example: dict[str, Any]) -> bool:
+    """Whether an example has a source of this driver with a device on it."""
+    shown = {source["id"] for source in example["source"] if source["driver"] == kind}
+    return any(device["source"] in shown for device in example.get("device", ()))
+
+
+def toml_examples() -> list[tuple[str, str]]:
+    """Return every TOML example of the docs that shows a source, with its place."""
+    return [
+        (f"{page.name}#{number}", text)
+        for page in test_docs.PAGES
+        for number, (language, text) in enumerate(test_docs.BLOCKS.findall(page.read_text(encoding="utf-8")), start=1)
+        if language == "toml" and "[[source]]" in text
+    ]
 
 
 @pytest.mark.parametrize("kind", KINDS)

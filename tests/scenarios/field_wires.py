@@ -14,7 +14,6 @@ from typing import cast
 from gateway.transport.serial import open_pty
 
 Hear = Callable[[bytes], bytes]
-LOOK = 0.01  # s between two looks at a serial line
 
 
 class Far:
@@ -111,9 +110,7 @@ async def on_line(path: Path, hear: Hear) -> AsyncIterator[Far]:
 
     async def listen() -> None:
         while True:
-            if data := pair.port.read_waiting():
-                far.take(data)
-            await asyncio.sleep(LOOK)
+            far.take(await pair.port.read())
 
     listening = asyncio.create_task(listen())
     try:
