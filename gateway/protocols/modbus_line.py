@@ -14,6 +14,36 @@ def crc16(data: bytes) -> int:
     return crc
 
 
+class Sums:
+    """CRCs of many stretches of the same bytes: each byte is gone through once, however the stretches overlap.
+
+    For splitters: in bytes made for it, thousands of would-be frames lie inside one another. Works because the CRC is
+    linear: what stands before a stretch, and the start value, only have to be moved through its length of zeros.
+    """
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self._registers = [0]  # after so many bytes, from 0
+
+    def crc16(self, start: int, end: int) -> int:
+        """Return the CRC of `data[start:end]`."""
+        registers = self._registers
+        crc = registers[-1]
+        for byte in self._data[len(registers) - 1 : end]:
+            crc = (crc >> 8) ^ _CRC_TABLE[(crc ^ byte) & 0xFF]
+            registers.append(crc)
+        moved, length = 0xFFFF ^ registers[start], end - start
+        for low, high in _ZEROS:
+            if length & 1:
+                moved = low[moved & 0xFF] ^ high[moved >> 8]
+            length >>= 1
+        return moved ^ registers[end]
+
+    def leading(self, start: int, stretch: bytes) -> int:
+        """Return the CRC of a stretch that stands at `start`."""
+        return self.crc16(start, start + len(stretch))
+
+
 def seal(body: bytes) -> bytes:
     """Append the CRC, low byte first."""
     return body + crc16(body).to_bytes(2, "little")
@@ -44,4 +74,17 @@ def _crc_table() -> tuple[int, ...]:
     return tuple(table)
 
 
+def _zeros() -> list[tuple[tuple[int, ...], tuple[int, ...]]]:
+    """What 1, 2, 4 … 2 ** 15 bytes of zero do to the low and to the high half of the register."""
+    step = (_CRC_TABLE, tuple(range(256)))
+    found = []
+    for _ in range(16):
+        found.append(step)
+        low, high = step
+        twice = [tuple(low[one & 0xFF] ^ high[one >> 8] for one in half) for half in step]
+        step = (twice[0], twice[1])
+    return found
+
+
 _CRC_TABLE = _crc_table()
+_ZEROS = _zeros()

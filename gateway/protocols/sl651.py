@@ -9,6 +9,7 @@ start 0xFFFF, over everything before it) is sent high byte first. There is no ta
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from enum import IntEnum, StrEnum
 from functools import lru_cache
 
@@ -150,9 +151,9 @@ def size_at(data: bytes | bytearray, at: int) -> int | Refusal:
     return _hex_size(data, at) if data[at] == HEX_START[0] else _ascii_size(data, at)
 
 
-def decode(raw: bytes) -> Frame | Refusal:
-    """Return the frame that these bytes, as many as `size_at` said, are."""
-    return _decode_hex(raw) if raw[0] == HEX_START[0] else _decode_ascii(raw)
+def decode(raw: bytes, crc: Callable[[bytes], int] = crc16) -> Frame | Refusal:
+    """Return the frame that these bytes, as many as `size_at` said, are. `crc`: of the bytes before the CRC."""
+    return _decode_hex(raw, crc) if raw[0] == HEX_START[0] else _decode_ascii(raw, crc)
 
 
 @lru_cache(maxsize=1024)  # answers to one station begin alike
@@ -205,12 +206,12 @@ def _ascii_size(data: bytes | bytearray, at: int) -> int | Refusal:
     return length + _ASCII_EXTRA
 
 
-def _decode_hex(raw: bytes) -> Frame | Refusal:
+def _decode_hex(raw: bytes, crc: Callable[[bytes], int]) -> Frame | Refusal:
     down = raw[11] >= 0x80
     end = raw[-3]
     if end not in (DOWN_ENDS if down else UP_ENDS):
         return Refusal.END_MARK
-    if crc16(raw[:-2]) != raw[-2] << 8 | raw[-1]:
+    if crc(raw[:-2]) != raw[-2] << 8 | raw[-1]:
         return Refusal.CRC
     head = raw[2:10].hex().upper()
     total = sequence = 0
@@ -235,13 +236,13 @@ def _decode_hex(raw: bytes) -> Frame | Refusal:
     )
 
 
-def _decode_ascii(raw: bytes) -> Frame | Refusal:
+def _decode_ascii(raw: bytes, crc: Callable[[bytes], int]) -> Frame | Refusal:
     head = raw[1:23].decode().upper()
     down = int(head[18], 16) >= 8
     end = raw[-5]
     if end not in (DOWN_ENDS if down else UP_ENDS):
         return Refusal.END_MARK
-    if raw[-4:] != b"%04X" % crc16(raw[:-4]):  # small letters would let some single wrong bits pass
+    if raw[-4:] != b"%04X" % crc(raw[:-4]):  # small letters would let some single wrong bits pass
         return Refusal.CRC
     total = sequence = 0
     body = raw[24:-5]

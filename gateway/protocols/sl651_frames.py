@@ -8,9 +8,11 @@ bytes), and `drop` gives it up when its time is over: what stood inside it is th
 from __future__ import annotations
 
 import re
+from functools import partial
 
 import msgspec
 
+from gateway.protocols.modbus_line import Sums
 from gateway.protocols.sl651 import HEX_START, Coding, Frame, Refusal, decode, size_at
 
 _STRAY = HEX_START[:1]  # one more 7E behind a CRC: some makers send it, and it means nothing
@@ -57,6 +59,7 @@ class Frames:
         found: list[Frame | Garbage] = []
         data = self._buffer
         clean = 0  # what stands before has been handed on
+        sums: Sums | None = None
         while True:
             start = self._start.search(data, at)
             place = len(data) if start is None else start.start()
@@ -67,9 +70,12 @@ class Frames:
                 continue
             if not size or place + size > len(data):
                 break
-            frame = decode(bytes(data[place : place + size]))
+            raw = bytes(data[place : place + size])
+            frame = decode(raw) if sums is None else decode(raw, partial(sums.leading, place))
             if isinstance(frame, Refusal):
                 refused.add(frame)
+                if frame is Refusal.CRC and sums is None:  # frames may seem to begin at every byte of it
+                    sums = Sums(bytes(data))
                 at = place + 1
                 continue
             self._refuse(found, bytes(data[clean:place]), refused)

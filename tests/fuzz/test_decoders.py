@@ -16,7 +16,7 @@ from tests.fuzz.feeding import Decoder
 from tests.fuzz.mutants import fuzz, mutant
 from tests.fuzz.talks import NOT_ON_A_WIRE
 
-SHORT = 150
+SHORT = 250
 CUT = 40
 # Modules of `gateway.protocols` that read no foreign bytes, or only through those that are covered.
 NO_DECODERS = {"mqtt_topics", "sparkplug", "sparkplug_pb2", "panels"}
