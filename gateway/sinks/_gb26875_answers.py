@@ -17,7 +17,7 @@ from gateway.protocols.gb26875 import Command, Frame
 from gateway.protocols.gb26875_units import LIMITS, Unit, decode_unit, encode_unit, time_ns
 from gateway.sinks._gb26875_places import NORMAL, Component, Places
 from gateway.sinks._gb26875_telling import DUTY, Telling
-from gateway.sinks._gb26875_words import Target, Words
+from gateway.sinks._gb26875_words import Said, Target, Words
 
 VERSION = (1, 0)
 TELL_CLOCK_EVERY = 60 * MINUTE  # ns between two remarks about the centre's clock
@@ -134,14 +134,15 @@ class Answers:
         return o.DeviceTime(tag) if code == 88 else self._own(tag)
 
     def _own(self, tag: bytes) -> o.DeviceStatus:
-        return o.DeviceStatus(self._now().get(Target(None), NORMAL) & 0x7F, tag)
+        own = self._now().get(Target(None))
+        return o.DeviceStatus(own.word & 0x7F if own else NORMAL, tag)
 
-    def _now(self) -> dict[Target, int]:
+    def _now(self) -> dict[Target, Said]:
         """Return the words of everything that is not normal."""
-        now = self._words.now()
+        now, wall = self._words.now(), self._clock.wall()
         if now is None:
-            return {target: step.word for target, step in self._telling.told.items()}
-        return {target: self._words.word(one.bits for one in standing) for target, standing in now.items()}
+            return {target: Said(step.word, step.time, None) for target, step in self._telling.told.items()}
+        return {target: self._words.stands(standing, wall) for target, standing in now.items()}
 
     def _is_system(self, system: int, address: int) -> bool:
         known = (one[:2] for one in self._places.everything())
@@ -157,8 +158,8 @@ class Answers:
         if code == 68:
             return [o.SystemTime(one.system, one.address, tag)]
         words = [
-            word
-            for (component,), word in self._now().items()
+            said.word
+            for (component,), said in self._now().items()
             if component is not None and component[:2] == (one.system, one.address)
         ]
         return [o.SystemStatus(one.system, one.address, self._words.word(word & ~NORMAL for word in words), tag)]
@@ -174,8 +175,9 @@ class Answers:
             return []
         if code == 67:
             return [_configured(component)]
-        word = now.get(Target(component), self._words.word(()))
-        return [self._words.status(Target(component), word, self._clock.wall())[1]]
+        wall = self._clock.wall()
+        said = now.get(Target(component), Said(self._words.word(()), wall, None))
+        return [self._words.status(Target(component), said.word, wall, said.spoken)[1]]
 
     def _operations(self, unit: Unit) -> Sequence[o.Object] | None:
         """Return operations that were told, from a time on; None when it is no such question."""

@@ -21,6 +21,7 @@ from gateway.sinks._gb26875_options import ComponentOptions, Options
 FIRE, FAULT, DISABLED, SUPERVISORY = (1 << bit for bit in (1, 2, 3, 4))  # of the words of types 1, 2 and 21
 MAINS, BACKUP, LINK, LINE = (1 << bit for bit in (3, 4, 5, 6))  # of type 21
 NORMAL = 1
+LINK_KEY = "link"  # of a source's fault alarm
 _BITS = {"fire": FIRE, "fault": FAULT, "disabled": DISABLED, "supervisory": SUPERVISORY, "none": 0}
 # Gas is told as the alarm that it is: the word has no bit of its own for it. A detector of its type says the rest.
 _CLASSES = {
@@ -76,10 +77,21 @@ class Places:
         for word, bit in options.classes.items():
             self._bits[AlarmClass[word.upper()]] = _BITS[bit]
 
-    def own(self, point: int) -> bool:
-        """Whether a point is the gateway's own, or a source's: then it is told as the transmission device (type 21)."""
+    def own(self, point: int, key: str) -> bool:
+        """Whether a place is the gateway's own or a source's link: then it is told as the device's status (type 21).
+
+        Anything else of a source is a device that no configuration knows, and a fire of it a fire.
+        """
         found = self._points.get(point)
-        return found is not None and (found.device == BOX or found.device.startswith("@"))
+        if found is None or not (found.device == BOX or found.device.startswith("@")):
+            return False
+        return found.device in (BOX, OWN) or key == LINK_KEY
+
+    def spoken(self, point: int, key: str, text: str) -> bytes | None:
+        """Return what a device said of a place below it as description; None when a point is described by itself."""
+        found = self._points.get(point)
+        chosen = self._options.components.get(found.name) if found else None
+        return text_bytes(text) if key and text and not (chosen and chosen.name) else None
 
     def bit(self, facts: AlarmFacts) -> int:
         """Return the bit of an alarm in a component's word, 0: it is not told."""
@@ -134,7 +146,7 @@ class Places:
 
     def everything(self) -> dict[tuple[int, int, int], Component]:
         """Return every point's component by (system type, system address, component address)."""
-        all_of = [self.component(point, "") for point in self._points if not self.own(point)]
+        all_of = [self.component(point, "") for point in self._points if not self.own(point, LINK_KEY)]
         return {(*one[:2], one.place): one for one in all_of}
 
     def _described(self, point: int, key: str, name: str) -> str:

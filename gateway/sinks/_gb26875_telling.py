@@ -66,15 +66,13 @@ class Telling:
         return [step for story in stories for step in story] + acts[::-1]
 
     def present(self, wall: int) -> list[Step]:
-        """Return everything that stands now, and how the gateway itself is. Raises StoreError."""
+        """Return everything that stands now, and how the gateway itself is; `wall`: of the order. Raises StoreError."""
         now = self._words.now()
         if now is None:
             return [step for step in self.told.values() if step.word != NORMAL]
         own = Target(None)
         steps = [
-            self._step(
-                ("present", wall), target, self._words.word(one.bits for one in standing), _newest(standing, wall)
-            )
+            self._step(("present", wall), target, *self._words.stands(standing, wall))
             for target, standing in {own: [], **now}.items()
         ]
         return sorted(steps, key=lambda step: (not step.word & FIRE, -step.time))
@@ -103,24 +101,26 @@ class Telling:
             bits[move.alarm] = self._words.after(move, bit, target)
             if _changes(move):
                 beside = [one.bits for one in others if 0 < one.since <= note.time]
-                steps.append(self._step((note.n,), target, self._words.word([*bits.values(), *beside]), note.time))
+                word = self._words.word([*bits.values(), *beside])
+                spoken = self._places.spoken(move.point, move.key, move.evidence.text)
+                steps.append(self._step((note.n,), target, word, note.time, spoken))
         last = self.told.get(target)
         if steps and last is not None and last.time > steps[-1].time:
             steps.append(last._replace(key=("again", steps[-1].key, *last.key)))
         elif steps and last is None and now is not None:
-            word = self._words.word(one.bits for one in standing)
-            if word != steps[-1].word:  # told in an earlier life, before this backlog
-                steps.append(self._step(("after", steps[-1].key), target, word, _newest(standing, wall)))
+            now_is = self._words.stands(standing, wall)
+            if now_is.word != steps[-1].word:  # told in an earlier life, before this backlog
+                steps.append(self._step(("after", steps[-1].key), target, *now_is))
         return steps
 
-    def _step(self, key: tuple[object, ...], target: Target, word: int, time: int) -> Step:
-        code, body = self._words.status(target, word, time)
+    def _step(self, key: tuple[object, ...], target: Target, word: int, time: int, spoken: bytes | None = None) -> Step:
+        code, body = self._words.status(target, word, time, spoken)
         return Step((*key, target), code, body, time, word, target)
 
     def _act(self, note: Note, move: Transition, bit: int) -> list[Step]:
         """Return what a person did, as the centre can be told."""
         operator, tag = self._operators.get(move.who, 0), self._words.tag(note.time)
-        if move.event is AlarmEvent.ACK and self._places.own(move.point) and move.key == self._duty:
+        if move.event is AlarmEvent.ACK and self._places.own(move.point, move.key) and move.key == self._duty:
             return [Step((note.n, "act"), 24, DeviceOperation(DUTY_ANSWER, operator, tag), note.time)]
         flags = {AlarmEvent.ACK: CONFIRMED, AlarmEvent.RESET: CLEARED}.get(move.event)
         component = self._words.target(move.point, move.key).component
@@ -131,7 +131,7 @@ class Telling:
 
     def _manual(self, note: Note, event: EventSeen) -> list[Step]:
         """Return the manual alarm of the gateway itself; one of a panel is an alarm at its place."""
-        if event.code is not EventCode.MANUAL or not self._places.own(event.point):
+        if event.code is not EventCode.MANUAL or not self._places.own(event.point, ""):
             return []
         return [Step((note.n, "act"), 24, DeviceOperation(MANUAL, 0, self._words.tag(note.time)), note.time)]
 
@@ -143,10 +143,6 @@ def _changes(move: Transition) -> bool:
     if move.suppression is Suppression.BY_DESIGN:
         return False
     return move.event is AlarmEvent.RAISE or (move.before in STANDING) != (move.after in STANDING)
-
-
-def _newest(standing: Sequence[Standing], otherwise: int) -> int:
-    return max((one.since for one in standing), default=0) or otherwise
 
 
 def _urgency(story: Sequence[Step]) -> tuple[bool, int]:

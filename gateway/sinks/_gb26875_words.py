@@ -26,11 +26,20 @@ class Target(NamedTuple):
 
 
 class Standing(NamedTuple):
-    """An alarm that adds to a word. `since`: wall ns, 0 unknown."""
+    """An alarm that adds to a word. `since`: wall ns, 0 unknown; `spoken`: as in `Words.status`."""
 
     alarm: int
     bits: int
     since: int
+    spoken: bytes | None = None
+
+
+class Said(NamedTuple):
+    """A word, since when (wall ns), and a description by the device itself."""
+
+    word: int
+    since: int
+    spoken: bytes | None
 
 
 class Words:
@@ -48,12 +57,12 @@ class Words:
 
     def target(self, point: int, key: str) -> Target:
         """Return whose word a place belongs to."""
-        return Target(None if self._places.own(point) else self._places.component(point, key))
+        return Target(None if self._places.own(point, key) else self._places.component(point, key))
 
     def bit(self, rule: str, point: int, key: str) -> int:
         """Return the bit of a place that can alarm, 0: it is not told."""
         facts = self._facts(rule, point, key)
-        if self._places.own(point):
+        if self._places.own(point, key):
             return self._places.own_bit(point, key, facts, self._sink)
         return self._places.bit(facts)
 
@@ -88,7 +97,8 @@ class Words:
             bit = self.bit(alarm.rule, alarm.point, alarm.key)
             bits = self.bits(bit, alarm.state, alarm.suppression, target) if bit else 0
             if bits:
-                found.setdefault(target, []).append(Standing(alarm.id, bits, since))
+                spoken = self._places.spoken(alarm.point, alarm.key, alarm.text)
+                found.setdefault(target, []).append(Standing(alarm.id, bits, since, spoken))
         return found
 
     def word(self, bits: Iterable[int]) -> int:
@@ -98,13 +108,22 @@ class Words:
             word |= one
         return word | NORMAL if self._running or not word else word
 
+    def stands(self, standing: Sequence[Standing], otherwise: int) -> Said:
+        """Return the word of what stands at one target; `otherwise`: its time when nobody knows."""
+        since = max((one.since for one in standing), default=0) or otherwise
+        spoken = next((one.spoken for one in standing if one.spoken is not None), None)
+        return Said(self.word(one.bits for one in standing), since, spoken)
+
     def tag(self, wall: int) -> bytes:
         """Return a time as the wire has it."""
         return time_tag(wall, self._offset)
 
-    def status(self, target: Target, word: int, wall: int) -> tuple[int, ComponentStatus | DeviceStatus]:
-        """Return type and object that tell a word."""
+    def status(
+        self, target: Target, word: int, wall: int, spoken: bytes | None = None
+    ) -> tuple[int, ComponentStatus | DeviceStatus]:
+        """Return type and object that tell a word. `spoken`: a description by the device itself."""
         one = target.component
         if one is None:
             return 21, DeviceStatus(word & 0x7F, self.tag(wall))
-        return 2, ComponentStatus(one.system, one.address, one.type, one.place, word, one.description, self.tag(wall))
+        description = one.description if spoken is None else spoken
+        return 2, ComponentStatus(one.system, one.address, one.type, one.place, word, description, self.tag(wall))

@@ -14,7 +14,7 @@ import numpy as np
 
 from gateway.clock import SECOND
 from gateway.config.options import read
-from gateway.errors import ConfigError, DeliveryError, GatewayError
+from gateway.errors import ConfigError, DeliveryError, GatewayError, LinkDown
 from gateway.model.batch import EventCode
 from gateway.model.portion import Aside, Portion
 from gateway.model.ports import SinkSetup
@@ -31,8 +31,10 @@ from gateway.sinks._gb26875_telling import DUTY, DUTY_ANSWER, Step, Telling
 from gateway.sinks._gb26875_words import Words
 
 OPTIONS = Options
+PATIENCE = 50.0  # s for one portion, below the minute after which a process is taken to hang
 TURN = 5 * SECOND  # ns after which a portion is left, so that a new fire gets its turn
 ROUNDS = 3  # of four denials each, while others are confirmed: then the centre will never take it
+REMEMBERED = 5000  # packets that were sent, while what they belong to has not passed
 _LOWEST, _HIGHEST = -(1 << 15), (1 << 15) - 1
 
 
@@ -80,22 +82,30 @@ class Gb26875Uplink:
         self._denied: dict[tuple[object, ...], int] = {}  # rounds of denials
         self._newest: dict[int, tuple[int, float]] = {}  # point → (wall ns, value)
         self._sampled: dict[int, int] = {}  # point → wall ns of the value told last
-        self._again = False
+        self._again = 0  # wall ns of an order to tell everything anew
 
     async def send(self, portion: Portion) -> Sequence[Aside]:
         """Tell a portion, see `Sink`. DeliveryError also when the centre is slow: what is left goes on in a second."""
+        try:
+            async with self._clock.timeout(PATIENCE):
+                return await self._send(portion)
+        except TimeoutError:
+            raise LinkDown(f"{self._line.name} answers too slowly") from None
+
+    async def _send(self, portion: Portion) -> Sequence[Aside]:
         await self._line.live()
         self._duty_over()
-        wall = self._clock.wall()
         if self._again:
-            self._telling.told.clear()
-            await self._take(self._telling.present(wall))
-            self._again = False
-        steps = self._telling.plan(portion.notes, wall) if portion.notes else []
+            await self._take(self._telling.present(self._again))
+            self._again = 0
+        steps = self._telling.plan(portion.notes, self._clock.wall()) if portion.notes else []
         samples = self._samples(portion)
         asides = await self._take([*steps, *samples])
         for step in samples:
-            self._sampled[int(step.word)] = step.time
+            self._sampled[step.word] = step.time
+        if len(self._packets) > REMEMBERED:
+            self._packets.clear()
+            self._done.clear()
         return asides
 
     async def close(self) -> None:
@@ -156,7 +166,8 @@ class Gb26875Uplink:
 
     def _initialise(self) -> None:
         """Tell everything that stands once more, with the next portion."""
-        self._again = True
+        self._again = self._clock.wall()
+        self._telling.told.clear()
 
     def _duty_over(self) -> None:
         """Stop asking when the time is over; the alarm stays listed until a person has seen it."""

@@ -34,16 +34,23 @@ from tests.drivers.conversation_bench import FakeWire
 from tests.drivers.gb26875_centre import QUIET, WALL, setup_of
 
 FIRE = AlarmSpec(when='value == "alarm"', alarm_class=AlarmClass.FIRE)
-SMOKE, TANK, PANEL, OWN, MAINS, HEAT = range(1, 7)
+SMOKE, TANK, PANEL, OWN, MAINS, HEAT, SOURCE = range(1, 8)
 POINTS = {
     SMOKE: Point(SMOKE, "hall", PointSpec(name="smoke", kind=Kind.STATE, title="烟雾报警", alarms=(FIRE,)), "jc/1"),
     TANK: Point(TANK, "tank", PointSpec(name="level", unit="m"), "jc/2"),
     PANEL: Point(PANEL, "panel", EVENTS, "jc"),
     OWN: Point(OWN, "@gateway", EVENTS, ""),
     MAINS: Point(MAINS, "gateway", PointSpec(name="mains", kind=Kind.STATE), ""),
+    SOURCE: Point(SOURCE, "@bus", EVENTS, ""),
     HEAT: Point(HEAT, "hall", PointSpec(name="heat", kind=Kind.STATE, alarms=(FIRE,)), "jc/1"),
 }
-CLASSES = {SMOKE: AlarmClass.FIRE, TANK: AlarmClass.FLOOD, PANEL: AlarmClass.FIRE, HEAT: AlarmClass.FIRE}
+CLASSES = {
+    SMOKE: AlarmClass.FIRE,
+    TANK: AlarmClass.FLOOD,
+    PANEL: AlarmClass.FIRE,
+    HEAT: AlarmClass.FIRE,
+    SOURCE: AlarmClass.FIRE,
+}
 Fate = str  # of one write: "ok", "lost", "cut_before", "cut_after", "half", "twice", "late"
 LATE = 13.0  # s
 
@@ -83,6 +90,7 @@ def move(
     after: AlarmState | None = None,
     suppression: Suppression = Suppression.NONE,
     who: str = "",
+    text: str = "",
 ) -> Note:
     """Return a transition; states that are not given are those of an alarm that does not latch."""
     usual = {
@@ -104,7 +112,7 @@ def move(
         cause=Cause.CONDITION,
         at=time - WALL,
         who=who,
-        evidence=Evidence(),
+        evidence=Evidence(text=text),
     )
     return Note(n, time, body)
 

@@ -196,6 +196,22 @@ def test_a_link_that_died_unheard_is_found_by_a_heartbeat() -> None:
     asyncio.run(main())
 
 
+def test_a_portion_never_takes_so_long_that_the_process_seems_to_hang() -> None:
+    async def main() -> None:
+        async with scripted("silent", "silent", "silent", "confirm", then="silent", login="16") as (
+            sink,
+            _,
+            clock,
+            _air,
+        ):
+            began = clock.mono()
+            with pytest.raises(LinkDown, match="too slowly"):
+                await sent(sink, clock, STORY[0])
+            assert (clock.mono() - began) / SECOND <= 51
+
+    asyncio.run(main())
+
+
 def test_heartbeats_of_a_maker_and_none_at_all() -> None:
     async def main() -> None:
         async with scripted(heartbeat=20.0, heartbeat_unit="8000", heartbeat_command=128) as (sink, centre, clock, _):

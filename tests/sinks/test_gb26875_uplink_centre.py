@@ -180,6 +180,21 @@ def test_initialise_tells_everything_that_stands_once_more() -> None:
     on(main, given={"alarms": lambda: STANDING})
 
 
+def test_an_order_to_tell_everything_gets_through_a_slow_link() -> None:
+    standing = [(alarm(n, point=TANK, key=str(n)), WALL) for n in range(30)]
+
+    async def main() -> None:
+        async with scripted(given={"alarms": lambda: standing}) as (sink, centre, clock, air):
+            await delivered(sink, clock)
+            centre.asks(CONTROL, encode_unit(89, [o.ReadDevice()]))
+            air.delay = 0.5
+            await clock.advance(0.1)
+            await delivered(sink, clock)
+            assert (len(centre.units), len(set(centre.units))) == (31, 31)
+
+    asyncio.run(main())
+
+
 def test_a_duty_check_asks_people_and_their_answer_goes_up() -> None:
     told: list[Any] = []
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
 import pytest
 
 from gateway.driven_clock import FakeClock
@@ -28,6 +29,7 @@ from tests.sinks.gb26875_far import (
     PANEL,
     POINTS,
     SMOKE,
+    SOURCE,
     TANK,
     alarm,
     event,
@@ -42,7 +44,7 @@ E, S = AlarmEvent, AlarmState
 
 
 def telling(standing: Sequence[tuple[Alarm, int]] | None = None, **options: Any) -> Telling:  # noqa: ANN401 - TOML
-    keys = Options(host="h", port=1, **options)
+    keys = msgspec.convert({"host": "h", "port": 1, **options}, Options)
     places = Places(keys, POINTS, {"hall": "大厅"})
     alarms = None if standing is None else lambda: standing
     words = Words(places, facts, alarms, sink="far", offset=ZONE, running=keys.running_bit)
@@ -131,6 +133,24 @@ def test_our_own_faults_are_the_devices_status(point: int, key: str, rule: str, 
     steps = plan(move(1, point=point, key=key, rule=rule))
     assert said(steps) == ([] if word is None else [(0, word, 0)])
     assert all(step.type == 21 for step in steps)
+
+
+def test_of_a_source_its_link_is_a_line_and_a_fire_that_nobody_registered_a_fire() -> None:
+    [link] = plan(move(1, point=SOURCE, key="link", rule="fault"))
+    assert link.body == DeviceStatus(1 << 6, link.body.time)  # type: ignore[union-attr]
+    [fire] = plan(move(1, point=SOURCE, key="0x17/1/1/2/10"))
+    assert isinstance(fire.body, ComponentStatus)
+    assert fire.body.status == 0b10
+
+
+def test_a_place_of_a_panel_is_described_as_the_panel_does() -> None:
+    note = move(1, point=PANEL, key="1/1/2/10", text="三层走廊 感烟火灾探测器 smoke detector 火警 fire")
+    [step] = plan(note)
+    assert isinstance(step.body, ComponentStatus)
+    assert step.body.description.decode("gb18030") == "三层走廊 感烟火灾探测器 smoke d"
+    [named] = plan(note, components={"panel.events": {"name": "主机"}})
+    assert isinstance(named.body, ComponentStatus)
+    assert named.body.description.decode("gb18030") == "主机 1/1/2/10"
 
 
 def test_a_persons_acts_at_the_gateway_itself() -> None:
