@@ -102,7 +102,8 @@ def _streams(protocol: str, data: bytes) -> tuple[str, ...]:
         said = [*reader.hear(data), *reader.flush()]
         good = sum(_tells(line) for line in said)
         if good:
-            ranked.append((-good, len(profile.points), profile.id))
+            other = not any(line.get("code") == profile.alarm_class.word for line in said)
+            ranked.append((-good, other, len(profile.points), profile.id))
     return tuple(name for *_, name in sorted(ranked)[:SHOWN])
 
 

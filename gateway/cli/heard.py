@@ -92,27 +92,11 @@ class Heard:
 
     async def until(self, listening: Coroutine[Any, Any, None], seconds: float | None) -> None:
         """Run until it ends, the time is over, or Ctrl-C. Raises LinkDown."""
-        stop = asyncio.Event()
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, stop.set)
-        tasks = [asyncio.ensure_future(listening), asyncio.create_task(self._tidy()), asyncio.create_task(stop.wait())]
         try:
-            async with self._clock.timeout(seconds):
-                await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        except TimeoutError:
-            pass
+            await until(self._clock, seconds, listening, self._tidy())
         finally:
-            for task in tasks:
-                task.cancel()
-            ended = await asyncio.gather(*tasks, return_exceptions=True)
-            for number in (signal.SIGINT, signal.SIGTERM):
-                loop.remove_signal_handler(number)
             for peer in list(self._last):
                 self._show(None, self._ears.quiet(peer))
-        for result in ended:
-            if isinstance(result, Exception):
-                raise result
 
     async def _tidy(self) -> None:
         """Give up half frames of who has stopped speaking."""
@@ -126,6 +110,29 @@ class Heard:
     def _record(self, one: Piece) -> None:
         if self._recorder is not None:
             self._recorder.write(one)
+
+
+async def until(clock: Clock, seconds: float | None, *work: Coroutine[Any, Any, None]) -> None:
+    """Run all until one ends, the time is over, or Ctrl-C. Raises what it ended with."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    tasks = [asyncio.create_task(stop.wait()), *map(asyncio.ensure_future, work)]
+    try:
+        async with clock.timeout(seconds):
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    except TimeoutError:
+        pass
+    finally:
+        for task in tasks:
+            task.cancel()
+        ended = await asyncio.gather(*tasks, return_exceptions=True)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)
+    for result in ended:
+        if isinstance(result, Exception):
+            raise result
 
 
 async def broker(options: argparse.Namespace, heard: Heard, clock: Clock) -> None:

@@ -25,6 +25,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "run": ("daemon", "run the station"),
     "check": ("check", "check the configuration; say who is told when"),
     "decode": ("decode", "decode a frame or payload"),
+    "discover": ("discover", "find devices on a bus, a broker or a port; print TOML"),
     "listen": ("listen", "show live traffic of a port or broker, decoded; record it"),
     "profiles": ("profiles", "list and show device types, check one's own"),
     "readings": ("reading", "print stored readings"),
