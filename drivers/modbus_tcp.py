@@ -6,10 +6,13 @@ server (串口服务器) passes through.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from drivers._modbus_framed import FramedPort
 from drivers._modbus_master import Port
 from drivers._modbus_polling import Line, Polling
 from drivers._modbus_setup import DeviceOptions, TcpOptions, read_setup
+from gateway.clock import Clock
 from gateway.model.ports import DriverSetup
 from gateway.protocols.modbus_framing import Ascii, Mbap
 from gateway.transport.stream import StreamPort
@@ -23,11 +26,15 @@ def create(setup: DriverSetup) -> Polling:
     options, units = read_setup(setup, TcpOptions, slack=lambda options: options.delay)
 
     async def opened() -> Port:
-        port = await StreamPort.open(options.host, options.port, setup.clock)
-        if options.framing == "rtu":
-            return port
-        framing = Mbap(asks=True) if options.framing == "tcp" else Ascii()
-        return FramedPort(port, framing, setup.report.count)
+        return await open_line(options, setup.clock, setup.report.count)
 
     where = f"{options.host}:{options.port}"
     return Polling(setup, units, Line(name=where, open=opened, baudrate=options.baudrate))
+
+
+async def open_line(options: TcpOptions, clock: Clock, count: Callable[[str, int], None]) -> Port:
+    """Call the far end; what comes from it are RTU frames whatever its framing. Raises LinkDown."""
+    port = await StreamPort.open(options.host, options.port, clock)
+    if options.framing == "rtu":
+        return port
+    return FramedPort(port, Mbap(asks=True) if options.framing == "tcp" else Ascii(), count)

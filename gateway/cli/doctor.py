@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from gateway.app import problems_of, read
-from gateway.cli import brokers, examined, examined_doors, examined_wires, links
+from gateway.cli import brokers, examined, examined_doors, examined_talk, examined_wires, links
 from gateway.cli.examined import Finding, Level
 from gateway.cli.main import BAD_CONFIGURATION, FAILED, GOOD, add_config
 from gateway.clock import SystemClock
@@ -65,6 +65,7 @@ def findings(config: Path, *, probe: bool) -> Iterator[Finding]:
         if heard[0].level is not Level.GOOD:  # no daemon holds the port of the page, the buses and the modem
             yield from examined_doors.page(station.page)
             yield from examined_wires.wires(station, clock)
+        yield from examined_talk.never_called(station)
         yield from brokers.brokers(station, clock, probe=probe)
         yield from examined_doors.servers(station, clock)
 

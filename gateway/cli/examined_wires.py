@@ -1,8 +1,9 @@
-"""What `firegrid doctor` finds on the wires while no daemon holds them: Modbus buses and the SMS modem.
+"""What `firegrid doctor` finds on the wires while no daemon holds them: Modbus buses, on lines and TCP, and the modem.
 
-Beside `examined`. Every device of a bus is asked a few times, as the driver asks it; how they answer together says what
-is wrong: garbage from all is a wrong baud rate, garbage from one are two devices of one address, silence of all is the
-wiring. The modem is taken up its ladder and sends nothing; a PIN is never tried here. Nothing is changed.
+Beside `examined`; wires whose devices speak by themselves are in `examined_talk`, pins in `examined_pins`. Every device
+of a bus is asked a few times, as the driver asks it; how they answer together says what is wrong: garbage from all is a
+wrong baud rate, garbage from one are two devices of one address, silence of all is the wiring. The modem is taken up
+its ladder and sends nothing; a PIN is never tried here. Nothing is changed.
 """
 
 from __future__ import annotations
@@ -13,11 +14,14 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from drivers._modbus_master import Master, Outcome
-from drivers._modbus_setup import SerialOptions, Unit, read_setup
+from drivers import modbus_tcp
+from drivers._modbus_master import Master, Outcome, Port
+from drivers._modbus_setup import SerialOptions, TcpOptions, Unit, read_setup
 from drivers.modbus_rtu import open_line, speed
 from gateway.channels.sms_modem import OPTIONS as MODEM_OPTIONS
 from gateway.cli.examined import Finding, Level
+from gateway.cli.examined_pins import pins
+from gateway.cli.examined_talk import closed, listen, speaks
 from gateway.cli.links import deaf, unreachable
 from gateway.clock import Clock
 from gateway.config.options import read
@@ -34,14 +38,24 @@ ASKED = 4  # times each device: one collision may be chance
 MODEM_WITHIN = 60.0  # s for the whole ladder
 _USABLE_DBM = -113 + 2 * USABLE_SIGNAL
 _PROC = Path("/proc")
+MODBUS_PORT = 502
+Heard = dict[str, tuple[int, Counter[Outcome]]]  # device → its address and how it answered
 
 
 def wires(station: Station, clock: Clock) -> Iterator[Finding]:
     """Yield the findings of every bus and modem whose port is there. Runs loops of its own: blocking, some seconds."""
     for source in station.sources:
-        port = str(source.options.get("port", ""))
+        name, port = f"source[{source.id}]", str(source.options.get("port", ""))
         if source.driver == "modbus_rtu" and Path(port).exists():
-            yield from _held(f"source[{source.id}]", port) or _bus(source, station, clock)
+            yield from _held(name, port) or _bus(source, station, clock)
+        elif source.driver == "modbus_tcp":
+            yield from _bus(source, station, clock)
+        elif source.driver == "gpio":
+            yield from pins(source, station)
+        elif (options := speaks(source)) and options.wire != "serial":
+            yield from listen(source, options, station, clock)
+        elif options is not None and Path(port).exists():
+            yield from _held(name, port) or listen(source, options, station, clock)
     for channel in station.channels:
         port = str(channel.options.get("port", ""))
         if channel.kind == "sms_modem" and Path(port).exists():
@@ -97,22 +111,44 @@ def _bus(source: SourceSpec, station: Station, clock: Clock) -> list[Finding]:
         memory=blank,
         report=blank,
     )
+    name = f"source[{source.id}]"
     try:
+        if source.driver == "modbus_tcp":
+            return _behind(source.id, *asyncio.run(_called(setup, clock)))
         options, units = read_setup(setup, SerialOptions)
-        heard = asyncio.run(_ask(options, units, clock))
+        heard = asyncio.run(_on_line(options, units, clock))
     except ConfigError:
         return []  # told as a problem of the configuration
     except LinkDown as error:
-        return [_closed(f"source[{source.id}]", str(source.options["port"]), error)]
-    return list(_judged(source.id, options, heard))
+        if source.driver == "modbus_tcp":
+            return [closed(name, str(source.options["host"]), source.options.get("port", MODBUS_PORT), str(error))]
+        return [_closed(name, str(source.options["port"]), error)]
+    return list(_judged(source.id, heard, f"{options.baudrate} {options.bytesize}{options.parity}{options.stopbits}"))
 
 
-async def _ask(options: SerialOptions, units: list[Unit], clock: Clock) -> dict[str, tuple[int, Counter[Outcome]]]:
-    """Return device → its address and how it answered. Raises LinkDown: the port is taken or lost."""
+async def _on_line(options: SerialOptions, units: list[Unit], clock: Clock) -> Heard:
+    """Ask every device of a serial line. Raises LinkDown: the port is taken or lost."""
     port = open_line(options, lambda *_: None)
-    heard: dict[str, tuple[int, Counter[Outcome]]] = {}
+    master = Master(port, clock, baudrate=speed(options), echo=options.echo, count=lambda *_: None)
+    return await _ask(port, master, units)
+
+
+async def _called(setup: DriverSetup, clock: Clock) -> tuple[TcpOptions, Heard]:
+    """Ask every device behind a TCP port. Raises LinkDown: it does not answer the call."""
+    options, units = read_setup(setup, TcpOptions, slack=lambda options: options.delay)
+    port = await modbus_tcp.open_line(options, clock, lambda *_: None)
+    master = Master(port, clock, baudrate=options.baudrate, count=lambda *_: None)
     try:
-        master = Master(port, clock, baudrate=speed(options), echo=options.echo, count=lambda *_: None)
+        return options, await _ask(port, master, units)
+    except LinkDown:  # it hung up on what it did not understand
+        silent = Counter({Outcome.SILENT: ASKED})
+        return options, {unit.slave.device.id: (unit.slave.address, silent) for unit in units}
+
+
+async def _ask(port: Port, master: Master, units: list[Unit]) -> Heard:
+    """Return device → its address and how it answered; the port is closed then. Raises LinkDown."""
+    heard: Heard = {}
+    try:
         for unit in units:
             outcomes: Counter[Outcome] = Counter()
             for _ in range(ASKED if unit.slave.blocks else 0):
@@ -124,11 +160,29 @@ async def _ask(options: SerialOptions, units: list[Unit], clock: Clock) -> dict[
     return heard
 
 
-def _judged(name: str, options: SerialOptions, heard: dict[str, tuple[int, Counter[Outcome]]]) -> Iterator[Finding]:
+def _behind(name: str, options: TcpOptions, heard: Heard) -> list[Finding]:
+    """Judge what answered behind a TCP port: where nobody did, the connection itself was well."""
+    found = list(_judged(name, heard, ""))
+    asked = [of for _, of in heard.values() if of]
+    if not asked or any(of[Outcome.ANSWERED] or of[Outcome.REFUSED] for of in asked):
+        return found
+    where = f"{options.host}:{options.port}"
+    return [
+        found[0]._replace(
+            zh=f"{name}：{where} 可连接，但没有任何设备应答",
+            en=f"{name}: {where} takes the call, but no device answers",
+            mend_zh=f"核对 framing（现为 {options.framing}：tcp、rtu 或 ascii）、设备地址，以及串口服务器的串口参数",
+            mend_en=f"compare framing (now {options.framing}: tcp, rtu or ascii), the devices' addresses, and the "
+            "serial settings of the server",
+        )
+    ]
+
+
+def _judged(name: str, heard: Heard, line: str) -> Iterator[Finding]:
+    """Judge how the devices of a bus answer together. `line`: its settings, as 9600 8N1."""
     asked = {device: of for device, of in heard.items() if of[1]}
     answered = [device for device, (_, of) in asked.items() if of[Outcome.ANSWERED] or of[Outcome.REFUSED]]
     if asked and not answered:
-        line = f"{options.baudrate} {options.bytesize}{options.parity}{options.stopbits}"
         yield deaf(name, line, garbage=any(of[Outcome.BROKEN] for _, of in asked.values()))
         return
     for device, (address, of) in asked.items():

@@ -143,6 +143,15 @@ class Reader:
                 parts.append(_dated(boot, chunks.taken(readings, mine), clock))
         return _joined(parts, t0, t1)
 
+    def spoken(self) -> set[int]:
+        """Return the ids of all points of which any reading or event is kept. Reads every event: not for often."""
+        with translated(self._path), _snapshot(self._connection):
+            found = {point for (point,) in self._connection.execute("SELECT DISTINCT point FROM chunk")}
+            sql = "SELECT body FROM journal WHERE seq > ?"
+            for (body,) in self._connection.execute(sql, (chunks.progress(self._connection),)):
+                found |= set(decode_readings(body).point.tolist())
+        return found | {entry.body.point for entry in self.events()}
+
     def rollup(self, table: str, point: int, t0: int = 0, t1: int = FOREVER) -> Rollup:
         """Return the dated buckets of `minute` or `hour` that begin in [t0, t1], oldest first; tail not included."""
         width = WIDTHS[table]

@@ -7,9 +7,9 @@ opened. A chip that goes (a USB one is pulled) or is not there is `LinkDown`.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import timedelta
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 import msgspec
 
@@ -56,6 +56,13 @@ class Request(Protocol):
 
     def release(self) -> None:
         """Give the lines back."""
+
+
+class LineInfo(NamedTuple):
+    """A line as the kernel shows it to everybody. `consumer`: who has it, "" nobody."""
+
+    line: int | str
+    consumer: str
 
 
 RequestLines = Callable[..., Request]  # as `gpiod.request_lines`
@@ -115,6 +122,22 @@ class Lines:
     def close(self) -> None:
         """Give the lines back."""
         self._request.release()
+
+
+def look(chip: str, lines: Sequence[int | str]) -> list[LineInfo]:
+    """Return who has these lines, without taking one. Raises LinkDown: no chip, no permission, no such line."""
+    import gpiod  # noqa: PLC0415 - as above
+
+    try:
+        with gpiod.Chip(chip) as opened:
+            return [LineInfo(line, info.consumer if info.used else "") for line, info in _infos(opened, lines)]
+    except (OSError, ValueError) as error:
+        raise LinkDown(f"{chip}: {error}{_hint(error)}") from error
+
+
+def _infos(chip: Any, lines: Sequence[int | str]) -> Iterator[tuple[int | str, Any]]:  # noqa: ANN401 - gpiod's
+    for line in lines:
+        yield line, chip.get_line_info(line)
 
 
 def _wake(came: asyncio.Future[None]) -> None:

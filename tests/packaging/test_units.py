@@ -13,6 +13,7 @@ import pytest
 
 from gateway.care.watchdog import EVERY
 from gateway.model.station import Limits, StoreSpec
+from gateway.transport.wires_options import PEERS
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
@@ -85,6 +86,23 @@ def test_it_is_started_again_for_ever_and_watched_with_room_for_a_disk_that_hang
 )
 def test_what_the_daemon_needs_is_not_taken_from_it(key: str, reason: str) -> None:
     assert key not in unit("firegrid.service")["Service"], reason
+
+
+def test_it_reaches_serial_lines_and_pins() -> None:
+    lines = (DEPLOY / "firegrid.service").read_text(encoding="utf-8").splitlines()
+    allowed = {line.partition("=")[2] for line in lines if line.startswith("DeviceAllow=")}
+    assert {f"char-{name} rw" for name in ("ttyUSB", "ttyACM", "ttyAMA", "ttyS", "ttySC", "gpiochip")} <= allowed
+    groups = unit("firegrid.service")["Service"]["SupplementaryGroups"].split()
+    assert groups == ["dialout"], "a group that is not everywhere would keep the service from starting"
+    postinst = (DEPLOY / "debian" / "postinst").read_text(encoding="utf-8")
+    assert "for group in dialout gpio; do" in postinst
+    assert "addgroup --quiet --system gpio" in postinst
+    assert 'GROUP="gpio"' in (DEPLOY / "60-firegrid-gpio.rules").read_text(encoding="utf-8")
+    assert "60-firegrid-gpio.rules" in (DEPLOY / "debian" / "build").read_text(encoding="utf-8")
+
+
+def test_it_may_have_as_many_callers_as_two_wires_take() -> None:
+    assert int(unit("firegrid.service")["Service"]["LimitNOFILE"]) >= 2 * PEERS + 512
 
 
 def test_what_it_needs_works_without_writable_code() -> None:
