@@ -12,7 +12,7 @@ from typing import Protocol
 from drivers import _decode_frames, _profiles
 from drivers._decode_broker import Broker
 from drivers._decode_device import Polled, Stream, installed, speaks_on_wires
-from drivers._decode_fits import Fit, fits, streamed
+from drivers._decode_fits import Fit, fits, nearly, streamed
 from drivers._decode_frames import MODBUS
 from drivers._decode_modbus import frames_of, rows_of
 from drivers._decode_said import Said, error, message, plain, reading
@@ -88,7 +88,7 @@ def _told(data: bytes, found: list[Fit], topic: str) -> list[Said]:
     """Return what could be meant, and the meaning where one is likelier than all others."""
     said: list[Said] = [fit.said() for fit in found]
     if not found:
-        return [error("no protocol fits")]
+        return [error("; ".join(["no protocol fits", *([] if topic else nearly(data))]))]
     if len(found) > 1 and found[0].score <= found[1].score:
         return [*said, error(f"fits {', '.join(fit.protocol for fit in found)}: choose one with --as")]
     return [*said, *decode(data, protocol=found[0].protocol, topic=topic)]

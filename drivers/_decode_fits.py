@@ -20,6 +20,8 @@ from drivers.dialects import homeassistant
 from gateway import registry
 from gateway.errors import ConfigError
 from gateway.model.point import Profile
+from gateway.protocols.modbus import READS
+from gateway.protocols.modbus_line import crc16
 
 SHOWN = 5  # profiles
 _MOST = 0.75  # of the bytes must lie in frames
@@ -37,6 +39,13 @@ _PROOF: dict[str, tuple[float, str]] = {
     "at-pdu": (2, "fields and length"),
     "dyp": (1, "FF and sum over 4 bytes"),
 }
+_NEARLY: dict[str, tuple[str, ...]] = {
+    "hj212": ("crc", "length", "no_cp", "no_cn"),
+    "gb26875": ("bad_checksum", "bad_end", "too_long", "unfinished"),
+    "sl651": ("crc", "end_mark", "start_mark", "cut_short"),
+    "winsen": ("checksum",),
+}
+_SHORTEST = 5  # bytes of which anything can be said
 _FRAMES = (2.0, "start and check")
 _LIKE, _SURE, _ANNOUNCED = 2.0, 4.0, 5.0
 _ANYTHING = 0.5  # JSON: whatever else is JSON is it too
@@ -63,6 +72,24 @@ def fits(data: bytes, *, topic: str = "") -> list[Fit]:
     if not topic:
         found += _frames(data)
     return sorted(found, key=lambda one: (-one.score, one.protocol))
+
+
+def nearly(data: bytes) -> list[str]:
+    """Return what the bytes would be but for one thing, and that thing: a checksum, a length, an end cut off."""
+    whole = streamed(data, lines=True)
+    found = []
+    for name in sorted(_PROOF):
+        reader = _decode_frames.frames(name)
+        if reader is None or len(whole) < _SHORTEST or name not in _NEARLY:
+            continue
+        reasons = [line["reason"] for line in [*reader.hear(whole), *reader.flush()] if line["kind"] == "error"]
+        telling = next((reason for reason in reasons if reason in _NEARLY[name]), "")
+        if telling:
+            found.append(f"{name} but for: {telling}")
+    if not found and len(whole) >= _SHORTEST and whole[1] in (*READS, 5, 6, 15, 16):
+        right = crc16(whole[:-2]).to_bytes(2, "little").hex(" ").upper()
+        found.append(f"modbus_rtu but for: CRC is {whole[-2:].hex(' ').upper()}, the bytes before it give {right}")
+    return found
 
 
 def streamed(data: bytes, *, lines: bool = False) -> bytes:

@@ -197,6 +197,13 @@ async def _broker(options: argparse.Namespace, clock: Clock, seconds: float, *, 
     heard = f"{found.messages} 条消息" if zh else f"{found.messages} messages"
     print(comment(f"{options.host}:{options.port}: {heard}"))
     print(text)
+    if not text:
+        mend = (
+            "未发现设备：让设备发送一次，或加长 --for"
+            if zh
+            else "nothing found: let the devices speak, or listen longer: --for 60s"
+        )
+        print(mend, file=sys.stderr)
     return GOOD if text else FAILED
 
 

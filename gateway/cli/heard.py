@@ -39,7 +39,7 @@ def wire_of(what: str, options: argparse.Namespace, profile: Profile | None) -> 
     found = _PORT.fullmatch(what)
     try:
         if found is not None:
-            kind, address, number = found[1], found[2] or "127.0.0.1", int(found[3])
+            kind, address, number = found[1], (found[2] or "127.0.0.1").strip("[]"), int(found[3])
             keys = {"wire": "udp" if kind == "udp" else "tcp_server", "port": number, "listen": address}
             return msgspec.convert(keys, WireOptions)
         if not what.startswith(("/", "./")) and not Path(what).exists():

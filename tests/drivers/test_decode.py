@@ -154,6 +154,14 @@ def test_what_fits_is_said_with_the_reason_and_the_likeliest_first() -> None:
     assert "xy-md02" in first["profiles"]
 
 
+def test_what_nearly_fits_is_told_with_what_is_wrong() -> None:
+    (wrong,) = decode(b"01 04 04 01 31 02 22 2A CF")
+    assert wrong["reason"] == ("no protocol fits; modbus_rtu but for: CRC is 2A CF, the bytes before it give 2A CE")
+    fire = cases("gb26875", "frames.toml", "frame")[0]["bytes"]
+    (cut,) = decode(fire[:-9].encode())
+    assert cut["reason"] == "no protocol fits; gb26875 but for: unfinished"
+
+
 def cases(topic: str, name: str, table: str) -> list[dict[str, Any]]:
     text = (CASES / topic / name).read_text(encoding="utf-8")
     found: list[dict[str, Any]] = tomllib.loads(text)[table]
