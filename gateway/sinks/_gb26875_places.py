@@ -144,6 +144,20 @@ class Places:
             found[ids[name]] = quantity
         return found
 
+    def problems(self) -> list[str]:
+        """Return what is wrong with `components`: points that are none, and addresses given twice."""
+        names = {point.name for point in self._points.values()}
+        found = [f"components: no such point: {name}" for name in self._options.components if name not in names]
+        seen: dict[tuple[int, int, int], str] = {}
+        for number, point in self._points.items():
+            one = self.component(number, "")
+            if self.own(number, LINK_KEY):
+                continue
+            other = seen.setdefault((*one[:2], one.place), point.name)
+            if other != point.name:
+                found.append(f"components: {other} and {point.name} have one address: {one.place}")
+        return found
+
     def everything(self) -> dict[tuple[int, int, int], Component]:
         """Return every point's component by (system type, system address, component address)."""
         all_of = [self.component(point, "") for point in self._points if not self.own(point, LINK_KEY)]

@@ -56,10 +56,13 @@ class Gb26875Uplink:
         self._every = round(options.every * SECOND)
         self._places = Places(options, setup.points, setup.names)
         offset = offset_of(options.utc_offset)
+        problems = self._places.problems()
         try:
             self._analogs = self._places.numbered(options.analogs)
         except ValueError as error:
-            raise ConfigError(f"sink {setup.spec.id}: {error}") from error
+            problems.append(str(error))
+        if problems:
+            raise ConfigError(f"sink {setup.spec.id}: {'; '.join(problems)}")
         sink = setup.spec.id
         self._words = Words(
             self._places, setup.facts, setup.alarms, sink=sink, offset=offset, running=options.running_bit

@@ -258,7 +258,7 @@ def test_a_spoilt_question_is_denied_and_an_answer_nobody_asked_for_is_nothing()
     on(main)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(
     st.lists(
         st.one_of(

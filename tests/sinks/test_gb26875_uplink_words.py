@@ -219,6 +219,8 @@ def test_a_long_description_is_cut_on_a_character(ascii_before: int) -> None:
     [
         ({"analogs": ["tank.depth"]}, "no such point"),
         ({"analogs": ["hall.smoke"]}, "no analog type"),
+        ({"components": {"hall.smok": {"type": 40}}}, "no such point: hall.smok"),
+        ({"components": {"hall.smoke": {"address": 2}}}, "hall.smoke and tank.level have one address: 2"),
         ({"login": "xy"}, "hex digits"),
         ({"utc_offset": "8"}, r"\+08:00"),
         ({"timeout": 11}, "10"),
