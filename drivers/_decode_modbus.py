@@ -77,7 +77,7 @@ def _alone(data: bytes, slave: Slave) -> tuple[Request, Reply]:
     """Find the request that a reply belongs to: one of the profile's, else one from its first register on."""
     own = [block.request for block in slave.blocks if block.fields]
     scales = [block.request for block in slave.blocks if not block.fields]
-    first = [field.decode.address for field in slave.fields if len(data) > 1 and field.decode.fc == data[1]]
+    first = [field.decode.address for field in slave.fields if len(data) > 2 and field.decode.fc == data[1]]
     longer = [Request(slave.address, data[1], min(first), data[2] // 2)] if first and data[1] in (3, 4) else []
     for requests in (own, scales, longer):
         replies = [(request, ReplyMatcher(request).feed(data)) for request in requests]

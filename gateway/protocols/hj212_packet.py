@@ -21,6 +21,7 @@ SPLIT = 2  # bit D of Flag: packet numbers are there
 VERSION_SHIFT = 2  # of Flag: 0 is 2005, 1 is 2017, 2 said to be 2025
 REPLY_FLAG = 4  # of every answer: edition 2017, none wanted back
 MOST_PARTS = 1024  # of one message
+LONGEST_FIELD = 64  # characters: answers and requests repeat QN, ST, PW and MN, and must fit a packet themselves
 
 _OPEN, _CLOSE = "CP=&&", "&&"
 _ITEM = re.compile(r"\s*[\w.-]{1,64}\s*=(?!=?\s*$)")
@@ -90,7 +91,7 @@ def parse(segment: bytes) -> Packet | Fault:
     for item in head.split(";"):
         name, is_field, value = item.partition("=")
         if is_field:
-            fields.setdefault(name.strip(), value.strip())
+            fields.setdefault(name.strip(), value.strip()[:LONGEST_FIELD])
     if not (fields.get("CN", "").isascii() and fields.get("CN", "").isdigit()):
         return Fault.NO_CN
     flag = _number(fields.get("Flag"), 255)

@@ -329,6 +329,13 @@ def test_chinese_text_is_read_in_either_coding() -> None:
     assert isinstance(parse(b"CN=3020;CP=&&a-Info=\xff\xff&&"), Packet)
 
 
+def test_a_field_of_any_length_still_has_an_answer() -> None:
+    name = "测".encode("gb18030") * 3_900  # two bytes each as it came, three in an answer
+    packet = packet_of(b"QN=" + name + b";CN=2011;PW=" + name[:800] + b";MN=1;Flag=5;CP=&&&&")
+    again = packet_of(frames(encode_frame(encode(answer(packet, "9014"))))[0].segment)
+    assert (again.qn, again.pw) == (packet.qn, packet.pw)
+
+
 @pytest.mark.parametrize(
     ("flag", "edition", "wants"), [(None, 2005, False), (1, 2005, True), (5, 2017, True), (8, 2025, False)]
 )

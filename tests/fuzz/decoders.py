@@ -32,7 +32,7 @@ from gateway.store import journal
 from rules.language import ExpressionError, Scope, parse
 from tests.drivers import test_dialect_json as json_dialect
 from tests.drivers import test_dialect_zigbee2mqtt as zigbee2mqtt
-from tests.fuzz import payloads, streams, talks
+from tests.fuzz import payloads, streams, talks, told
 from tests.fuzz.feeding import CASES, Decoder, cases, halves
 
 STREAM_LIMIT = 1_000
@@ -216,7 +216,9 @@ DECODERS: dict[str, Decoder] = {
     "json readers": Decoder(json_payload, json_dialect.payloads()),
     "zigbee2mqtt attributes": Decoder(zigbee_payload, zigbee2mqtt.payloads()),
     "mqtt stream": Decoder(mqtt_stream, _mqtt_packets(), covers=["mqtt311", "mqtt_stream"]),
-    "toml": Decoder(toml_text, [path.read_bytes() for path in sorted((CASES / "config" / "good").glob("*.toml"))]),
+    "toml": Decoder(
+        toml_text, [path.read_bytes() for path in sorted((CASES / "config" / "good").glob("*.toml"))], cost=4
+    ),
     "csv": Decoder(
         csv_table, ["id,name,phone\nli,李伟,138 0013 8000\n".encode(), "网格;名称\na;一号楼\n".encode("gb18030")]
     ),
@@ -238,4 +240,5 @@ DECODERS: dict[str, Decoder] = {
     **streams.DECODERS,
     **talks.DECODERS,
     **payloads.DECODERS,
+    **told.DECODERS,
 }

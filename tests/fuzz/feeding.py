@@ -33,6 +33,7 @@ class Decoder:
         sealed: mutants also get a right CRC of Modbus.
         renew: forgets what former inputs left behind in the decoder, so that a failure can be had again.
         covers: modules of `gateway.protocols`, drivers and dialects (registry names) that it feeds.
+        cost: how many usual ones one input takes: so many fewer are fed in `make test`.
         in_pieces: checks that cuts do not matter, where `feed` does not.
     """
 
@@ -42,6 +43,7 @@ class Decoder:
     renew: Callable[[], None] = nothing
     covers: Sequence[str] = ()
     in_pieces: Callable[[Sequence[bytes]], None] | None = None
+    cost: int = 1
 
 
 def cases(name: str, table: str = "case") -> list[dict[str, Any]]:

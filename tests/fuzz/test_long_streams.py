@@ -28,8 +28,8 @@ from tests.fuzz.streams import SPLITTERS, Splitter, held
 CHUNK = 4_096
 MEBIBYTE = 1 << 20
 WITHIN = 10.0  # s of processor time
-SENDERS = 2_000
-GROWN = 2_000  # objects that another thousand senders may leave behind
+SENDERS = 1_200
+GROWN = 1_200  # objects that another six hundred senders may leave behind
 
 # Heads of long frames, so made that each would-be frame inside another has to be summed up.
 NESTED = {
@@ -46,7 +46,7 @@ def endless(name: str, splitter: Splitter) -> Iterator[bytes]:
     good = splitter.good
     half = good[: max(4, len(good) // 2)]
     yield bytes(MEBIBYTE)
-    yield half * (MEBIBYTE // 8 // len(half))
+    yield half * (MEBIBYTE // 16 // len(half))
     yield random.Random(7).randbytes(MEBIBYTE // 8)  # noqa: S311 - nothing secret
     yield good[:1] * (MEBIBYTE // 16)  # a frame may begin at each byte
     if name in NESTED:
