@@ -62,7 +62,7 @@ class Place:
         """Begin a life; returns when it is armed and has every link."""
         command = [sys.executable, "-m", "tests.faults.faulty", str(self.config), str(self._plan)]
         self._daemon = Daemon(self.config, command=command)
-        await asyncio.to_thread(self._daemon.wait_armed, WITHIN)
+        await asyncio.to_thread(self._daemon.wait_armed, 2 * WITHIN)
         await soon(lambda: all(link["up"] for link in self.ask("status")["links"]))
 
     def kill(self) -> None:

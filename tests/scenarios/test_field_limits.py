@@ -96,7 +96,8 @@ def test_polls_and_events_within_the_limits_of_the_panels(tmp_path: Path) -> Non
             here.disk(before_commit=f"{COMMIT} s")
             async with living(keep_busy(port)):
                 await soon(lambda: len(here.values("tank.level")) > 5)
-                await polls_wait_for_no_commit((fast, one), (slow, other))
+                await polls_wait_for_no_commit(here, (fast, one), (slow, other))
+                await polls_are_answered_in_time((fast, one), (slow, other))
                 await an_event_is_confirmed(here, slow, other)
                 await an_event_beside_polls(here, fast, one)
 
@@ -104,8 +105,17 @@ def test_polls_and_events_within_the_limits_of_the_panels(tmp_path: Path) -> Non
         asyncio.run(main(here))
 
 
-async def polls_wait_for_no_commit(*panels: tuple[Panel, Far]) -> None:
-    """Every poll of a round is answered in time."""
+async def polls_wait_for_no_commit(here: Place, *panels: tuple[Panel, Far]) -> None:
+    """They are answered while none returns."""
+    hangs = here.hangs()
+    here.disk(before_commit="hang")
+    await soon(lambda: here.hangs() > hangs)
+    assert None not in [await panel.say(far, 5 * AGAIN) for panel, far in panels]
+    here.disk(before_commit=f"{COMMIT} s")
+
+
+async def polls_are_answered_in_time(*panels: tuple[Panel, Far]) -> None:
+    """Every poll of a round is answered within its limit, beside commits."""
     rounds = []
     for _ in range(ROUNDS):
         waits = await asyncio.gather(*(panel.poll(far) for panel, far in panels))
