@@ -89,6 +89,19 @@ def test_every_problem_is_told_with_its_line(tmp_path: Path, capsys: pytest.Capt
     ]
 
 
+def test_a_chinese_terminal_is_told_in_chinese(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "probe.toml"
+    path.write_text(WRONG, encoding="utf-8")
+    assert run(["profiles", "check", str(path), "--language", "zh"]) == BAD_CONFIGURATION
+    told = [line.removeprefix(str(path)) for line in capsys.readouterr().out.splitlines()]
+    assert told[:4] == [
+        ": 缺少键 source",
+        ":3: class: “flod”不是允许的值",
+        ":4: sourc: 未知的键 sourc",
+        ":11: point[2]: 测点 Bad Name：名称只能含小写字母、数字和 _",
+    ]
+
+
 def test_what_the_driver_refuses_is_told_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "probe.toml"
     path.write_text(RIGHT.replace("fc = 3", "fc = 9"), encoding="utf-8")
