@@ -22,7 +22,8 @@ from gateway.protocols.gb26875_units import decode_unit, time_ns
 from gateway.sinks import gb26875_uplink
 from gateway.sinks.gb26875_uplink import Gb26875Uplink
 from tests.drivers.gb26875_centre import WALL
-from tests.sinks.gb26875_far import HEAT, SMOKE, TANK, alarm, delivered, move, scene, scripted, setup
+from tests.sinks.gb26875_far import delivered, scene, scripted
+from tests.sinks.gb26875_station import HEAT, SMOKE, TANK, alarm, move, setup
 from tests.sinks.portions import portion
 
 STORY = (

@@ -21,19 +21,8 @@ from gateway.protocols.gb26875 import Command, Frame, encode_frame
 from gateway.protocols.gb26875_units import decode_unit, encode_unit, time_tag
 from gateway.sinks.gb26875_uplink import Gb26875Uplink
 from tests.drivers.gb26875_centre import WALL
-from tests.sinks.gb26875_far import (
-    HEAT,
-    MAINS,
-    OWN,
-    SMOKE,
-    TANK,
-    Scripted,
-    alarm,
-    delivered,
-    move,
-    scene,
-    scripted,
-)
+from tests.sinks.gb26875_far import Scripted, delivered, scene, scripted
+from tests.sinks.gb26875_station import HEAT, MAINS, OWN, SMOKE, TANK, alarm, move
 from tests.sinks.portions import portion
 
 ZONE = 8 * 3600

@@ -29,7 +29,7 @@ from tests.channel_rigs import Notes
 from tests.daemon import Daemon
 from tests.drivers.gb26875_centre import setup_of
 from tests.real_mosquitto import until
-from tests.sinks.gb26875_far import move, setup
+from tests.sinks.gb26875_station import move, setup
 from tests.sinks.living_station import Living
 from tests.sinks.watched_station import write
 
@@ -77,7 +77,7 @@ def free_port(kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
 def test_an_alarm_over_a_real_socket_and_over_a_centre_that_was_away(wire: str, theirs: str) -> None:
     async def main() -> None:
         port = free_port(socket.SOCK_DGRAM if wire == "udp" else socket.SOCK_STREAM)
-        sink = gb26875_uplink.create(setup(SystemClock(), port=port, wire=wire, timeout=0.2, address=1))
+        sink = gb26875_uplink.create(setup(SystemClock(), port=port, wire=wire, timeout=5.0, address=1))
         with pytest.raises(LinkDown):
             await sink.send(Portion(notes=(move(1),)))
         centre = Centre(port, theirs)
@@ -99,7 +99,7 @@ def test_from_the_journal_of_a_living_station_with_a_centre_that_comes_and_goes(
 ) -> None:
     async def main() -> None:
         port = free_port()
-        living = Living(tmp_path, "gb26875_uplink", host="127.0.0.1", port=port, timeout=0.5)
+        living = Living(tmp_path, "gb26875_uplink", host="127.0.0.1", port=port, timeout=5.0)
         centre = Centre(port, "tcp_server")
         async with living.sending(monkeypatch):
             living.read(1.0, 50.0)

@@ -22,7 +22,7 @@ from gateway.sinks._gb26875_places import Places
 from gateway.sinks._gb26875_telling import Step, Telling
 from gateway.sinks._gb26875_words import Words
 from tests.drivers.gb26875_centre import WALL
-from tests.sinks.gb26875_far import (
+from tests.sinks.gb26875_station import (
     HEAT,
     MAINS,
     OWN,
