@@ -33,7 +33,7 @@ from tests.sinks.gb26875_station import move, setup
 from tests.sinks.living_station import Living
 from tests.sinks.watched_station import write
 
-GENEROUS = 20.0  # s of real time
+GENEROUS = 60.0  # s of real time
 PANEL = "1/1/39283/52977"  # made of the id of its event point and the key of its fire
 
 
