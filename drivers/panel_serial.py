@@ -81,7 +81,8 @@ class PanelTalk:
         self._next_poll = 0 if self._polls else NEVER
         self._heard = 0
         self._salt = b""  # a repeat is one within this conversation: panels have no serial numbers, many have no clock
-        self._generation = 0
+        self._generation = 0  # counts up when something is told after a reset
+        self._cleared = False
 
     def hear(self, data: bytes, now: int, wall: int) -> list[Said]:
         """Take bytes of the stream, or one datagram."""
@@ -143,9 +144,10 @@ class PanelTalk:
                 said.decoded.events.append(stray.event(event, heard, problems, registered=False))
             else:
                 said.decoded.events.append(panel.event(event, heard, problems))
+        clears = any(event.code in _CLEARS for event in heard.events)
+        self._generation += self._cleared and not clears  # copies of what clears are repeats of each other
+        self._cleared = clears
         same = (heard.same or heard.frame) + self._salt + self._generation.to_bytes(8, "big")
-        if any(event.code in _CLEARS for event in heard.events):
-            self._generation += 1
         said.after, said.limit, said.digest, said.within = answer, self._settings.limit, same, REPEAT
         return said
 

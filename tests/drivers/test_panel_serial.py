@@ -152,12 +152,16 @@ def test_a_frame_that_is_sent_three_times_is_one_event() -> None:
     assert len(set(digests(talk("gst5000"), wire))) == 1
     first, again = gst_crt.encode(gst_crt.FIRE, "001004", 3), gst_crt.encode(gst_crt.FIRE, "001004", 3, again=True)
     assert len(set(digests(talk("gst_crt"), first, again))) == 1
+    wire = SimulatedPanel("gst5000").tell(gst5000.encode(gst5000.RESET))
+    assert len(set(digests(talk("gst5000"), wire))) == 1
 
 
 def test_a_fire_after_a_reset_is_no_repeat_nor_is_one_after_a_restart() -> None:
     conversation = talk("gst5000")
-    before, _, after = digests(conversation, FIRE, gst5000.encode(gst5000.RESET), FIRE)
+    reset = gst5000.encode(gst5000.RESET)
+    before, ended, after, again = digests(conversation, FIRE, reset, FIRE, reset)
     assert before != after
+    assert ended != again
     (other,) = [said.digest for said in talk("gst5000").hear(FIRE, 8, 0)]
     assert other != before
 

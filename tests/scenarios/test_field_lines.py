@@ -149,6 +149,7 @@ def test_two_panels_on_serial_lines(tmp_path: Path) -> None:
             other.say(jbf.tell(jbf11sf.encode(jbf11sf.RESET)))
             await soon(lambda: {alarm["state"] for alarm in here.alarms()} == {"latched_unack"})
             await soon(lambda: len({event.point for event in here.events("reset")}) == 2)
+            assert len(here.events("reset")) == 2
             assert [len(here.events("fire", key)) for key in ("365089", "1/2/15")] == [1, 1]
 
     with place(tmp_path) as here:
