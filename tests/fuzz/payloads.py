@@ -31,20 +31,21 @@ _MOST = 6
 _WALL = 1_790_000_000_000_000_000
 _KINDS = ("NBIRTH", "NDATA", "NDEATH", "DBIRTH", "DDATA", "DDEATH")
 
-# Keys that a device of each dialect must have; the golden cases have the rest.
+# Keys that a device of each dialect must have, where they are more than a topic; the golden cases have the rest.
 OPTIONS: Mapping[str, Callable[[int], dict[str, Any]]] = {
     "chirpstack": lambda number: {"dev_eui": f"{number:016x}"},
     "ctwing": lambda number: {"topic": "aep/push", "device_id": f"d{number}"},
-    "esphome": lambda number: {"topic": f"node{number}"},
     "homeassistant": lambda _: {},
-    "json": lambda number: {"topic": f"site/{number}"},
     "onenet": lambda number: {"product": "p", "device": f"d{number}"},
-    "shelly": lambda number: {"topic": f"shelly{number}"},
     "sparkplug": lambda number: {"group": "g", "node": f"n{number % 2}", "device": f"d{number}" if number % 3 else ""},
-    "tasmota": lambda number: {"topic": f"tas{number}"},
     "ttn": lambda number: {"application": "app@ttn", "device": f"d{number}"},
     "zigbee2mqtt": lambda number: {"topic": f"zigbee2mqtt/z{number}"},
 }
+
+
+def options_of(name: str, number: int) -> dict[str, Any]:
+    """Return the keys of device `number`."""
+    return OPTIONS[name](number) if name in OPTIONS else {"topic": f"{name}/{number}"}
 
 
 def installed(name: str) -> list[Device]:
@@ -60,7 +61,9 @@ def installed(name: str) -> list[Device]:
         if name == "homeassistant":  # its profiles cannot know the topics
             names = [*points, *(spec.name for spec in kind.points)]
             points = {one: points.get(one, {}) | {"decode": {"topic": f"ha/{number}/{one}"}} for one in names}
-        devices[kind.id] = Device(id=kind.id, source="s", profile=tailor(kind, points), options=OPTIONS[name](number))
+        devices[kind.id] = Device(
+            id=kind.id, source="s", profile=tailor(kind, points), options=options_of(name, number)
+        )
     return list(devices.values())
 
 
