@@ -26,7 +26,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from drivers._gb26875_words import Words
+from drivers._gb26875_words import AGAIN_WITHIN, Words
 from drivers._times import zone_of
 from drivers._values import Reading, number_reader
 from gateway.config.quantities import Seconds
@@ -105,6 +105,8 @@ class Speaker:
         any_point: a point for signs of life, -1: a stranger has none.
         described: what it calls its components, by their keys.
         us: what it calls us; `them`: what it calls itself (both from its last frame).
+        sent: sending time, serial number and arrival of the first frame that had this sending time.
+        stands: its clock stands still: that time came a minute later with another serial number.
         duty: ns when the time for the answer to a duty check is over.
         home: the conversation in which it spoke last.
     """
@@ -130,16 +132,21 @@ class Speaker:
     main: int = 1
     user: int = 1
     heard: int = 0
+    sent: tuple[bytes, int, int] = (b"", 0, 0)
+    stands: bool = False
     duty: int = NEVER
     duty_missed: bool = False
     home: object = None
 
     def met(self, frame: Frame, now: int) -> None:
         """Learn from a frame of its how it wants to be spoken to."""
-        self.us, self.them, self.main, self.user, self.heard = (
-            *(frame.destination, frame.source, frame.main, frame.user),
-            now,
-        )
+        self.us, self.them, self.main, self.user = frame.destination, frame.source, frame.main, frame.user
+        self.heard = now
+        sent, serial, since = self.sent
+        if frame.sent != sent:
+            self.sent, self.stands = (frame.sent, frame.serial, now), False
+        elif frame.serial != serial and now - since > AGAIN_WITHIN:
+            self.stands = True
 
     def component(self, system: int, address: int, place: int) -> str:
         """Return the key of a component."""

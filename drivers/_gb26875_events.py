@@ -51,7 +51,7 @@ def raw(unit: Unit, told: Told) -> None:
         told.decoded.problems.append("unknown_type")
         text = f"未知类型 unknown type {unit.type}: {len(unit.rest)} bytes"
     told.say(f"type/{unit.type}", EventCode.INFO, text)
-    if not unit.objects:
+    if unit.count > len(unit.objects):  # else the rest is none of the objects that the unit says it has
         status.incomplete(unit, told)
 
 

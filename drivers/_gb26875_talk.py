@@ -15,6 +15,7 @@ from drivers._gb26875_asking import Asking, Attention
 from drivers._gb26875_device import Directory, Speaker
 from drivers._gb26875_events import duty_over, raw, tell
 from drivers._gb26875_told import Told
+from drivers._gb26875_words import AGAIN_WITHIN
 from gateway.model.ports import Decoded
 from gateway.model.time import SECOND
 from gateway.model.verdict import NEVER
@@ -33,7 +34,7 @@ from gateway.protocols.gb26875_units import Unit, decode_unit, time_tag
 
 LIMIT = 10.0  # s that a device waits for its answer (clause "time-out and resend")
 HALF = 5 * SECOND  # ns that the rest of a frame may take
-UNTIMED_WITHIN = 60.0  # s in which the same content without a time of its own is a repeat: four sends at 10 s
+UNTIMED_WITHIN = AGAIN_WITHIN / SECOND  # s in which the same content without a time of its own is a repeat
 _SHAKE, _SHAKEN = b"\x16", b"\x17"  # one maker's handshake in place of a unit
 
 

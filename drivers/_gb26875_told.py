@@ -66,7 +66,7 @@ class Told:
 
     def note(self, key: str, tag: bytes, word: int) -> int | None:
         """Remember a word; return the one before where that is known."""
-        stamp, before = self.speaker.words.note(key, tag, word, self.now)
+        stamp, before = self.speaker.words.note(key, tag, word, self.now, stands=self.speaker.stands)
         if stamp:
             self.stamps.append(stamp)
         return before

@@ -9,19 +9,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from gateway.model.time import MINUTE
 from gateway.protocols.gb26875_objects import NO_TIME
 
 PLACES = 4096  # of one device; the one that was new first goes first, and its next word is news again
+AGAIN_WITHIN = MINUTE  # ns in which the same word is a repeat where no clock tells it from news: four sends at 10 s
 _UNSAID = -1
 
 
 @dataclass(slots=True)
 class _Last:
-    """The last word of a place with its time tag; `stamp` tells words of one time tag apart."""
+    """The last word of a place with its time tag; `stamp` tells words of one time tag apart, `at`: when it was news."""
 
     tag: bytes
     word: int
     stamp: int
+    at: int
 
 
 class Words:
@@ -31,8 +34,8 @@ class Words:
         self._places = places
         self._last: dict[str, _Last] = {}
 
-    def note(self, key: str, tag: bytes, word: int, now: int) -> tuple[int, int | None]:
-        """Take the word of a place. `now` in ns, above 0.
+    def note(self, key: str, tag: bytes, word: int, now: int, *, stands: bool = False) -> tuple[int, int | None]:
+        """Take the word of a place. `now` in ns, above 0. `stands`: the clock of the device is known to stand still.
 
         Returns:
             A stamp for the digest of the message: 0 unless the time tag alone does not tell this word from another. And
@@ -44,14 +47,15 @@ class Words:
             if len(self._last) >= self._places:
                 del self._last[next(iter(self._last))]
             stamp = 0 if timed else now
-            self._last[key] = _Last(tag, word, stamp)
+            self._last[key] = _Last(tag, word, stamp, now)
             return stamp, None
         again = timed and last.tag == tag and last.word == word
         before = None if again or last.word == _UNSAID else last.word
+        late = stands and now - last.at > AGAIN_WITHIN
         if last.tag != tag:
-            last.stamp = 0 if timed else now
-        elif last.word != word:
-            last.stamp = now
+            last.stamp, last.at = 0 if timed else now, now
+        elif last.word != word or late:
+            last.stamp = last.at = now
         last.tag, last.word = tag, word
         return last.stamp, before
 

@@ -82,6 +82,9 @@ def test_a_bad_object_costs_none_of_those_beside_it_and_a_fire_cut_short_is_one(
     whole = encode_unit(2, [o.ComponentStatus(*SMOKE[:2], 40, SMOKE[2], FIRE, b"", time_tag(WALL, CHINA))])
     line = centre(installed())
     said = line.hear(device().send(b"\x02\x02" + whole[2:] + whole[2:22], WALL), NOW, WALL)
+    assert told(said) == [("FIRE", KEY), ("INFO", "type/2"), ("FIRE", KEY)]
+    assert [event.registered for event in events(said)] == [True, True, False]
+    said = line.hear(device().send(b"\x02\x01" + whole[2:] + whole[2:22], WALL), NOW, WALL)  # one, as it says
     assert told(said) == [("FIRE", KEY), ("INFO", "type/2")]
     said = line.hear(device().send(whole[:22], WALL), NOW, WALL)
     assert told(said) == [("INFO", "type/2"), ("FIRE", KEY)]

@@ -61,6 +61,21 @@ def test_a_second_fire_never_passes_for_a_repeat_because_of_a_poor_clock(how: st
         before = (word, digest)
 
 
+def test_a_second_fire_a_minute_later_is_news_where_the_clock_stands_still() -> None:
+    """Nobody told of a reset between them, and every frame has the same time."""
+    far, line = device(still=1_700_000_000), centre(installed())
+    [first, again] = digests(line, far.change(SMOKE, FIRE, WALL), far.again())
+    far.unanswered.clear()
+    [second, repeated] = digests(line, far.change(SMOKE, FIRE, WALL), far.again(), now=NOW + 70 * SECOND)
+    assert first == again != second == repeated
+
+
+def test_a_frame_sent_again_late_as_it_was_is_a_repeat() -> None:
+    far, line = device(), centre(installed())
+    [first] = digests(line, far.change(SMOKE, FIRE, WALL))
+    assert digests(line, far.again(), now=NOW + 70 * SECOND) == [first]
+
+
 def test_what_two_devices_say_alike_is_no_repeat() -> None:
     line = centre(installed())  # the one device of its source, whoever sends
     other = device()

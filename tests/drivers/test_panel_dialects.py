@@ -155,6 +155,15 @@ BY_LAYOUT: list[tuple[str, bytes, tuple[EventCode, str]]] = [
     ("gst9000_printer", gst9000_printer.encode("故障", "4/5"), (EventCode.FAULT, "4/5")),
     ("gst9000_printer", gst9000_printer.encode("火警后续", "4/5"), (EventCode.FIRE, "4/5")),
     ("gst9000_printer", gst9000_printer.encode("自检", "4/5"), (EventCode.INFO, "4/5")),
+    # A place is no event: a room may be called after what happens in it.
+    ("gst9000_printer", gst9000_printer.encode("动作", "4/5", location="复位室"), (EventCode.INFO, "4/5")),
+    ("gst9000_printer", gst9000_printer.encode("故障", "4/5", location="火警控制室"), (EventCode.FAULT, "4/5")),
+    ("gst9000_printer", gst9000_printer.encode("首次火警", "4/5", location="故障恢复间"), (EventCode.FIRE, "4/5")),
+    (
+        "gst9000_printer",
+        gst9000_printer.encode("动作", "4/5", location="二层", device="火警按钮"),
+        (EventCode.FIRE, "4/5"),
+    ),
 ]
 
 

@@ -1,7 +1,8 @@
 """海湾 GST9000 and older panels: the text that goes to the printer, GB 2312 with ESC codes; listened to. No checksum.
 
 From a data collection note: `ESC 6 "MM/DD  hh:mm" LF, two blanks, "LLL-PPP" LF, ESC 9, event LF, location LF, device
-LF LF`. The event is told by its words. The year is not printed, so events have no time of their own.
+LF LF`. The event is told by its words; those of place and device count only where they raise, and only if its own say
+nothing. The year is not printed, so events have no time of their own.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ _WORDS: Final[tuple[tuple[str, Meaning], ...]] = (
     ("启动", (EventCode.FEEDBACK, "", None)),
 )
 _OTHER = len(_WORDS)
+_RAISES: Final = (EventCode.FIRE, EventCode.SUPERVISORY, EventCode.FAULT)
 EVENTS: Final[dict[int, Meaning]] = {
     **{number: meaning for number, (_, meaning) in enumerate(_WORDS)},
     _OTHER: (EventCode.INFO, "", None),
@@ -56,10 +58,18 @@ def read(data: bytes) -> Reading:
     if not lines or not _DATE.search(lines[0]):
         return Refusal.LENGTH
     place = _PLACE.fullmatch(lines[1]) if len(lines) > 1 else None
-    text = " ".join(lines[2:] if place else lines[1:])
+    said = lines[2:] if place else lines[1:]
     key = f"{int(place[1])}/{int(place[2])}" if place else ""
-    number = next((number for number, (word, _) in enumerate(_WORDS) if word in text), _OTHER)
-    return Heard(frame=frame, events=(event_of(EVENTS, number, key, text=text),), unknown=number == _OTHER)
+    number = _number("".join(said[:1]))
+    if number == _OTHER:  # the form may differ; but a place called after a reset resets nothing
+        number = _number(" ".join(said[1:]))
+        number = number if EVENTS[number][0] in _RAISES else _OTHER
+    event = event_of(EVENTS, number, key, text=" ".join(said))
+    return Heard(frame=frame, events=(event,), unknown=number == _OTHER)
+
+
+def _number(text: str) -> int:
+    return next((number for number, (word, _) in enumerate(_WORDS) if word in text), _OTHER)
 
 
 def encode(event: str, key: str, date: str = "08/12  17:24", location: str = "", device: str = "") -> bytes:
