@@ -24,7 +24,7 @@ from gateway.store.connection import connect_readonly, translated
 from gateway.store.migrate import check_version
 from gateway.store.packed import BLOCKS
 from gateway.store.rollup import WIDTHS
-from gateway.store.tables import head
+from gateway.store.tables import begin, head
 
 SLICE = 1 << 20  # bytes read in one look: milliseconds, on a slow card some ten
 TRIES = 20  # seams that may fail because compaction was quicker
@@ -178,6 +178,7 @@ class _Copy:
                     self._write(table, self.reading.execute(f"SELECT * FROM {table}").fetchall())  # noqa: S608
             (first,) = self.reading.execute("SELECT coalesce(min(seq), 0) FROM journal").fetchone()
             self.writing.execute("DELETE FROM journal WHERE seq < ?", (first,))
+            self.writing.execute("DELETE FROM record WHERE n <= ?", (begin(self.reading).n,))  # years went meanwhile
             end = head(self.reading)
         finally:
             self.reading.execute("ROLLBACK")
