@@ -158,26 +158,35 @@ def mp(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("mp")
-def test_looks_and_backups_that_a_removal_overtakes_find_nothing_wrong(
-    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("said", [False, True], ids=["begins meanwhile", "goes on meanwhile"])
+def test_a_look_that_a_removal_overtakes_finds_nothing_wrong(
+    path: Path, monkeypatch: pytest.MonkeyPatch, *, said: bool
 ) -> None:
+    monkeypatch.setattr(chain, "SLICE", 4)
     with closing(Store.open(path, spec=spec(path, 3))) as store:
         live(store, 10)
-        monkeypatch.setattr(chain, "SLICE", 4)
-        slices = 0
+        while not (removals(store) if said else store.round.years):
+            store.compact(30)
+        found = chain.check(path, lambda _rows, _of: finish_some(store))
+        assert found.broken is None
+        assert found.begin.n == 6 * PER_YEAR
 
-        def meanwhile(_rows: int, _of: int) -> None:
-            nonlocal slices
-            slices += store.compact(30)
 
-        assert chain.check(path, meanwhile).broken is None
-        assert slices > 5
-    with closing(Store.open(path, spec=spec(path, 2))) as store:
-        monkeypatch.setattr(backup, "SLICE", 64)
+@pytest.mark.usefixtures("mp")
+def test_a_backup_that_a_removal_overtakes_is_the_store_at_one_commit(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(backup, "SLICE", 64)
+    with closing(Store.open(path, spec=spec(path, 3))) as store:
+        live(store, 10)
+        while not removals(store):
+            store.compact(30)
         copied = backup.backup(path, tmp_path / "copy.db", lambda _: finish_some(store))
-        finish(store)
     found = chain.check(tmp_path / "copy.db")
     assert (found.broken, found.head, found.last) == (None, copied.hash, copied.record)
+    assert found.begin.n > 0
+    with closing(sqlite3.connect(tmp_path / "copy.db")) as copy:
+        assert copy.execute("SELECT min(n) FROM record").fetchone() == (found.begin.n + 1,)
 
 
 @pytest.mark.usefixtures("mp")
