@@ -10,10 +10,9 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-import sqlite3
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +23,6 @@ from gateway.config.kept import dump, undump
 from gateway.errors import ConfigError, StoreError
 from gateway.model.station import Station
 from gateway.store import backup
-from gateway.store.connection import translated
 
 MANIFEST, STORE, CONFIGURATION = "manifest.json", "station.db", "configuration"
 FORMAT = 1
@@ -93,9 +91,10 @@ def make(
     shutil.rmtree(partial, ignore_errors=True)  # of a try that was cut off
     partial.mkdir(mode=0o700)
     try:
-        copied = backup.backup(store, partial / STORE, progress)
-        if not secrets:
-            _clean(partial / STORE)
+        if secrets:
+            copied = backup.backup(store, partial / STORE, progress)
+        else:
+            copied = backup.backup(store, partial / STORE, progress, keep=_without_secrets)
         private, missing = _configuration(partial / CONFIGURATION, config, files, named, secrets=secrets)
         manifest = Manifest(
             format=FORMAT,
@@ -150,24 +149,20 @@ def _configuration(
     return private, missing
 
 
-def _clean(store: Path) -> None:
-    """Take the secrets out of the configurations that the copy keeps, and out of what plug-ins remember."""
-    with translated(str(store)), closing(sqlite3.connect(store, isolation_level=None)) as connection:
-        connection.execute("PRAGMA journal_mode = OFF")
-        connection.execute("PRAGMA secure_delete = ON")
-        for rows in _OF_SECRETS:
-            connection.execute("DELETE FROM state WHERE name = 'memory' AND key GLOB ?", (rows,))
-        for key, body in connection.execute("SELECT hash, body FROM configuration").fetchall():
-            try:
-                station = undump(zlib.decompress(body))
-            except (ConfigError, zlib.error):  # of another version: nobody can tell what stands in it
-                connection.execute("DELETE FROM configuration WHERE hash = ?", (key,))
-                continue
-            cleaned = msgspec.convert(redact.emptied(msgspec.to_builtins(station)), Station)
-            if cleaned != station:
-                sql = "UPDATE configuration SET body = ? WHERE hash = ?"
-                connection.execute(sql, (zlib.compress(dump(cleaned)), key))
-        connection.execute("PRAGMA journal_mode = WAL")
+def _without_secrets(table: str, row: backup.Row) -> backup.Row | None:
+    """Take the secrets out of a configuration that the store keeps, and hold back what plug-ins remember of them."""
+    if table == "state":
+        name, key = row[:2]
+        return None if name == "memory" and any(fnmatchcase(key, of) for of in _OF_SECRETS) else row
+    if table == "configuration":
+        known, used, body = row
+        try:
+            station = undump(zlib.decompress(body))
+        except (ConfigError, zlib.error):  # of another version: nobody can tell what stands in it
+            return None
+        cleaned = msgspec.convert(redact.emptied(msgspec.to_builtins(station)), Station)
+        return row if cleaned == station else (known, used, zlib.compress(dump(cleaned)))
+    return row
 
 
 # -- reading one

@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Iterator
 
 from gateway.cli.main import GOOD, add_config
-from gateway.cli.printing import Row, number, open_reader, rfc3339, show, zone_of
+from gateway.cli.printing import Row, number, open_reader, rfc3339, show, tell_begin, zone_of
 from gateway.model.alarm import Alarm, Evidence
 from gateway.model.quality import describe
 from gateway.model.station import Station
@@ -28,6 +28,7 @@ def run(options: argparse.Namespace) -> int:
         rows: Iterator[Row]
         if options.history:
             columns = ("time", "id", "rule", "device", "key", "before", "after", "cause", "who")
+            tell_begin(reader)
             show(_transitions(reader, station), as_json=options.json, columns=columns)
         else:
             rows = (_alarm(entry, reader, station) for entry in reader.alarms())

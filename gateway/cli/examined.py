@@ -114,7 +114,7 @@ def store(spec: StoreSpec) -> Iterator[Finding]:
         return
     yield from _weight(path)
     try:
-        rows, _, fault, _ = chain.check(path)
+        checked = chain.check(path)
     except StoreTooNew as error:
         fix = "安装写它的版本或更新的版本：firegrid --version；或恢复升级前的备份"
         fix_en = "install the version that wrote it or a newer one; or restore the backup from before the upgrade"
@@ -127,6 +127,7 @@ def store(spec: StoreSpec) -> Iterator[Finding]:
         fix_en = "stop the daemon and copy the file; the next start sets it aside and takes over what can be read"
         yield Finding("store", Level.BAD, f"无法读取：{error}", f"cannot be read: {error}", fix, fix_en)
         return
+    rows, fault = checked.rows, checked.broken
     if fault is None:
         yield Finding("store", Level.GOOD, f"{rows} 条记录的哈希链完整", f"the chain over {rows} records holds")
     else:

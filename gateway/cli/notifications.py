@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from gateway.cli.main import GOOD, add_config
-from gateway.cli.printing import open_reader, rfc3339, show, zone_of
+from gateway.cli.printing import open_reader, rfc3339, show, tell_begin, zone_of
 
 
 def arguments(own: argparse.ArgumentParser) -> None:
@@ -18,6 +18,7 @@ def run(options: argparse.Namespace) -> int:
     """Print them by number."""
     reader, station = open_reader(options.config)
     with reader:
+        tell_begin(reader)
         zone, clock = zone_of(station), reader.clock()
         rows = (
             {

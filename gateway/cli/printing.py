@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 import unicodedata
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
@@ -26,6 +27,18 @@ def open_reader(config: Path) -> tuple[Reader, Station | None]:
     """Open the store that a configuration names, also while the daemon runs; the station has its box, as it lives."""
     station = read(config).station
     return Reader(station.store.path if station else DEFAULT_STORE), furnished(station) if station else None
+
+
+def begins(through: int, first: int) -> str:
+    """Return the words for a record of which whole years were removed."""
+    return f"the years up to {through} were removed from the record; it begins at row {first}"
+
+
+def tell_begin(reader: Reader) -> None:
+    """Say on standard error where the record begins, when it does not begin at its first row."""
+    begun = reader.begin()
+    if begun is not None:
+        print(begins(begun[1].through, begun[0]), file=sys.stderr)
 
 
 def zone_of(station: Station | None) -> ZoneInfo:

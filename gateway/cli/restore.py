@@ -36,7 +36,7 @@ def run(options: argparse.Namespace) -> int:
     meter = Meter("checked", manifest.record)
     checked = chain.check(source / archive.STORE, lambda rows, _: meter.reach(rows))
     meter.end()
-    if checked.broken is not None or (checked.rows, checked.head) != (manifest.record, manifest.head):
+    if checked.broken is not None or (checked.last, checked.head) != (manifest.record, manifest.head):
         raise StoreError(f"{source}: the record's chain breaks at row {checked.broken}: use another backup")
     places = _places(options, manifest, source)
     there = [place for place in places.values() if place.exists() and not _unwritten(place)]

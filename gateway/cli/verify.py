@@ -9,7 +9,10 @@ from pathlib import Path
 from gateway.app import DEFAULT_STORE, read
 from gateway.cli.main import FAILED, GOOD, add_config
 from gateway.cli.meter import Meter
+from gateway.cli.printing import begins
 from gateway.store import chain
+
+OTHERWISE = "rows were removed at its end, it is of a year that was removed, or of another station"
 
 
 def arguments(own: argparse.ArgumentParser) -> None:
@@ -38,12 +41,17 @@ def run(options: argparse.Namespace) -> int:
     if meter is not None:
         meter.end()
     good = checked.broken is None and (not options.head or checked.known)
+    gone = checked.removal
     if options.json:
-        print(json.dumps({"rows": checked.rows, "head": checked.head, "broken": checked.broken, "good": good}))
+        told = {"rows": checked.rows, "head": checked.head, "broken": checked.broken, "good": good}
+        begin = {"first": checked.begin.n + 1, "before": checked.begin.hash.hex()}
+        print(json.dumps({**told, **begin, "removed_through": gone.through if gone else None}))
     elif checked.broken is not None:
         print(f"the chain breaks at record row {checked.broken}: changed or damaged; keep the file as evidence")
     elif not good:
-        print("the head you kept is not in this record: rows were removed at its end, or it is another station's")
+        print("the head you kept is not in this record: " + OTHERWISE)
     else:
         print(f"{checked.rows} record rows, unchanged; head {checked.head}")
+        if gone is not None:
+            print(f"{begins(gone.through, checked.begin.n + 1)}; the last of these has hash {gone.hash.hex()}")
     return GOOD if good else FAILED

@@ -19,7 +19,7 @@ import msgspec
 
 from gateway.app import DEFAULT_STORE, read
 from gateway.cli.main import FAILED, GOOD, REFUSED, add_config
-from gateway.cli.printing import Row, clock_time, open_reader, rfc3339, zone_of
+from gateway.cli.printing import Row, clock_time, open_reader, rfc3339, tell_begin, zone_of
 from gateway.clock import SystemClock
 from gateway.config.quantities import duration
 from gateway.model.station import Station
@@ -121,6 +121,7 @@ def _from_record(options: argparse.Namespace) -> int:
     reader, station = open_reader(options.config)
     screen = _Screen(station, as_json=options.json)
     with reader:
+        tell_begin(reader)
         reports = list(reader.record(["walktest"], Walktest))
         if not reports:
             print("没有巡检测试的记录" if screen.zh else "no walk test is in the record", file=sys.stderr)

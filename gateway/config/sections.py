@@ -31,6 +31,7 @@ CLASSES: dict[str, AlarmClass] = {alarm_class.word: alarm_class for alarm_class 
 SEVERITIES: dict[str, Severity] = {severity.word: severity for severity in Severity}
 CLOCKS = {"ntp": "ntp", "trusted": "trusted"}  # what makes wall time trusted: the kernel's word, or ours
 DEFAULT_STORE = "/var/lib/firegrid/station.db"
+_RECORD_LEAST = 2  # years: a fire is asked about long after
 _SHORTEST_POLL = 0.05  # s; a shorter one is a slip of the unit
 
 Schema = type[msgspec.Struct] | None
@@ -138,6 +139,7 @@ def read_store(sheet: Sheet, folder: Path) -> StoreSpec:
         retain_raw=retention.duration("raw", usual.retain_raw, zero=False, example='"30d"'),
         retain_minute=retention.duration("minute", usual.retain_minute, zero=False, example='"1y"'),
         retain_hour=retention.duration("hour", usual.retain_hour, zero=False, example='"10y"'),
+        retain_record=_record(retention),
         journal_budget=sheet.size("journal_budget", usual.journal_budget),
         **_budget(sheet, usual),
     )
@@ -148,6 +150,18 @@ def read_store(sheet: Sheet, folder: Path) -> StoreSpec:
     elif not path.parent.is_dir():
         sheet.report(Kind.NO_FOLDER, "path", given=path.parent)
     return store
+
+
+def _record(retention: Sheet) -> int:
+    """Read `record`: for how many whole years it is kept, 0 for "never removed"."""
+    given = retention.text("record", example='"never"') or "never"
+    years = re.fullmatch(r"([1-9][0-9]?)y", given)
+    if given == "never":
+        return 0
+    if years is None or int(years[1]) < _RECORD_LEAST:
+        retention.report(Kind.OUT_OF_RANGE, "record", given=f'"{given}"', wanted='record = "10y"')
+        return 0
+    return int(years[1])
 
 
 def _budget(sheet: Sheet, usual: StoreSpec) -> dict[str, Any]:

@@ -15,6 +15,7 @@ class StoreSpec(msgspec.Struct, frozen=True, kw_only=True):
     """Where and how the store keeps. Durations in seconds, sizes in bytes.
 
     `budget`: what the store may use, 0 without a bound of its own; `budget_share`: likewise, of the disk.
+    `retain_record`: whole years of the record that are kept beside the present one, 0 for all.
     """
 
     path: str
@@ -22,6 +23,7 @@ class StoreSpec(msgspec.Struct, frozen=True, kw_only=True):
     retain_raw: float = 30 * 86400.0
     retain_minute: float = 366 * 86400.0
     retain_hour: float = 3653 * 86400.0
+    retain_record: int = 0
     journal_budget: int = 2 << 30
     budget: int = 0
     budget_share: float = 0.8

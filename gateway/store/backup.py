@@ -24,7 +24,7 @@ from gateway.store.connection import connect_readonly, translated
 from gateway.store.migrate import check_version
 from gateway.store.packed import BLOCKS
 from gateway.store.rollup import WIDTHS
-from gateway.store.tables import head
+from gateway.store.tables import begin, head
 
 SLICE = 1 << 20  # bytes read in one look: milliseconds, on a slow card some ten
 TRIES = 20  # seams that may fail because compaction was quicker
@@ -36,6 +36,8 @@ _PLACE = "SELECT * FROM {table} WHERE point = ?1 AND boot = ?2 AND t > ?3 ORDER 
 _END = "SELECT * FROM {table} WHERE {column} > ?1 ORDER BY {column}"
 
 Progress = Callable[[int], None]  # bytes copied since the last call
+Row = tuple[Any, ...]
+Filter = Callable[[str, Row], Row | None]  # of a small table's row: as it is to stand in the copy, None: not at all
 
 
 class Copied(NamedTuple):
@@ -47,10 +49,18 @@ class Copied(NamedTuple):
     hash: str
 
 
-def backup(source: str | Path, target: Path, progress: Progress = lambda _: None, *, telemetry: bool = True) -> Copied:
+def backup(
+    source: str | Path,
+    target: Path,
+    progress: Progress = lambda _: None,
+    *,
+    telemetry: bool = True,
+    keep: Filter = lambda _, row: row,
+) -> Copied:
     """Copy a store to a file that is not there yet, also beside a running daemon.
 
-    Without `telemetry` chunks and rollups stay empty: what a trial needs, in a moment. Raises StoreError and its kinds
+    Without `telemetry` chunks and rollups stay empty: what a trial needs, in a moment. What `keep` holds back is never
+    written: deleted afterwards it could still be found in the bytes of the file. Raises StoreError and its kinds
     (StoreFull: no room at the target); no half copy is left behind.
     """
     with closing(connect_readonly(source)) as reading:
@@ -59,7 +69,7 @@ def backup(source: str | Path, target: Path, progress: Progress = lambda _: None
         os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _PRIVATE))
         try:
             with translated(str(target)), closing(sqlite3.connect(target, isolation_level=None)) as writing:
-                copied = _Copy(reading, writing, progress, telemetry=telemetry).whole(version)
+                copied = _Copy(reading, writing, progress, keep, telemetry=telemetry).whole(version)
             with target.open("rb") as file:
                 os.fsync(file.fileno())
         except BaseException:
@@ -75,11 +85,13 @@ class _Copy:
     reading: sqlite3.Connection
     writing: sqlite3.Connection
     progress: Progress
+    keep: Filter
     telemetry: bool
     ends: dict[str, str] = field(default_factory=dict)  # of `_ENDS` those that are copied: schema 1 has nothing packed
 
     def whole(self, version: int) -> Copied:
-        for pragma in ("journal_mode = OFF", "synchronous = OFF", "page_size = 4096"):  # a half copy is thrown away
+        pragmas = "journal_mode = OFF", "synchronous = OFF", "page_size = 4096", "secure_delete = ON"
+        for pragma in pragmas:  # without a journal: a half copy is thrown away
             self.writing.execute(f"PRAGMA {pragma}")
         tables, later = self._schema()
         self.ends = {t: c for t, c in _ENDS.items() if t in tables and (self.telemetry or t not in _TELEMETRY)}
@@ -175,9 +187,11 @@ class _Copy:
             for table in tables:
                 if table not in _ENDS and table not in WIDTHS:
                     self.writing.execute(f"DELETE FROM {table}")  # noqa: S608 - as above
-                    self._write(table, self.reading.execute(f"SELECT * FROM {table}").fetchall())  # noqa: S608
+                    rows = self.reading.execute(f"SELECT * FROM {table}").fetchall()  # noqa: S608
+                    self._write(table, [kept for row in rows if (kept := self.keep(table, row)) is not None])
             (first,) = self.reading.execute("SELECT coalesce(min(seq), 0) FROM journal").fetchone()
             self.writing.execute("DELETE FROM journal WHERE seq < ?", (first,))
+            self.writing.execute("DELETE FROM record WHERE n <= ?", (begin(self.reading).n,))  # years went meanwhile
             end = head(self.reading)
         finally:
             self.reading.execute("ROLLBACK")

@@ -16,15 +16,15 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from gateway.errors import StoreCorrupt, StoreError
+from gateway.errors import StoreError
 from gateway.model.batch import Batch, Mark
 from gateway.model.moment import Epoch
 from gateway.model.station import StoreSpec
-from gateway.store import chunks, detour, eviction, journal, shapes, tables
+from gateway.store import chain, chunks, detour, eviction, journal, shapes, tables
 from gateway.store.connection import MEMORY, Lock, check_header, connect, translated
 from gateway.store.epochs import Epochs
 from gateway.store.points import assign
-from gateway.store.record import GENESIS, RecordRow, broken, link
+from gateway.store.record import RecordRow, Walk, link
 from gateway.store.retention import Round
 from gateway.store.shapes import LATE, LIVE, Group, Head, JournalRow, Last, Snapshot, Verification
 
@@ -54,7 +54,7 @@ class Store:
         self._lock = lock
         self._faults = faults
         self._retired = False
-        self._verified = (0, GENESIS)
+        self.walk: Walk | None = None  # over the record
         self.reload()
 
     @classmethod
@@ -147,7 +147,7 @@ class Store:
             row = (seq, boot, group.mono, group.wall, kind, body)
             connection.execute("INSERT INTO journal VALUES (?, ?, ?, ?, ?, ?)", row)
             self._faults("after_journal")
-            head = self._append_records(seq, boot, group)
+            head = self._append_records(row[:3], group.boot, group.records)
             self._write_rows(boot, group)
             connection.executemany(
                 "INSERT OR REPLACE INTO mark VALUES (?, ?)", [(s, _encode(kept)) for s, kept in marks.items()]
@@ -170,13 +170,24 @@ class Store:
             self.connection.execute("INSERT INTO boot VALUES (?, ?, ?)", (boots[name], name, mono))
         return boots[name]
 
-    def _append_records(self, seq: int, boot: int, group: Group) -> Head:
+    def note(self, kind: str, body: msgspec.Struct, beside: Callable[[sqlite3.Connection, int], None]) -> None:
+        """Append a row of the store's own to the record, of the newest commit; `beside` is given its number."""
+        last = self._head.last
+        with self.transaction() as connection:
+            head = self._append_records((last.seq, self.boots[last.boot], last.mono), last.boot, [(kind, body)])
+            beside(connection, head.record)
+        self._head = head
+
+    def _append_records(
+        self, place: tuple[int, int, int], boot: str, records: Iterable[tuple[str, msgspec.Struct]]
+    ) -> Head:
+        """Link rows to the chain; `place`: seq, number of the boot, moment."""
         n, before = self._head.record, self._head.hash
         rows = []
-        for n, (kind, body) in enumerate(group.records, start=n + 1):  # noqa: B020 - n goes on from the head
+        for n, (kind, body) in enumerate(records, start=n + 1):  # noqa: B020 - n goes on from the head
             stored = _encode(body)
-            before = link(before, RecordRow(n, seq, group.boot, group.mono, kind, stored))
-            rows.append((n, seq, boot, group.mono, kind, stored, before))
+            before = link(before, RecordRow(n, place[0], boot, place[2], kind, stored))
+            rows.append((n, *place, kind, stored, before))
         self.connection.executemany("INSERT INTO record VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
         return self._head._replace(record=n, hash=before)
 
@@ -251,6 +262,10 @@ class Store:
         """Return the newest commit."""
         return self._head.last
 
+    def recorded(self) -> int:
+        """Return the number of the newest row of the record."""
+        return self._head.record
+
     def rows(self, table: str, kind: type[T], lost: list[str] | None = None) -> dict[str, T]:
         """Return a durable table, by key; rows that cannot be read are told in `lost`."""
         return {key: value for key, (_, value) in self.rows_with_boot(table, kind, lost).items()}
@@ -305,23 +320,8 @@ class Store:
             return tables.configuration(self.connection, None)
 
     def verify(self, limit: int) -> Verification:
-        """Check the next `limit` rows of the record's chain; each call goes on where the last one stopped.
-
-        A page that cannot be read breaks the chain as well: `broken` is then the first row of the slice.
-        """
-        first, before = self._verified
-        try:
-            with translated(self.path):
-                rows = tables.record(self.connection, first, limit)
-        except StoreCorrupt:
-            self._verified = (0, GENESIS)
-            return Verification(0, done=True, broken=first + 1)
-        fault = broken(before, rows, first + 1)
-        done = len(rows) < limit
-        if fault is None and done and (first + len(rows) != self._head.record):
-            fault = first + len(rows) + 1
-        self._verified = (0, GENESIS) if done or fault is not None else (rows[-1].n, rows[-1].hash)
-        return Verification(len(rows), done, fault)
+        """Check the next `limit` rows of the record's chain, see `chain.look_on`."""
+        return chain.look_on(self, limit)
 
 
 def _durable(rows: Sequence[tuple[str, str, Any]]) -> Iterable[tuple[str, str, Any]]:

@@ -72,6 +72,7 @@ def _self_test(connection: sqlite3.Connection) -> None:
     """Read what a start reads, while the migration can still be taken back. Raises StoreError."""
     try:
         tables.head(connection)
+        tables.begin(connection)
         tables.epochs(connection)
         tables.marks(connection)
         tables.snapshot(connection)

@@ -24,6 +24,7 @@ from gateway.store.connection import connect_readonly, translated
 from gateway.store.epochs import Epochs
 from gateway.store.journal import Readings, decode_readings
 from gateway.store.migrate import check_version
+from gateway.store.record import Removal
 from gateway.store.rollup import PLAUSIBLE_AGE, WIDTHS, slots
 
 T = TypeVar("T")
@@ -191,6 +192,13 @@ class Reader:
             if len(rows) < _SLICE:
                 return
             after = rows[-1].n
+
+    def begin(self) -> tuple[int, Removal] | None:
+        """Return number of the first row of the record, and what was removed before it; None when nothing was."""
+        with translated(self._path):
+            begin = tables.begin(self._connection)
+            told = tables.record(self._connection, begin.said - 1, 1) if begin.n else []
+        return (begin.n + 1, msgspec.msgpack.decode(told[0].body, type=Removal)) if told else None
 
     def events(self, *, after: int = 0) -> Iterator[Entry[Event]]:
         """Yield what devices said, oldest first, with raw bytes."""

@@ -1,4 +1,4 @@
-"""Retention: telemetry that is old enough goes, whole chunks at a time; alarms and their evidence never do.
+"""Retention: telemetry that is old enough goes, whole chunks at a time; of the record whole years, if that is wanted.
 
 Called by compaction when nothing else is due. "Old" is told by wall time; a station that never knew the time deletes
 nothing, and what lies between dated boots goes with them. Where the byte budget is used up, or the disk is nearly full,
@@ -7,11 +7,12 @@ readings go before their time: see `gateway.store.eviction`.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gateway.clock import HOUR, SECOND
-from gateway.store import packed
+from gateway.store import packed, years
 from gateway.store.rollup import WIDTHS
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ class Round:
     boot: str = ""
     point: int = 0
     sealed: int | None = 0  # rollups of points up to this one are packed, None: of all
+    years: Iterator[bool] | None = None  # of the record, looked at when all else is done
     running: bool = False
     thinning_until: int = 0  # ns, monotonic: a day after readings last went before their time
 
@@ -50,9 +52,12 @@ def trim(store: Store) -> bool:
     if not state.running:
         if last.boot == state.boot and last.mono < state.next_at:
             return False
-        state.running, state.point, state.sealed = True, 0, 0
+        state.running, state.point, state.sealed, state.years = True, 0, 0, None
         state.boot, state.next_at = last.boot, last.mono + _EVERY
-    state.running = _trim_chunks(store) or _seal(store, state) or _trim_rollups(store, state)
+    if state.years is None and not (_trim_chunks(store) or _seal(store, state) or _trim_rollups(store, state)):
+        state.years = years.remove(store)
+    if state.years is not None:
+        state.running = next(state.years, False)
     return state.running
 
 

@@ -16,7 +16,7 @@ import msgspec
 from gateway.errors import StoreCorrupt
 from gateway.model.moment import Epoch
 from gateway.store import journal
-from gateway.store.record import GENESIS, RecordRow, broken
+from gateway.store.record import Begin, RecordRow, broken
 from gateway.store.shapes import LATE, Head, JournalRow, Last, Snapshot
 
 T = TypeVar("T")
@@ -47,6 +47,14 @@ def record(connection: sqlite3.Connection, after: int, limit: int) -> list[Recor
         " WHERE n > ? ORDER BY n LIMIT ?"
     )
     return [RecordRow(*row) for row in connection.execute(sql, (after, limit))]
+
+
+def begin(connection: sqlite3.Connection) -> Begin:
+    """Return where the record begins; at its first row in a store of schema 1 or 2."""
+    if not connection.execute("SELECT 1 FROM sqlite_schema WHERE name = 'record_begin'").fetchone():
+        return Begin()
+    row = connection.execute("SELECT n, hash, upto, said FROM record_begin").fetchone()
+    return Begin(*row) if row else Begin()
 
 
 def state(connection: sqlite3.Connection, table: str, kind: type[T], lost: list[str]) -> Iterator[tuple[str, str, T]]:
@@ -117,10 +125,11 @@ def head(connection: sqlite3.Connection) -> Head:
     last = Last(row[0], names[row[1]], row[2], row[3]) if row else _before_any(connection)
     (n,) = connection.execute("SELECT coalesce(max(n), 0) FROM record").fetchone()
     ends = record(connection, max(0, n - 2), 2)
-    before = ends[0].hash if len(ends) > 1 else GENESIS
+    gone = begin(connection)
+    before = ends[0].hash if len(ends) > 1 else gone.hash
     if ends and broken(before, ends[-1:], n) is not None:
         raise StoreCorrupt("the end of the record does not follow from what stands before it")
-    return Head(last, n, ends[-1].hash if ends else GENESIS)
+    return Head(last, max(n, gone.n), ends[-1].hash if ends else gone.hash)
 
 
 def _before_any(connection: sqlite3.Connection) -> Last:

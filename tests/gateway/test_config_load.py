@@ -21,7 +21,7 @@ socket = "control.sock"
 
 [store]
 path = "station.db"
-retention = { raw = "7d" }
+retention = { raw = "7d", record = "10y" }
 budget = "60%"
 
 [limits]
@@ -108,7 +108,7 @@ def test_a_good_file_becomes_the_station_it_says(tmp_path: Path) -> None:
     assert station.socket == str(tmp_path / "control.sock")
     assert station.store.path == str(tmp_path / "station.db")
     assert (station.store.retain_raw, station.store.commit_interval) == (7 * 86400, 5)
-    assert (station.store.budget, station.store.budget_share) == (0, 0.6)
+    assert (station.store.budget, station.store.budget_share, station.store.retain_record) == (0, 0.6, 10)
     assert station.limits == msgspec.structs.replace(Limits(), settle=1.0, retry=(5.0,))
     (source,) = station.sources
     cert = str(tmp_path / "cert.pem")
