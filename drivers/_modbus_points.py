@@ -27,6 +27,7 @@ _DOUBT = quality(Level.BAD, Doubt.DEVICE_DOUBT)
 _STATUS_UNHEARD = quality(Level.UNCERTAIN, Doubt.DEVICE_DOUBT)  # raises, never clears
 _WORDS = {"u16": 1, "s16": 1, "d16": 1, "u32": 2, "s32": 2, "f32": 2}
 _BITS = (1, 2)
+_MOST_DECIMALS = 6  # no device shows more; the sheets of makers go to 4
 
 Address = Annotated[int, msgspec.Meta(ge=0, le=0xFFFF)]
 Fc = Literal[1, 2, 3, 4]
@@ -253,7 +254,8 @@ class Slave:
         where = (request.function, request.start)
         decimals, unit = one.decode.decimals_register, one.decode.unit_register
         if decimals is not None and (decimals.fc, decimals.address) == where:
-            one.decimals = 10.0 ** -decimals.pick(word)
+            places = decimals.pick(word)  # 0xFFFF of a register that is not there would make every value 0
+            one.decimals = 10.0**-places if places <= _MOST_DECIMALS else None
         if unit is not None and (unit.fc, unit.address) == where:
             one.unit = unit.factor(unit.pick(word))
         one.rescale()

@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
+import msgspec
+
 from drivers._values import NO_COMMS, Reading, as_retained, object_reader
 from gateway.errors import ConfigError
 from gateway.model.batch import Event, EventCode
@@ -104,7 +106,10 @@ def can_alarm(spec: PointSpec) -> bool:
 
 def from_fahrenheit(spec: PointSpec, scale: float, offset: float) -> Read:
     """Return the reader of a temperature in Cel whose sender speaks Fahrenheit just now."""
-    return object_reader(spec, scale=scale * _FIVE_NINTHS, offset=offset - 32.0 * scale * _FIVE_NINTHS)
+    # 85 Cel, which a chip holds before it measured, comes as 185; 85 degF is a warm room
+    faults = tuple(round(code / _FIVE_NINTHS + 32.0 / scale, 3) for code in spec.fault_values)
+    told = msgspec.structs.replace(spec, fault_values=faults)
+    return object_reader(told, scale=scale * _FIVE_NINTHS, offset=offset - 32.0 * scale * _FIVE_NINTHS)
 
 
 def raw_state(spec: PointSpec, value: float) -> bool:

@@ -176,7 +176,9 @@ class Ctwing:
 def _told(device: _Installed, envelope: Mapping[str, object], raw: bytes, *, retained: bool, into: Decoded) -> None:
     kind = _kind(envelope)
     if kind in ("dataReport", "eventReport"):
-        if not retained and device.recent.again(hash(raw)):
+        dated = "timestamp" in envelope
+        told = dated or kind == "dataReport"  # an event without a time may happen twice in the same words
+        if told and not retained and device.recent.again(hash(raw), dated=dated):
             into.problems.append("repeat")
             into.heard.append(device.plan.point)
             return

@@ -42,6 +42,9 @@ from gateway.model.ports import Decoded, DialectSetup, Publication
 
 _WRAPPERS = ("StatusSNS", "StatusSTS")
 _BRIDGES = ("ZbReceived", "LwReceived")
+_SWITCH = "SWITCH"  # in a topic; Switch1 in JSON
+_SAID = ("Action", "State", "STATE")  # where an input's state stands, by age of the firmware
+_ZONES = ("ZoneStatus", "ZoneStatusChange")  # as it was asked for, as the device told it unasked
 _TEST = 1 << 8  # of an IAS ZoneStatus
 _QUESTIONS = (b"10", b"11")  # sensors, state
 _LOCAL = "+08:00"
@@ -159,9 +162,14 @@ class Tasmota:
         if isinstance(message, Unreadable):
             into.problems.append(message.value)
         elif isinstance(message, dict):
+            if last.startswith(_SWITCH) and not message.keys().isdisjoint(
+                _SAID
+            ):  # stat/<topic>/SWITCH1 {"Action": "ON"}
+                message = {last.capitalize(): message}
             _message(known, message, payload, retained=retained, into=into)
         elif base == known[0].stat and not isinstance(message, list):  # stat/<topic>/POWER1 ON
-            _message(known, {last: message}, payload, retained=retained, into=into)
+            key = last.capitalize() if last.startswith(_SWITCH) else last
+            _message(known, {key: message}, payload, retained=retained, into=into)
         else:
             into.problems.append("not_json")
         return True
@@ -219,10 +227,9 @@ def _lwt(known: Sequence[_Tasmota], payload: bytes, *, retained: bool, into: Dec
 def _message(
     known: Sequence[_Tasmota], message: Mapping[str, object], payload: bytes, *, retained: bool, into: Decoded
 ) -> None:
-    for wrapper in _WRAPPERS:
-        inner = message.get(wrapper)
-        if isinstance(inner, dict):
-            message = inner
+    inner = [part for wrapper in _WRAPPERS if isinstance(part := message.get(wrapper), dict)]
+    if inner:  # STATUS0 has both
+        message = {key: said for part in inner for key, said in part.items()}
     if message.get("Command") in ("Unknown", "Error"):
         into.problems.append("refused_command")
     for device in known:
@@ -254,7 +261,9 @@ def _read(
     into: Decoded,
 ) -> None:
     before, time = len(into.rows), _time(whole, device.zone, into.problems)
-    zone = message.get("ZoneStatus")
+    zone = first((message.get(name, MISSING) for name in _ZONES), MISSING)
+    if zone is not MISSING:
+        message = {**message, "ZoneStatus": zone}
     testing = isinstance(zone, int) and bool(zone & _TEST) and not retained
     if isinstance(zone, int) and not retained:
         device.test(into, payload, time, on=testing)
@@ -262,7 +271,7 @@ def _read(
     for one in device.fields:
         raw = first((find(message) for find in one.finds), MISSING)
         if isinstance(raw, dict):  # {"Switch1": {"Action": "ON"}}
-            raw = raw.get("Action", MISSING)
+            raw = first((raw.get(name, MISSING) for name in _SAID), MISSING)
         if raw is MISSING or (testing and one.alarming):
             continue
         if one.bit is not None:
