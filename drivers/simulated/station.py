@@ -12,11 +12,16 @@ from pathlib import Path
 from random import Random
 from typing import Any, NoReturn
 
+import msgspec
+
 from drivers._json_path import steps
 from drivers._modbus_master import Port
+from drivers._modbus_setup import TcpOptions
 from drivers.simulated import mqtt_devices
 from drivers.simulated.behaviour import constant
+from drivers.simulated.field import FarEnd, far_end, hang
 from drivers.simulated.modbus_bus import Line, ModbusBus
+from drivers.simulated.modbus_tcp import TcpLine
 from drivers.simulated.modem import SimulatedModem
 from drivers.simulated.mqtt_devices import Message, MqttDevice, Panel, Quantity, play
 from drivers.simulated.profile_slave import ProfileSlave
@@ -24,9 +29,11 @@ from gateway.clock import Clock
 from gateway.errors import ConfigError, LinkDown
 from gateway.model.point import Device, Kind
 from gateway.model.station import SourceSpec, Station
+from gateway.protocols.modbus_framing import Ascii, Framing, Mbap
 from gateway.transport.mqtt import connect
 from gateway.transport.mqtt_options import MqttOptions, read_password
 from gateway.transport.serial import open_pty
+from gateway.transport.wires import WireOptions
 
 MQTT_PORT = 1883
 _KNOWN: Mapping[str, Callable[[str, int], mqtt_devices.Device]] = {
@@ -99,6 +106,7 @@ class SimulatedField:
         slaves: by device id; `set_point` changes what they measure.
         devices: players of MQTT devices by device id.
         modems: by channel id.
+        ends: far ends of the field's other wires, by device id.
         unplayed: ids of devices that no simulator knows.
     """
 
@@ -116,6 +124,7 @@ class SimulatedField:
         self.slaves: dict[str, ProfileSlave] = {}
         self.devices: dict[str, mqtt_devices.Device] = {}
         self.modems: dict[str, SimulatedModem] = {}
+        self.ends: dict[str, FarEnd] = {}
         self.unplayed: list[str] = []
         self._station = station
         self._clock = clock
@@ -124,9 +133,9 @@ class SimulatedField:
         self._seen = seen
         self._on_sms = on_sms
         self._seconds_per_sms = seconds_per_sms
-        buses = {source.id for source in station.sources if source.driver == "modbus_rtu"}
+        drivers = {source.id: source.driver for source in station.sources}
         for device in station.devices:
-            if device.source in buses:
+            if drivers.get(device.source) in ("modbus_rtu", "modbus_tcp"):
                 address = {**device.profile.options, **device.options}.get("address", 1)
                 slave = self.slaves[device.id] = ProfileSlave(device, int(address))
                 for spec in device.profile.points:
@@ -143,6 +152,37 @@ class SimulatedField:
             await ModbusBus(tap, self._clock, mine, baudrate=baudrate).run()
         finally:
             pair.close()
+
+    async def run_behind(self, source: SourceSpec) -> None:
+        """Play the slaves of a Modbus TCP source until cancelled. Raises LinkDown: its port is taken."""
+        options = msgspec.convert(source.options, TcpOptions)
+        mine = [self.slaves[device.id] for device in self._station.devices if device.source == source.id]
+        framings: dict[str, Callable[[], Framing] | None] = {
+            "tcp": lambda: Mbap(asks=False),
+            "ascii": Ascii,
+            "rtu": None,
+        }
+        line = TcpLine(framings[options.framing])
+        await line.open(options.port)
+        try:
+            tap = Tap(line, lambda where, data: self._seen(source.id, where, data))
+            await ModbusBus(tap, self._clock, mine, baudrate=None).run()
+        finally:
+            await line.close()
+
+    async def run_wire(self, source: SourceSpec, options: WireOptions) -> None:
+        """Play the far ends of a source whose devices speak by themselves, until cancelled."""
+        mine: dict[str, FarEnd] = {}
+        for device in self._station.devices:
+            if device.source == source.id:
+                end = far_end(source.driver, device, self._calm)
+                if end is None:
+                    self.unplayed.append(device.id)
+                else:
+                    mine[device.id] = end
+        self.ends |= mine
+        place = free_place(source.id, source.options) if options.wire == "serial" else None
+        await hang(options, place, mine, self._clock, lambda device, data: self._seen(source.id, device, data))
 
     async def run_devices(self, source: SourceSpec) -> NoReturn:
         """Publish for the MQTT devices of a source until cancelled; connects again whenever the broker is back."""

@@ -1,4 +1,4 @@
-"""`firegrid simulate`: plays broker, bus, MQTT devices or modem of one's own configuration, where it says they are.
+"""`firegrid simulate`: plays what a configuration names, where it says it is: broker, buses, field devices, modem.
 
 For trying a station out before its devices hang on the wall: the daemon runs unchanged beside it. Simulated ports are
 links to pseudo-terminals; nothing that exists is overwritten.
@@ -14,9 +14,12 @@ from collections.abc import Coroutine, Iterator
 from typing import Any
 
 from drivers.simulated.broker import SimulatedBroker
+from drivers.simulated.field import LOOPBACK, playable
 from drivers.simulated.station import MQTT_PORT, SimulatedField
 from gateway.app import problems_of, read
 from gateway.cli.calm import calm
+from gateway.cli.examined_talk import speaks
+from gateway.cli.examined_wires import MODBUS_PORT
 from gateway.cli.main import BAD_CONFIGURATION, GOOD, add_config
 from gateway.clock import Clock, SystemClock
 from gateway.config.quantities import duration
@@ -24,8 +27,7 @@ from gateway.errors import ConfigError
 from gateway.model.point import AlarmClass
 from gateway.model.station import SourceSpec, Station
 
-PARTS = ("broker", "bus", "devices", "modem")
-_LOOPBACK = ("127.0.0.1", "localhost", "::1")
+PARTS = ("broker", "bus", "devices", "field", "modem")
 _CODE = re.compile(r"(?:码|code )(\d+).*(?:回复|Reply )\1", re.DOTALL)
 
 
@@ -33,7 +35,9 @@ def arguments(own: argparse.ArgumentParser) -> None:
     """Add what `simulate` takes."""
     own.add_argument("part", choices=(*PARTS, "station"), help="station: all of them")
     add_config(own)
-    own.add_argument("--fire", default="", metavar="TIME", help="smoke at every Modbus fire detector after so long")
+    own.add_argument(
+        "--fire", default="", metavar="TIME", help="smoke at every wired fire detector and panel after so long"
+    )
     own.add_argument("--answer", default="", metavar="TIME", help="people answer an SMS with its code after so long")
 
 
@@ -93,12 +97,17 @@ def _parts(
     station: Station, field: SimulatedField, clock: Clock, wanted: tuple[str, ...]
 ) -> Iterator[tuple[str, Coroutine[Any, Any, None]]]:
     for source in station.sources:
-        if source.driver == "mqtt" and "broker" in wanted and source.options.get("host") in _LOOPBACK:
+        if source.driver == "mqtt" and "broker" in wanted and source.options.get("host") in LOOPBACK:
             yield f"broker {source.id}", _broker(source, clock)
         if source.driver == "mqtt" and "devices" in wanted:
             yield f"devices {source.id}", field.run_devices(source)
         if source.driver == "modbus_rtu" and "bus" in wanted:
             yield f"bus {source.id} at {source.options['port']}", field.run_bus(source)
+        if source.driver == "modbus_tcp" and "bus" in wanted and source.options["host"] in LOOPBACK:
+            yield f"bus {source.id} behind port {source.options.get('port', MODBUS_PORT)}", field.run_behind(source)
+        wire = speaks(source) if "field" in wanted else None
+        if wire is not None and playable(wire):
+            yield f"{source.driver} devices of {source.id} at {wire.port}", field.run_wire(source, wire)
     for channel in station.channels:
         if channel.kind == "sms_modem" and "modem" in wanted:
             yield f"modem {channel.id} at {channel.options['port']}", field.run_modem(channel.id, channel.options)
@@ -117,6 +126,9 @@ async def _fire(station: Station, field: SimulatedField, clock: Clock, after: fl
             if burning and device.id in field.slaves:
                 print(f"fire at {device.id}", flush=True)
                 field.slaves[device.id].set_point(spec.name, spec.labels["alarm"])
+        if device.id in field.ends and device.profile.alarm_class is AlarmClass.FIRE:
+            print(f"fire at {device.id}", flush=True)
+            field.ends[device.id].burn()
     await asyncio.Event().wait()
 
 

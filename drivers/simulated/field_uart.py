@@ -1,0 +1,72 @@
+"""A sensor on a line of its own as `simulate` plays it: sends its value every second, or answers when it is asked.
+
+Beside `drivers.simulated.field`; frames are those of `gateway.protocols.uart`. Keeps house rule 9.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+from drivers.simulated.field import FarEnd, moved
+from drivers.uart import DeviceOptions, FigureOptions
+from gateway.model.point import Device
+from gateway.protocols.uart import (
+    MEGATEC_QUESTION,
+    dyp_frame,
+    megatec_line,
+    winsen_answer,
+    winsen_command,
+    winsen_upload,
+)
+
+_ASK = winsen_command(0x86)
+_TENTHS = 1  # decimals that a sensor sends unasked
+_ROOM = 20.0  # Cel
+_USUAL_GAS, _USUAL_UNIT, _FULL = 4, "3", 500  # CO, ppm
+
+
+def far_end(device: Device, rest: Mapping[str, float]) -> FarEnd:
+    """Return the sensor."""
+    own = msgspec.convert({**device.profile.options, **device.options}, DeviceOptions)
+    figures = {}
+    for spec in device.profile.points:
+        if spec.name in rest:
+            decode = msgspec.convert(spec.decode, FigureOptions)
+            value = float(not rest[spec.name]) if spec.invert else rest[spec.name]
+            figures[decode.figure] = (value - decode.offset) / decode.scale
+    return _FarEnd(own, figures)
+
+
+class _FarEnd:
+    def __init__(self, own: DeviceOptions, figures: Mapping[str, float]) -> None:
+        self._own = own
+        self._figures = figures
+        self._turn = 0
+
+    def say(self, turn: int, wall: int) -> bytes:
+        del wall
+        self._turn = turn
+        return self._frame(asked=False) if self._own.mode == "initiative" else b""
+
+    def hear(self, data: bytes, wall: int) -> bytes:
+        del wall
+        question = {"winsen": _ASK, "megatec": MEGATEC_QUESTION, "dyp": b"\x55"}[self._own.sensor]
+        return self._frame(asked=True) if question in data else b""
+
+    def burn(self) -> None:
+        """It sees no fire."""
+
+    def _frame(self, *, asked: bool) -> bytes:
+        value = moved(self._figures.get("value", 0.0), self._turn)
+        if self._own.sensor == "megatec":
+            return megatec_line(dict(self._figures))
+        if self._own.sensor == "dyp":
+            return dyp_frame(round(value))
+        if asked:
+            return winsen_answer(0x86, round(value), round(self._figures.get("temperature", _ROOM)) + 40)
+        code, factor = next(iter(self._own.units.items()), (_USUAL_UNIT, 1.0))
+        gas = _USUAL_GAS if self._own.gas is None else self._own.gas
+        tens = 10**_TENTHS
+        return winsen_upload(gas, int(code, 0), _TENTHS, max(0, round(value / factor * tens)), _FULL * tens)

@@ -1,0 +1,202 @@
+"""`firegrid simulate`: the far ends of the field's wires are understood by the drivers that a station runs."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import defaultdict
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from drivers import _profiles as profiles
+from drivers.simulated import field as far
+from drivers.simulated.field_panel_serial import FIRES
+from drivers.simulated.station import SimulatedField
+from gateway import registry
+from gateway.app import read
+from gateway.cli.calm import calm
+from gateway.cli.main import BAD_CONFIGURATION, run
+from gateway.cli.simulate import _fire, _parts
+from gateway.clock import SystemClock
+from gateway.errors import LinkDown
+from gateway.model.batch import Batch, EventCode
+from gateway.model.inventory import numbered
+from gateway.model.ports import DriverSetup
+from gateway.model.quality import Level, level_of
+from gateway.model.station import Station
+from tests import station_toml as toml
+from tests.channel_rigs import Notes
+from tests.real_mosquitto import free_port, until
+
+MN = "010000A8900016F000169DC0"
+
+
+def _source(name: str, driver: str, **keys: object) -> str:
+    return toml.table("source", id=name, driver=driver, **keys)
+
+
+def _device(name: str, source: str, profile: str, **keys: object) -> str:
+    return toml.table("device", id=name, source=source, profile=profile, cell="a", poll="100ms", **keys)
+
+
+def _read(folder: Path, text: str) -> Station:
+    path = folder / "station.toml"
+    path.write_text(toml.station(folder) + text, encoding="utf-8")
+    station = read(path).station
+    assert station is not None
+    return station
+
+
+class _Heard:
+    """What the drivers of a station understood, by device."""
+
+    def __init__(self, station: Station) -> None:
+        self.values: dict[str, dict[str, float]] = defaultdict(dict)  # device → point → its last good value
+        self.codes: dict[str, set[EventCode]] = defaultdict(set)
+        self._ids = numbered(station)
+        self._names = {number: name for name, number in self._ids.items()}
+        self._station = station
+
+    def emit(self, batch: Batch) -> None:
+        """Take a batch and accept it."""
+        for point, value, quality in zip(
+            batch.point.tolist(), batch.value.tolist(), batch.quality.tolist(), strict=True
+        ):
+            if level_of(quality) is Level.GOOD:
+                device, _, name = self._names[point].rpartition(".")
+                self.values[device][name] = value
+        for event in batch.events:
+            self.codes[self._names[event.point].rpartition(".")[0]].add(event.code)
+        batch.ack()
+
+    async def run(self) -> None:
+        """Run every driver of the station, again whenever its link is down."""
+        async with asyncio.TaskGroup() as tasks:
+            for source in self._station.sources:
+                setup = DriverSetup(
+                    source=source,
+                    devices=[device for device in self._station.devices if device.source == source.id],
+                    point_ids=self._ids,
+                    life_safety=frozenset(),
+                    clock=SystemClock(),
+                    memory=Notes(),
+                    report=Notes(),
+                )
+                tasks.create_task(self._live(setup))
+
+    async def _live(self, setup: DriverSetup) -> None:
+        driver = registry.driver(setup.source.driver).create(setup)
+        while True:
+            with contextlib.suppress(LinkDown):
+                await driver.run(self.emit)
+            await asyncio.sleep(0.05)
+
+
+@contextlib.asynccontextmanager
+async def played(station: Station) -> AsyncIterator[_Heard]:
+    """Play a station's field with a fire at once, and let its drivers hear."""
+    clock, heard = SystemClock(), _Heard(station)
+    field = SimulatedField(station, clock, calm=calm(station))
+    parts = [part for _, part in _parts(station, field, clock, ("bus", "field"))]
+    tasks = [asyncio.create_task(part) for part in (*parts, heard.run(), _fire(station, field, clock, 0.2))]
+    try:
+        yield heard
+        assert not [task.result() for task in tasks if task.done()]
+        assert field.unplayed == []
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+@pytest.fixture(autouse=True)
+def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(far, "TURN", 0.05)
+    monkeypatch.setattr(far, "_AGAIN", 0.05)
+
+
+def test_transmitters_stations_and_loggers_call(tmp_path: Path) -> None:
+    text = (
+        _source("centre", "gb26875", wire="tcp_server", port=free_port())
+        + _device("panel", "centre", "gb26875-transmitter", address=7)
+        + _device("water", "centre", "gb26875-water", address="192.168.1.4:7533")
+        + _source("one", "gb26875", wire="tcp_client", host="127.0.0.1", port=free_port())
+        + _device("only", "one", "gb26875-transmitter")
+        + _source("rivers", "sl651", wire="udp", port=free_port())
+        + _device("river", "rivers", "sl651-river", address="0012345678")
+        + _source("loggers", "hj212", wire="tcp_server", port=free_port(), listen="localhost")
+        + _device("gas", "loggers", "hj212-gas", mn=MN)
+        + _source("line", "hj212", wire="serial", port=str(tmp_path / "line"))
+        + _device("lone", "line", "hj212-dust", mn=MN)
+    )
+    station = _read(tmp_path, text)
+
+    async def main() -> None:
+        async with played(station) as heard:
+            await until(lambda: all(EventCode.FIRE in heard.codes[name] for name in ("panel", "only")))
+            await until(lambda: all(heard.values[name] for name in ("water", "river", "gas", "lone")))
+            rest = calm(station)
+            for name in ("water.pressure", "river.level", "river.voltage", "gas.co", "gas.h2s"):
+                device, _, point = name.partition(".")
+                assert heard.values[device][point] == pytest.approx(rest[name], rel=0.02, abs=0.1), name
+            assert not any(EventCode.FIRE in heard.codes[name] for name in ("water", "river", "gas", "lone"))
+
+    asyncio.run(main())
+
+
+def test_panels_of_every_dialect_see_a_fire(tmp_path: Path) -> None:
+    shipped = {
+        str(one.options["dialect"]): one.id
+        for one in map(profiles.profile, profiles.names())
+        if one.driver == "panel_serial"
+    }
+    assert set(shipped) == set(FIRES), "a new dialect needs a fire here"
+    text = "".join(
+        _source(f"s-{dialect}", "panel_serial", wire="serial", port=str(tmp_path / dialect))
+        + _device(dialect, f"s-{dialect}", profile)
+        for dialect, profile in shipped.items()
+    )
+    station = _read(tmp_path, text)
+
+    async def main() -> None:
+        async with played(station) as heard:
+            await until(lambda: all(EventCode.FIRE in heard.codes[dialect] for dialect in FIRES))
+
+    asyncio.run(main())
+
+
+def test_sensors_on_lines_and_meters_behind_a_port(tmp_path: Path) -> None:
+    sensors = [one.id for one in map(profiles.profile, profiles.names()) if one.driver == "uart"]
+    assert len(sensors) >= 5
+    text = "".join(
+        _source(f"s-{profile}", "uart", wire="serial", port=str(tmp_path / profile))
+        + _device(profile, f"s-{profile}", profile)
+        for profile in sensors
+    )
+    for framing in ("tcp", "rtu", "ascii"):
+        text += _source(framing, "modbus_tcp", host="127.0.0.1", port=free_port(), framing=framing)
+        text += _device(f"meter-{framing}", framing, "xy-md02", address=3)
+    station = _read(tmp_path, text)
+    warm = [device.id for device in station.devices if not device.profile.preheat]
+    assert len(warm) >= 5
+
+    async def main() -> None:
+        async with played(station) as heard:
+            await until(lambda: all(heard.values[name] for name in warm))
+            assert heard.values["meter-ascii"]["temperature"] == pytest.approx(20.0)
+
+    asyncio.run(main())
+
+
+def test_only_what_is_on_this_box_is_played(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = (
+        _source("away", "hj212", wire="tcp_client", host="192.0.2.7", port=9003)
+        + _device("gas", "away", "hj212-gas", mn=MN)
+        + _source("meters", "modbus_tcp", host="192.0.2.8")
+        + _device("meter", "meters", "xy-md02", address=3)
+    )
+    _read(tmp_path, text)
+    assert run(["simulate", "field", "-c", str(tmp_path / "station.toml")]) == BAD_CONFIGURATION
+    assert "no field that can be played here" in capsys.readouterr().err
