@@ -18,6 +18,7 @@ from gateway.model.ports import Decoded, Dialect, DialectSetup
 from gateway.model.quality import Level, level_of
 
 _MESSAGES = 256  # remembered, for what a new device's messages stand on (births)
+_TRIES = 50  # messages of a device by which its profile is looked for
 _DEVICES = 1000  # on one broker
 
 
@@ -74,6 +75,7 @@ class _Thing:
         self._dialect = dialect
         self._place = place
         self._before = before
+        self._tries = _TRIES
         self._reader: Dialect | None = None
         self._names: Names = {}
         if profile is not None:
@@ -81,7 +83,8 @@ class _Thing:
 
     def fit(self, payload: bytes) -> None:
         """Take the profile by which most of a message is read, unless an earlier message has told."""
-        if self.profile is None:
+        if self.profile is None and self._tries:
+            self._tries -= 1
             self.profile = next(iter(read_by(self._dialect, self._place, payload)), None)
             if self.profile is not None:
                 self._reader, self._names = self._make(self.profile)

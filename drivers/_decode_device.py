@@ -98,6 +98,7 @@ class Stream:
         self._datagrams = datagrams
         self._now = SECOND
         self._history: deque[bytes] = deque()
+        self._size = 0  # bytes in it
         self._address = _missing(profile)
         self._known: list[str] = []
         self._begin()
@@ -113,9 +114,11 @@ class Stream:
             for before in self._history:
                 self._talk.hear(before, self._now, 0)
             found = self._talk.hear(data, self._now, 0)
-        self._history.append(data)
-        while len(self._history) > 1 and sum(map(len, self._history)) > _REMEMBERED:
-            self._history.popleft()
+        if self._address:
+            self._history.append(data)
+            self._size += len(data)
+            while self._size > _REMEMBERED and len(self._history) > 1:
+                self._size -= len(self._history.popleft())
         return self._told(found)
 
     def flush(self) -> list[Said]:

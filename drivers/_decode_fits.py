@@ -45,6 +45,7 @@ _NEARLY: dict[str, tuple[str, ...]] = {
     "sl651": ("crc", "end_mark", "start_mark", "cut_short"),
     "winsen": ("checksum",),
 }
+_LOOKED_AT = 4 * 1024  # bytes: what they are shows at the beginning
 _SHORTEST = 5  # bytes of which anything can be said
 _FRAMES = (2.0, "start and check")
 _LIKE, _SURE, _ANNOUNCED = 2.0, 4.0, 5.0
@@ -76,7 +77,7 @@ def fits(data: bytes, *, topic: str = "") -> list[Fit]:
 
 def nearly(data: bytes) -> list[str]:
     """Return what the bytes would be but for one thing, and that thing: a checksum, a length, an end cut off."""
-    whole = streamed(data, lines=True)
+    whole = streamed(data, lines=True)[:_LOOKED_AT]
     found = []
     for name in sorted(_PROOF):
         reader = _decode_frames.frames(name)
@@ -103,7 +104,7 @@ def streamed(data: bytes, *, lines: bool = False) -> bytes:
 
 
 def _frames(data: bytes) -> Iterable[Fit]:
-    whole = streamed(data, lines=True)
+    whole = streamed(data, lines=True)[:_LOOKED_AT]
     for name in _decode_frames.names():
         reader = _decode_frames.frames(name)
         if reader is None or not whole:

@@ -29,6 +29,7 @@ from gateway.registry import Group
 MOST = 2000  # devices, topics and peers
 _KEPT = 4096  # bytes of a peer
 _NOTE = 120
+_TRIES = 50  # messages of a device by which its profile is looked for
 
 
 def table(kind: str, values: Mapping[str, Any]) -> str:
@@ -52,6 +53,7 @@ class _Thing:
     place: Place
     profiles: Counter[str] = field(default_factory=Counter)
     seen: set[str] = field(default_factory=set)  # topics
+    tried: int = 0
 
 
 class OnBroker:
@@ -110,7 +112,8 @@ class OnBroker:
             if len(self._things) >= MOST:
                 return
             thing = self._things[dialect, place.key] = _Thing(place)
-        if place.topic not in thing.seen or not thing.profiles:
+        if thing.tried < _TRIES and (place.topic not in thing.seen or not thing.profiles):
+            thing.tried += 1
             fitting = read_by(dialect, place, payload)
             thing.profiles.update({one.id: len(fitting) - rank for rank, one in enumerate(fitting)})
         if len(thing.seen) < MOST:

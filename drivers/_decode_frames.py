@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
 from functools import partial
 from typing import Any, Protocol
 
@@ -27,6 +26,7 @@ from gateway.protocols.panel_words import Heard, Stream
 from gateway.protocols.sl651_elements import name_of
 
 MODBUS = ("modbus_rtu", "modbus_ascii", "modbus_tcp")
+_LONGEST_PDU = 180  # bytes: service centre, head and 140 bytes of text
 _CHINA = 8 * HOUR  # what devices of these standards mean by a time without zone
 
 
@@ -69,6 +69,8 @@ class _Pdu:
     pending = False
 
     def feed(self, data: bytes) -> list[object]:
+        if len(data) > _LONGEST_PDU:
+            return [ProtocolViolation("too long for a PDU")]
         try:
             return [smspdu.decode(data)]
         except ProtocolViolation as why:
@@ -234,10 +236,8 @@ def _pdu(one: object) -> list[Said]:
     user = fields.pop("user", None)
     said: Said = {"kind": "message", "protocol": "at-pdu", "what": type(one).__name__.lower()}
     for key, value in fields.items():
-        if isinstance(value, datetime):
-            said[key] = value.isoformat()
-        elif value not in (None, "", b""):
-            said[key] = plain(value)
+        if value not in (None, "", b""):
+            said["protocol_id" if key == "protocol" else key] = plain(value)
     if user is not None:
         said["text"] = user.text
         if user.concatenation is not None:

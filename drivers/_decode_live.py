@@ -8,6 +8,7 @@ at the end it is said what they could be).
 from __future__ import annotations
 
 from collections import Counter
+from itertools import islice
 
 from drivers._decode import Reader, reader_of, speaks
 from drivers._decode_broker import Broker
@@ -20,6 +21,7 @@ from gateway.registry import Group
 
 _KEPT = 2048  # bytes of a peer by which it is guessed what it speaks
 _PEERS = 2000
+_GUESSED = 20  # peers: a guess takes a tenth of a second
 
 
 class Ears:
@@ -82,7 +84,7 @@ class Ears:
 
     def could_be(self) -> dict[str, list[Said]]:
         """Return what the bytes of each peer could be, where no protocol was told."""
-        return {peer: [fit.said() for fit in fits(data)] for peer, data in self._kept.items()}
+        return {peer: [fit.said() for fit in fits(data)] for peer, data in islice(self._kept.items(), _GUESSED)}
 
     def _guessed(self, topic: str, payload: bytes) -> str:
         known = self._speaks.get(topic)

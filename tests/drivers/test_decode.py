@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 import re
 import tomllib
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from drivers._decode import decode, protocols
 from drivers._decode_fits import fits
+from drivers._decode_live import Ears
 from drivers._profiles import names, profile
 from gateway import registry
 from gateway.protocols import sparkplug
@@ -258,3 +260,27 @@ def test_whatever_comes_is_told_as_json(data: bytes, protocol: str, name: str | 
     said = decode(data, protocol=protocol, profile=None if name is None else profile(name), topic=topic)
     json.dumps(said, allow_nan=False)
     assert set(kinds(said)) <= {"reading", "event", "message", "error"}
+
+
+STREAMS = {
+    "xy-md02": bytes.fromhex(REQUEST + REPLY),
+    "gb26875-transmitter": bytes.fromhex(cases("gb26875", "frames.toml", "frame")[0]["bytes"]),
+    "sl651-river": bytes.fromhex(
+        next(case["hex"] for case in cases("sl651", "frames.toml", "frame") if case["name"] == "32 定时报, 2")
+    ),
+    "hj212-generic": cases("hj212", "sheet.toml", "case")[0]["packet"].encode(),
+    "winsen-ze07-co": bytes.fromhex("FF 04 03 01 00 7B 13 88 E2"),
+    "panel-gst5000": bytes.fromhex(cases("panel_serial", "sheet.toml", "case")[0]["hex"]),
+}
+
+
+@pytest.mark.parametrize("name", STREAMS)
+@given(data=st.data())
+@settings(max_examples=10, deadline=None)
+def test_where_a_stream_is_cut_does_not_matter(name: str, data: st.DataObject) -> None:
+    stream = STREAMS[name] * 2
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(stream)), max_size=6)))
+    ears = Ears(profile=profile(name))
+    said = [line for a, b in pairwise([0, *cuts, len(stream)]) for line in ears.hear("a", stream[a:b])]
+    assert said == Ears(profile=profile(name)).hear("a", stream)
+    assert {"reading", "event", "message", "error"} >= set(kinds(said)) != set()
