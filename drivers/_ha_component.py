@@ -1,7 +1,8 @@
 """One component of a Home Assistant discovery message → a point, or why it is left out.
 
-Pure, beside `_ha_discovery.py`. Of templates only a path into the message is understood, and `'ON' if <path> else
-'OFF'`; anything else is said and left out, never evaluated.
+Pure, beside `_ha_discovery.py`. Of templates only a path into the message is understood, of a number also with filters
+that leave it as it is (`| float`), and of a state `'ON' if <path> else 'OFF'`; anything else is said and left out, never
+evaluated.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from drivers._ha_words import LONG, SENSORS, STATES, UNITS
+from drivers._ha_words import CO_PPM, LONG, SENSORS, STATES, UNITS
 from drivers._json_path import steps
 
 Table = Mapping[str, Any]
@@ -18,6 +19,9 @@ Table = Mapping[str, Any]
 _SLUG = re.compile(r"[^a-z0-9]+")
 _PATH = r"value(?:_json(?P<path>[^\s{}%|()+*/]*))?"
 _PLAIN = re.compile(r"\{\{-?\s*" + _PATH + r"\s*-?\}\}")
+_NUMBER = re.compile(
+    r"\{\{-?\s*" + _PATH + r"(?:\s*\|\s*(?:float|int|round|is_defined)(?:\([\d., ]{0,9}\))?){0,4}\s*-?\}\}"
+)
 _EITHER = re.compile(
     r"""\{\{-?\s*(['"])(?P<yes>[^'"]*)\1\s+if\s+""" + _PATH + r"""\s+else\s+(['"])(?P<no>[^'"]*)\4\s*-?\}\}"""
 )
@@ -25,6 +29,9 @@ _NAME = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 _PRESENCE = (("available", "online"), ("not_available", "offline"))
 _USUAL = (("on", "off"), ("true", "false"), ("1", "0"))  # read so without being told
 _LONGEST_WORD = 64
+# A meter of gas (m³) is no detector of gas: no number has the name of a profile's state, nor a state that of a number.
+_STATE_NAMES = frozenset(name for name, *_ in STATES.values())
+_NUMBER_NAMES = frozenset(SENSORS.values()) - _STATE_NAMES
 
 
 class NotUnderstoodError(ValueError):
@@ -44,9 +51,12 @@ def point_of(component: str, entry: Table, notes: list[str]) -> tuple[str, str, 
     if not topic or set("+#\0") & set(topic) or topic.endswith("/"):
         raise NotUnderstoodError("no state topic")
     slug = slug_of(text_of(entry, "name") or component).replace("-", "_") or "point"
+    slug += ("_value" if slug in _STATE_NAMES else "") if platform == "sensor" else "_state" * (slug in _NUMBER_NAMES)
     decode: dict[str, Any] = {"topic": topic}
     if platform == "sensor":
         name, keys = SENSORS.get(kind, slug), _measured(entry, slug, decode, notes)
+        if name == "co" and keys["unit"] == "mg/m3":  # the limits of a profile are in ppm
+            keys["unit"], decode["scale"] = "[ppm]", CO_PPM
         path = path_of(text_of(entry, "value_template"))
     else:
         yes, no = _words(entry, switch=platform == "switch")
@@ -99,8 +109,8 @@ def path_of(template: str, yes: str = "", no: str = "") -> str:
         return "$"
     found = _PLAIN.fullmatch(template.strip())
     if found is None:
-        found = _EITHER.fullmatch(template.strip())
-        if found is None or (found["yes"], found["no"]) != (yes, no):
+        found = (_EITHER if yes else _NUMBER).fullmatch(template.strip())
+        if found is None or (yes and (found["yes"], found["no"]) != (yes, no)):
             raise NotUnderstoodError(f"template not understood: {template}")
     try:
         way = steps(f"${found['path'] or ''}")

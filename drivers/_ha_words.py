@@ -74,6 +74,8 @@ STATES: Mapping[str, tuple[str, str, str, Mapping[str, str] | None]] = {
 # device_class of a sensor → point.
 SENSORS: Mapping[str, str] = {
     "carbon_monoxide": "co",
+    "gas": "gas_value",
+    "water": "water_value",
     **{
         name: name
         for name in (
@@ -87,8 +89,6 @@ SENSORS: Mapping[str, str] = {
             "power",
             "energy",
             "frequency",
-            "gas",
-            "water",
             "duration",
             "signal_strength",
         )
@@ -120,6 +120,8 @@ UNITS: Mapping[str, tuple[str, float, float]] = {
     **{unit: (unit, 1.0, 0.0) for unit in ("mm", "L", "mL", "s", "min", "h", "d", "lx", "dB")},
 }
 
+CO_PPM = 0.859  # of a mg/m³ of carbon monoxide at 20 Cel and 101.3 kPa
+
 _BATTERY = {"battery": "%", "battery_low": "", "tamper": ""}
 _ROOM = {"temperature": "Cel", "humidity": "%"}
 
@@ -139,6 +141,7 @@ _DECIDES = {
     "smoke": "ha-smoke",
     "heat": "ha-generic",
     "carbon_monoxide": "ha-co",
+    "co": "ha-co",
     "gas": "ha-gas",
     "water": "ha-leak",
     "contact": "ha-contact",
