@@ -14,6 +14,8 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
 
+import pytest
+
 from drivers.simulated.gb26875 import FIRE, NORMAL, Transmitter
 from gateway.model.batch import Event
 from gateway.protocols.gb26875 import Command
@@ -143,6 +145,7 @@ def station(port: int) -> str:
     return text
 
 
+@pytest.mark.timeout(300)
 def test_one_fire_among_500_connected_devices(tmp_path: Path) -> None:
     async def main(here: Place) -> None:
         port = free_port()
