@@ -1,8 +1,8 @@
 """One component of a Home Assistant discovery message → a point, or why it is left out.
 
 Pure, beside `_ha_discovery.py`. Of templates only a path into the message is understood, of a number also with filters
-that leave it as it is (`| float`), and of a state `'ON' if <path> else 'OFF'`; anything else is said and left out, never
-evaluated.
+that leave it as it is (`| float`), and of a state `'ON' if <path> else 'OFF'`; anything else is said and left out,
+never evaluated.
 """
 
 from __future__ import annotations

@@ -214,9 +214,15 @@ def _on(test: object) -> bool:
 
 
 def _availability(device: _Installed, message: object, *, retained: bool | None, into: Decoded) -> None:
-    """`online` or `offline`, as JSON or plain; offline makes every point BAD. `retained` None: the bridge's own."""
+    """`online` or `offline`, as JSON or plain; offline makes every point BAD. `retained` None: the bridge's own.
+
+    The bridge empties the topic of a device that it removes or gives another name: nothing will come here any more.
+    """
     said = message.get("state") if isinstance(message, dict) else message
-    if said == "offline":
+    emptied = said is Unreadable.EMPTY and retained is False
+    if emptied:
+        into.problems.append("renamed_or_removed")
+    if said == "offline" or emptied:
         into.rows.extend((point, 0, *NO_COMMS) for point, _, _ in device.fields.values())
     elif said != "online":
         into.problems.append("unknown_availability")

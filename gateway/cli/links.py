@@ -81,6 +81,7 @@ _UNREAD = {
     "unknown_field": ("没有已知的字段", "no known field is in it"),
     "unknown_device": ("不是已配置的设备", "of no configured device"),
     "bad_time": ("时间无法识别", "its time cannot be read"),
+    "renamed_or_removed": ("设备在网桥中已改名或删除", "the bridge renamed or removed it: correct its topic"),
     "unknown_availability": ("在线状态无法识别", "its availability cannot be read"),
 }
 
