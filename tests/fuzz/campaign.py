@@ -27,7 +27,7 @@ HANG = 10  # s for one input
 MEMORY = 1_024  # MB of one process
 LONGEST = 2_048  # bytes of an input; what waits without end is tests/fuzz/test_long_streams.py's
 _EVERY = 60.0  # s between two words of progress
-_PULSE = re.compile(r"^#(\d+)\s+\w+\s+cov: (\d+)")
+_PULSE = re.compile(r"^#(\d+)\s+\w+\s+(?:cov: (\d+))?")
 _STAT = re.compile(r"^stat::(\w+):\s+(\d+)")
 
 
@@ -68,9 +68,9 @@ def fuzz(name: str, folder: Path, runs: int, seconds: int) -> Outcome:
     command += [f"-artifact_prefix={crashes}/", str(corpus)]
     one, last = Outcome(name), deque[str](maxlen=60)
     environment = {**os.environ, "PYTHONPATH": ".", "RUST_BACKTRACE": "0"}
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=environment) as process:
-        assert process.stderr is not None
-        for raw in process.stderr:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment) as process:
+        assert process.stdout is not None
+        for raw in process.stdout:
             line = raw.decode(errors="replace").rstrip()
             last.append(line)
             _note(one, line)
@@ -90,7 +90,7 @@ def fuzz(name: str, folder: Path, runs: int, seconds: int) -> Outcome:
 
 def _note(one: Outcome, line: str) -> None:
     if pulse := _PULSE.match(line):
-        one.runs, one.coverage = int(pulse[1]), int(pulse[2])
+        one.runs, one.coverage = int(pulse[1]), int(pulse[2] or 0)
     elif stat := _STAT.match(line):
         figure = int(stat[2])
         match stat[1]:
