@@ -4,7 +4,7 @@ Beside `_gb26875_events.py`, which hands the objects over. Keeps house section 6
 other bits say.
 
 A status word is a level, but many devices send one bit at a time: so every bit that is set is told, and only a word
-without any state bit ends what stood at its place. Bit 0 ("normal") decides nothing.
+without any state bit ends what stood at its place. Bit 0 ("normal") decides nothing beside a state bit.
 """
 
 from __future__ import annotations
@@ -37,23 +37,29 @@ class _Bit:
 class _Word:
     """The bits of a status word: those that raise, and those that are told when they come.
 
-    `states`: mask of those with which a place is not normal; `told`: mask of the quiet ones.
+    `states`: mask of those with which a place is not normal; `told`: mask of the quiet ones; `reserved`: of those
+    that the standard gives no meaning.
     """
 
     alarms: dict[int, _Bit]
     quiet: dict[int, _Bit]
     states: int
     told: int
+    reserved: int
+
+    def unread(self, word: int) -> bool:
+        """Whether a word has reserved bits alone: it says nothing, least of all that a fire is over."""
+        return not word & (self.states | _NORMAL) and bool(word & self.reserved)
 
 
 def _bits(names: dict[int, Name], codes: dict[int, EventCode], below: dict[int, str] | None = None) -> dict[int, _Bit]:
     return {bit: _Bit(code, str(names[bit]), (below or {}).get(bit, "")) for bit, code in codes.items()}
 
 
-def _word(alarms: dict[int, _Bit], quiet: dict[int, _Bit]) -> _Word:
+def _word(alarms: dict[int, _Bit], quiet: dict[int, _Bit], reserved: int) -> _Word:
     # A component that has started, feeds back or waits is not thereby normal.
     states = {*alarms, *(quiet.keys() & _QUIET.keys())}
-    return _Word(alarms, quiet, sum(1 << bit for bit in states), sum(1 << bit for bit in quiet))
+    return _Word(alarms, quiet, sum(1 << bit for bit in states), sum(1 << bit for bit in quiet), reserved)
 
 
 _ALARMS = {1: EventCode.FIRE, 2: EventCode.FAULT, 3: EventCode.DISABLED, 4: EventCode.SUPERVISORY}
@@ -62,10 +68,12 @@ _FAULTS = dict.fromkeys((8, 9, 10), EventCode.FAULT)
 _SYSTEM = _word(
     _bits(tables.SYSTEM_BITS, _ALARMS | _FAULTS, {8: "mains", 9: "backup", 10: "bus"}),
     _bits(tables.SYSTEM_BITS, _QUIET | {11: EventCode.INFO, 12: EventCode.INFO}),
+    0xC000,
 )
 _COMPONENT = _word(
     _bits(tables.COMPONENT_BITS, _ALARMS | {8: EventCode.FAULT}),
     _bits(tables.COMPONENT_BITS, _QUIET),
+    0xFE00,
 )
 _DEVICE = _word(
     _bits(
@@ -74,8 +82,10 @@ _DEVICE = _word(
         {3: "mains", 4: "backup", 5: "link", 6: "line"},
     ),
     {},
+    0x80,
 )
 _COMPONENT_TYPE = 2
+_NORMAL = 1  # bit 0
 _FIRE_BIT = 1
 _RESET_BIT = 13
 _DUTY_BIT = 5
@@ -127,19 +137,27 @@ def _status(kind: _Word, key: str, one: _Status, name: str, told: Told) -> None:
             if word >> bit & 1:
                 place = f"{key}/{meaning.below}" if meaning.below else key
                 told.say(place, meaning.code, f"{name} {meaning.name}", time)
-    else:
+    elif not kind.unread(word):
         _end(kind, key, told, before=before, name=name, time=time)
-    if fresh & kind.told:
-        for bit, meaning in kind.quiet.items():
-            if fresh >> bit & 1:
-                told.say(key, meaning.code, f"{name} {meaning.name}", time)
+    if fresh & (kind.told | kind.reserved):
+        _come(kind, key, fresh, name, told, time=time)
     for point in told.speaker.bits.get(key, ()):
         told.decoded.rows.append((point.point, time, *point.read(word >> (point.decode.bit or 0) & 1)))
 
 
+def _come(kind: _Word, key: str, fresh: int, name: str, told: Told, *, time: int) -> None:
+    """Tell the bits that have come and raise nothing."""
+    if reserved := fresh & kind.reserved:
+        told.decoded.problems.append("reserved_bits")
+        told.say(key, EventCode.INFO, f"{name} 保留状态位 reserved status bits {reserved:#06x}", time)
+    for bit, meaning in kind.quiet.items():
+        if fresh >> bit & 1:
+            told.say(key, meaning.code, f"{name} {meaning.name}", time)
+
+
 def _end(kind: _Word, key: str, told: Told, *, before: int | None, name: str, time: int) -> None:
     """Tell that a place is normal, and what stood below it, unless that is known already."""
-    stood = kind.states if before is None else before & kind.states
+    stood = kind.states if before is None or kind.unread(before) else before & kind.states
     if stood:
         told.say(key, EventCode.RESTORE, f"{name} {ENDED}", time)
     for bit, meaning in kind.alarms.items():

@@ -70,7 +70,8 @@ def states(data: Data, device: Installed, time: int, raw: bytes) -> list[Event]:
         code = meanings.get(value, EventCode.RESTORE)
         before = device.told.get(factor.code)
         if before != value and (before is not None or code is not EventCode.RESTORE):
-            text = f"{_named(factor.code)} {kind}={value}"[:_LONGEST_TEXT]
+            what = "设施状态 plant state " if plant else ""
+            text = f"{what}{_named(factor.code)} {kind}={value}"[:_LONGEST_TEXT]
             found.append(Event(device.events, device.prefix + factor.code, code, text, time, raw))
         device.told[factor.code] = value[:_LONGEST_KEY]
     return found

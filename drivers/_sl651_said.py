@@ -60,8 +60,10 @@ def stranger_event(frame: Frame, body: Body, point: int, number: str = "") -> Ev
         element.code == STATE and element.values and int(element.values[0]) & _LEVEL_OVER for element in body.elements
     )
     text = ", ".join(map(element_text, body.elements)) or body.text.decode("gb18030", "replace").strip()
-    what = f"station {number or frame.station}, function {frame.function:02X}"
+    what = f"测站 station {number or frame.station}, function {frame.function:02X}"
     code = EventCode.FLOOD if over and frame.function != Function.TEST else EventCode.INFO
+    if code is EventCode.FLOOD:  # this goes to people's telephones
+        what = f"水位超限 level over limit, {what}"
     return Event(
         point,
         number or frame.station,

@@ -167,6 +167,7 @@ class Hj212:
 
     def _data(self, device: Installed, packet: Packet, data: Data, said: Said, now: int) -> None:
         decoded = said.decoded
+        decoded.problems += ["stray_item"] * data.stray
         time = data.fields.get("DataTime") or data.fields.get("BeginTime", "")
         if packet.parts > 1:
             time, lost = self._parts.add(packet, time, now)

@@ -74,10 +74,14 @@ class Packet(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Data(msgspec.Struct, frozen=True):
-    """The CP of a packet: plain fields (DataTime, QnRtn …) and factors in the order they came."""
+    """The CP of a packet: plain fields (DataTime, QnRtn …) and factors in the order they came.
+
+    `stray`: something in it has no name, as the 5 of `a21005-Rtd=1,5`.
+    """
 
     fields: dict[str, str]
     factors: list[Factor]
+    stray: bool = False
 
 
 def parse(segment: bytes) -> Packet | Fault:
@@ -123,7 +127,8 @@ def data_of(cp: str) -> Data:
     latest: dict[str, dict[str, str]] = {}
     if _BLANK.search(cp):
         cp = _BLANKS.sub(r"\1", cp).strip()
-    for code, kind, value in _ITEMS.findall(cp):
+    items = _ITEMS.findall(cp)
+    for code, kind, value in items:
         if not code:
             fields.setdefault(kind, value)
             continue
@@ -132,7 +137,12 @@ def data_of(cp: str) -> Data:
             values = latest[code] = {}
             factors.append(Factor(code, values))
         values[kind] = value
-    return Data(fields, factors)
+    return Data(fields, factors, len(items) <= cp.count(";") + cp.count(",") and _stray(cp))
+
+
+def _stray(cp: str) -> bool:
+    """Whether a piece has no name; texts between // and // may hold anything."""
+    return "//" not in cp and any(piece and "=" not in piece for piece in cp.replace(";", ",").split(","))
 
 
 def encode(packet: Packet) -> bytes:

@@ -112,7 +112,8 @@ def test_a_fire_bit_is_a_fire_whatever_else_the_word_says(word: int, system: boo
     assert ("DISABLED" in codes) == bool(word & 0b1000)
     assert ("SUPERVISORY" in codes) == bool(word & 0b1_0000)
     states = 0b111_1111_1110 if system else 0b1_1111_1110
-    assert ("RESTORE" in codes) == (not word & states)
+    reserved = word & (0xC000 if system else 0xFE00)
+    assert ("RESTORE" in codes) == (not word & states and (bool(word & 1) or not reserved))
     assert ("RESET" in codes) == (system and bool(word & 1 << 13))
 
 

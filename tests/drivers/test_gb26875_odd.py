@@ -91,6 +91,17 @@ def test_a_bad_object_costs_none_of_those_beside_it_and_a_fire_cut_short_is_one(
     assert [event.registered for event in events(said)] == [True, False]
 
 
+def test_reserved_bits_alone_end_no_fire() -> None:
+    far, line = device(), centre(installed())
+    assert told(line.hear(far.change(SMOKE, FIRE, WALL), NOW, WALL)) == [("FIRE", KEY)]
+    said = line.hear(far.change(SMOKE, 0x0200, WALL + SECOND), NOW, WALL)
+    assert (told(said), problems(said)) == ([("INFO", KEY)], ["reserved_bits"])
+    assert told(line.hear(far.change(SMOKE, NORMAL, WALL + 2 * SECOND), NOW, WALL)) == [("RESTORE", KEY)]
+    assert told(line.hear(far.change(SMOKE, FIRE, WALL + 3 * SECOND), NOW, WALL)) == [("FIRE", KEY)]
+    said = line.hear(far.change(SMOKE, 0x0200 | NORMAL, WALL + 4 * SECOND), NOW, WALL)  # its "normal" counts
+    assert told(said) == [("RESTORE", KEY), ("INFO", KEY)]
+
+
 def test_one_makers_ends_of_states_are_used_where_the_device_says_so() -> None:
     tag = time_tag(WALL, CHINA)
     body = encode_unit(2, [o.ComponentStatus(*SMOKE[:2], 40, SMOKE[2], FIRE, b"", tag)])[1:]

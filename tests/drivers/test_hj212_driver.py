@@ -170,6 +170,17 @@ def test_what_is_no_number_is_bad_and_what_the_profile_does_not_name_is_counted(
     assert said.decoded.problems == ["unknown_factor"]
 
 
+@pytest.mark.parametrize(
+    ("cp", "stray"),
+    [("a21005-Rtd=1,5,a21005-Flag=N", True), ("a21005-Rtd=1;", False), ("a21005-Rtd=1;Info=//a,b;c//", False)],
+)
+def test_what_has_no_name_is_counted(cp: str, stray: bool) -> None:  # noqa: FBT001 - a case
+    """A decimal comma costs the value its decimals, and nobody should have to wonder why."""
+    said, told = hear(packet(cp))
+    assert told["co"] == (1.0, "GOOD")
+    assert ("stray_item" in said.decoded.problems) is stray
+
+
 @pytest.mark.parametrize("sent", ["1_0", "nan", "inf", "-inf", "", "1e999", "x" * 99])
 def test_a_text_that_python_would_take_for_a_number_is_none(sent: str) -> None:
     (value, told) = hear(packet(f"a21005-Rtd={sent}"))[1]["co"]

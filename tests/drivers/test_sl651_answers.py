@@ -118,7 +118,8 @@ def test_an_unknown_station_is_told_at_the_source(state: str, code: EventCode) -
     (said,) = far.hear(uplink(0x33, f"F1F1{OTHER}48{OBSERVED}392300006380 4520{state}", station=OTHER))
     (event,) = said.decoded.events
     assert (event.point, event.key, event.code, event.registered) == (STRANGER, OTHER, code, False)
-    assert event.text == f"station {OTHER}, function 33: Z = 6.38 m, ZT = {state}"
+    flood = "水位超限 level over limit, " if code is EventCode.FLOOD else ""
+    assert event.text == f"{flood}测站 station {OTHER}, function 33: Z = 6.38 m, ZT = {state}"
     assert (said.device, said.after, said.decoded.problems) == (OTHER, b"", ["unknown_station"])
     assert event.raw == said.frame
 
