@@ -35,7 +35,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.user_properties.append(("golden", marker.args[0] if marker.args else params["path"].parent.name))
     if config.getoption("-m"):
         return
-    long = [item for item in items if any(item.get_closest_marker(name) for name in ("soak", "fuzz", "deb"))]
+    long = [item for item in items if any(item.get_closest_marker(name) for name in ("soak", "deb"))]
     config.hook.pytest_deselected(items=long)
     items[:] = [item for item in items if item not in long]
 
