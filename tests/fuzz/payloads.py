@@ -224,7 +224,7 @@ def byte_layout(data: bytes) -> None:
     raw, payload = RAWS[data[0] % len(RAWS) if data else 0], data[1:]
     problems: list[str] = []
     view = layouts.viewed(raw, payload, data[0] if data else 0, problems)
-    for record in [*view.records[:4], b""]:
+    for record in [*view.records[:1], b""]:
         for find in LAYOUTS:
             found = find(view, record)
             assert found is MISSING or isinstance(found, int | float) or str(found).startswith("bcd ")
