@@ -134,6 +134,11 @@ BY_LAYOUT: list[tuple[str, bytes, tuple[EventCode, str]]] = [
         fs5101w.encode(1, fs5101w.EVENT, fs5101w.event_data(0xC2, 9, "0/1/0/0", information=4)),
         (EventCode.FAULT, "0/1/mains"),
     ),
+    (
+        "fs5101w",
+        fs5101w.encode(1, fs5101w.EVENT, fs5101w.event_data(0xC2, 9, "0/1/2/3", information=7)),
+        (EventCode.FAULT, "0/1/repeater/2/3"),
+    ),
     ("fs5101w", fs5101w.encode(1, fs5101w.EVENT, fs5101w.event_data(0xC6, 0x22, "0/1/0/0")), (EventCode.RESET, "")),
     (
         "fs5101w",

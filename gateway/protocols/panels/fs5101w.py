@@ -41,6 +41,7 @@ _FUNCTIONS: Final[dict[int, Meaning]] = {
     ISOLATED: (EventCode.DISABLED, "屏蔽", None),
 }
 _PARTS = {3: "loop", 4: "mains", 5: "backup", 6: "computer", 7: "repeater", 8: "multi-wire", 9: "panel"}
+_SEVERAL = ("repeater", "multi-wire")  # a panel has more than one: what ends a fault of one ends no other's
 _EVENT_SIZE, _PLACE_SIZE = 19, 20
 _LEAST = 3  # bytes of an event: function, information type, state
 _BELOW = 0x70  # floors 71 to 77 are below ground
@@ -112,7 +113,9 @@ def _event(data: bytes) -> PanelEvent:
         [f"{building}栋" if building else "", f"{zone}区" if zone else "", floor_text if floor else "", place]
     )
     part = _PARTS.get(information, "")
-    key = f"{network}/{panel}/{part}" if part and part != "loop" else f"{network}/{panel}/{loop}/{point}"
+    key = f"{network}/{panel}/{loop}/{point}"
+    if part and part != "loop":
+        key = f"{network}/{panel}/{part}" + (f"/{loop}/{point}" if part in _SEVERAL else "")
     table = EVENTS
     if state not in EVENTS and function in _FUNCTIONS:
         table = {state: _FUNCTIONS[function]}
