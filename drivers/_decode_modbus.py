@@ -16,6 +16,7 @@ from gateway.model.point import Device, Profile
 from gateway.protocols.modbus import READS, REFUSED, Reply, ReplyMatcher, Request, decode_request
 from gateway.protocols.modbus_line import crc16, is_whole
 
+_MOST_WORDS = 125  # of one reply
 _REQUEST_SIZES = range(8, 256)
 
 
@@ -78,7 +79,8 @@ def _alone(data: bytes, slave: Slave) -> tuple[Request, Reply]:
     own = [block.request for block in slave.blocks if block.fields]
     scales = [block.request for block in slave.blocks if not block.fields]
     first = [field.decode.address for field in slave.fields if len(data) > 2 and field.decode.fc == data[1]]
-    longer = [Request(slave.address, data[1], min(first), data[2] // 2)] if first and data[1] in (3, 4) else []
+    words = data[2] // 2 if first and data[1] in (3, 4) else 0
+    longer = [Request(slave.address, data[1], min(first), words)] if 1 <= words <= _MOST_WORDS else []
     for requests in (own, scales, longer):
         replies = [(request, ReplyMatcher(request).feed(data)) for request in requests]
         found = [(request, reply) for request, reply in replies if reply is not None and reply.frame == data]

@@ -37,7 +37,7 @@ def _seeds() -> list[bytes]:
     frames += [found[0] for found in UART_FRAMES.values()]
     frames += [bytes.fromhex("01030402920101" + "5a92"), b'{"smoke":true,"linkquality":3}', b"1,2"]
     none = bytes((0, len(PROFILES)))
-    found = [b"\0\0\x10\x04"]  # two bytes that could be a reply, once an IndexError
+    found = [b"\0\0\x10\x04", b"\0\0\x10\x04\x01\x00"]  # replies cut short or with no word: raised once
     found += [none + one for one in [*frames, frames[0].hex().encode()]]
     for number, profile in enumerate(PROFILES[:256:4]):
         if profile.driver in PROTOCOLS:
