@@ -114,6 +114,11 @@ class Decode(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise ValueError("loop: low and high, raw4 and raw20 must differ")
 
     @property
+    def line(self) -> tuple[float, float]:
+        """Factor and offset from the raw number into the point's unit."""
+        return (self.scale, self.offset) if self.loop is None else self.loop.scale()
+
+    @property
     def words(self) -> int:
         """Registers or bits that the point takes."""
         return 1 if self.fc in _BITS else _WORDS[self.type]
@@ -157,9 +162,7 @@ class Field:
     def rescale(self) -> None:
         """Take new factors over."""
         factor = (self.decimals or 1.0) * (self.unit or 1.0)
-        scale, offset = (
-            (self.decode.scale, self.decode.offset) if self.decode.loop is None else self.decode.loop.scale()
-        )
+        scale, offset = self.decode.line
         self.read = number_reader(self.spec, scale=scale * factor, offset=offset)
 
     def reading(self, words: Sequence[int]) -> Reading:

@@ -99,7 +99,8 @@ def _word(one: Field, behaviour: Behaviour, place: int) -> Share:
 def _words(one: Field, value: float) -> list[int]:
     """Return the registers, in the order of the wire, that the driver reads as this value."""
     decode = one.decode
-    raw = (value - decode.offset) / (decode.scale * (one.decimals or 1.0) * (one.unit or 1.0))
+    scale, offset = decode.line
+    raw = (value - offset) / (scale * (one.decimals or 1.0) * (one.unit or 1.0))
     if one.spec.kind is Kind.STATE:
         raw = float(not value) if one.spec.invert else value
     if decode.fc in BIT_READS:
@@ -109,12 +110,18 @@ def _words(one: Field, value: float) -> list[int]:
 
 
 def _split(decode: Decode, raw: float) -> list[int]:
-    if decode.type == "f32":
+    if decode.type == "d16":
+        places = next((places for places in (3, 2, 1) if raw * 10**places <= _MANTISSA), 0)
+        number = (0x8000 | places << 13 if places else 0) | round(max(0.0, raw) * 10**places) & _MANTISSA
+    elif decode.type == "f32":
         number = int.from_bytes(struct.pack(">f", raw), "big")
     else:
         mask = decode.mask if decode.bit is None else 1 << decode.bit
         number = round(raw) if mask is None else _placed(round(raw), mask)
     return [number >> 16 * place & 0xFFFF for place in reversed(range(decode.words))]
+
+
+_MANTISSA = 0x1FFF  # of a packed decimal
 
 
 def _placed(value: int, mask: int) -> int:
