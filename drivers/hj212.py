@@ -10,11 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from drivers._conversation import Decoded, Question, Said, Talking, WireOptions, read_options
+from drivers._conversation import Decoded, Question, Said, Talking, WireOptions, install_all, read_options
 from drivers._hj212_device import DeviceOptions, Installed, install
 from drivers._hj212_events import ALARM, alarms, states, tells_states, unread
 from drivers._hj212_requests import Requests
-from gateway.errors import ConfigError
 from gateway.model.ports import DriverSetup
 from gateway.model.time import SECOND
 from gateway.model.verdict import NEVER
@@ -43,19 +42,9 @@ def create(setup: DriverSetup) -> Talking:
     """Build the driver. Raises ConfigError with every problem of the source and its devices."""
     options = read_options(setup, Options)
     stranger = setup.point_ids[f"@{setup.source.id}.events"]
-    devices: dict[str, Installed] = {}
-    problems: list[str] = []
-    for device in setup.devices:
-        try:
-            made = install(device, setup.point_ids, stranger)
-        except ValueError as error:
-            problems.append(f"device {device.id}: {error}")
-            continue
-        other = devices.setdefault(made.options.mn, made)
-        if other is not made:
-            problems.append(f"device {device.id}: mn {made.options.mn} is taken by {other.id}")
-    if problems:
-        raise ConfigError("\n".join(problems))
+    devices = install_all(
+        setup, lambda device: install(device, setup.point_ids, stranger), "mn", lambda made: made.options.mn
+    )
     return Talking(setup, options, lambda _: Hj212(devices, stranger, datagrams=options.wire == "udp"))
 
 

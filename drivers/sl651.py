@@ -9,10 +9,9 @@ from __future__ import annotations
 
 from typing import Literal
 
-from drivers._conversation import Talking, WireOptions, read_options
-from drivers._sl651_device import DeviceOptions, Installed, install
+from drivers._conversation import Talking, WireOptions, install_all, read_options
+from drivers._sl651_device import DeviceOptions, install
 from drivers._sl651_talk import Talk
-from gateway.errors import ConfigError
 from gateway.model.ports import DriverSetup
 from gateway.protocols.sl651 import Coding
 
@@ -34,19 +33,9 @@ def create(setup: DriverSetup) -> Talking:
     """Build the driver. Raises ConfigError with every problem of the source and its devices."""
     options = read_options(setup, Options)
     stranger = setup.point_ids[f"@{setup.source.id}.events"]
-    devices: dict[str, Installed] = {}
-    problems: list[str] = []
-    for device in setup.devices:
-        try:
-            made = install(device, setup.point_ids, stranger)
-        except ValueError as error:  # msgspec's among them
-            problems.append(f"device {device.id}: {error}")
-            continue
-        other = devices.setdefault(made.address, made)
-        if other is not made:
-            problems.append(f"device {device.id}: address {made.address} is taken by {other.id}")
-    if problems:
-        raise ConfigError("\n".join(problems))
+    devices = install_all(
+        setup, lambda device: install(device, setup.point_ids, stranger), "address", lambda made: made.address
+    )
     coding = None if options.coding == "auto" else Coding(options.coding)
     datagrams = options.wire == "udp"
     return Talking(
