@@ -14,10 +14,10 @@ import msgspec
 
 from drivers._json_path import MISSING
 from drivers._lora import Radio, bytes_of, radio, table, time_of, whole
+from drivers._mqtt_thing import install
 from drivers._payload import Unreadable, message_of
 from drivers._report import Plan, Reads
 from drivers._report_points import Report
-from gateway.errors import ConfigError
 from gateway.model.point import Device
 from gateway.model.ports import Decoded, DialectSetup
 
@@ -53,20 +53,15 @@ class Chirpstack:
     def __init__(self, setup: DialectSetup) -> None:
         self._filters: dict[str, str] = {}
         self._devices: dict[tuple[str, str], list[tuple[str, Radio]]] = {}  # base, dev eui → (application, device)
-        problems: list[str] = []
-        for device in setup.devices:
-            try:
-                options = msgspec.convert({**device.profile.options, **device.options}, Options, strict=False)
-                plan = Plan(device, options, setup.point_ids)
-            except ValueError as error:
-                problems.append(f"device {device.id}: {error}")
-                continue
-            base, eui = options.base.strip("/"), options.dev_eui.lower()
-            self._devices.setdefault((base, eui), []).append((options.application, Radio(plan)))
-            start = f"{base}/application" if base else "application"
-            self._filters[device.id] = f"{start}/{options.application}/device/{eui}/event/+"
-        if problems:
-            raise ConfigError("\n".join(problems))
+        install(setup, self._install)
+
+    def _install(self, device: Device, ids: Mapping[str, int]) -> None:
+        options = msgspec.convert({**device.profile.options, **device.options}, Options, strict=False)
+        plan = Plan(device, options, ids)
+        base, eui = options.base.strip("/"), options.dev_eui.lower()
+        self._devices.setdefault((base, eui), []).append((options.application, Radio(plan)))
+        start = f"{base}/application" if base else "application"
+        self._filters[device.id] = f"{start}/{options.application}/device/{eui}/event/+"
 
     def filters(self, device: Device) -> Sequence[str]:
         """Return the MQTT filter of all events of the device."""

@@ -16,6 +16,7 @@ from datetime import UTC
 import msgspec
 
 from drivers._json_path import MISSING
+from drivers._mqtt_thing import install
 from drivers._nb import NbReads, raw_reader
 from drivers._payload import Unreadable, message_of
 from drivers._report import Plan, Recent
@@ -23,7 +24,6 @@ from drivers._report_points import Report
 from drivers._times import source_time
 from drivers._topics import Pattern
 from drivers._values import NO_COMMS
-from gateway.errors import ConfigError
 from gateway.model.batch import Event, EventCode
 from gateway.model.point import AlarmClass, Device, Kind
 from gateway.model.ports import Decoded, DialectSetup
@@ -88,14 +88,7 @@ class Ctwing:
         self._feeds: dict[str, _Feed] = {}
         self._topics: dict[str, str] = {}
         self._stranger = setup.source_events
-        problems: list[str] = []
-        for device in setup.devices:
-            try:
-                self._install(device, setup.point_ids)
-            except ValueError as error:
-                problems.append(f"device {device.id}: {error}")
-        if problems:
-            raise ConfigError("\n".join(problems))
+        install(setup, self._install)
 
     def _install(self, device: Device, ids: Mapping[str, int]) -> None:
         options = msgspec.convert({**device.profile.options, **device.options}, Options, strict=False)

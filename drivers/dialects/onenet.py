@@ -14,12 +14,12 @@ from datetime import UTC
 import msgspec
 
 from drivers._json_path import MISSING
+from drivers._mqtt_thing import install
 from drivers._nb import NbReads, raw_reader
 from drivers._payload import Unreadable, message_of
 from drivers._report import Plan, Recent
 from drivers._report_points import Report
 from drivers._times import source_time
-from gateway.errors import ConfigError
 from gateway.model.point import Device
 from gateway.model.ports import Decoded, DialectSetup, Publication
 
@@ -69,20 +69,15 @@ class Onenet:
     def __init__(self, setup: DialectSetup) -> None:
         self._starts: dict[str, str] = {}
         self._topics: dict[str, list[_Installed]] = {}
-        problems: list[str] = []
-        for device in setup.devices:
-            try:
-                options = msgspec.convert({**device.profile.options, **device.options}, Options, strict=False)
-                known = _Installed(Plan(device, options, setup.point_ids), options, raw_reader(options))
-            except ValueError as error:
-                problems.append(f"device {device.id}: {error}")
-                continue
-            start = f"$sys/{options.product}/{options.device}/thing"
-            self._starts[device.id] = start
-            for kind in _KINDS:
-                self._topics.setdefault(f"{start}/{kind}/post", []).append(known)
-        if problems:
-            raise ConfigError("\n".join(problems))
+        install(setup, self._install)
+
+    def _install(self, device: Device, ids: Mapping[str, int]) -> None:
+        options = msgspec.convert({**device.profile.options, **device.options}, Options, strict=False)
+        known = _Installed(Plan(device, options, ids), options, raw_reader(options))
+        start = f"$sys/{options.product}/{options.device}/thing"
+        self._starts[device.id] = start
+        for kind in _KINDS:
+            self._topics.setdefault(f"{start}/{kind}/post", []).append(known)
 
     def filters(self, device: Device) -> Sequence[str]:
         """Return the MQTT filters of the device."""

@@ -17,11 +17,10 @@ from operator import itemgetter
 
 import msgspec
 
-from drivers._mqtt_thing import raw_state
+from drivers._mqtt_thing import install, raw_state
 from drivers._sparkplug_node import Installed, Node, Output
 from drivers._sparkplug_rows import keep_raw, rows_of
 from drivers._values import NO_COMMS, as_retained, object_reader
-from gateway.errors import ConfigError
 from gateway.model.point import Device, Kind
 from gateway.model.ports import Decoded, DialectSetup, Publication
 from gateway.protocols import sparkplug
@@ -71,14 +70,7 @@ class Sparkplug:
         self._asked: set[str] = set()  # the first device of each node: one question for all
         self._host = ""
         self._since = 0  # ms: of our STATE
-        problems: list[str] = []
-        for device in setup.devices:
-            try:
-                self._install(device, setup.point_ids)
-            except ValueError as error:
-                problems.append(f"device {device.id}: {error}")
-        if problems:
-            raise ConfigError("\n".join(problems))
+        install(setup, self._install)
 
     def _install(self, device: Device, ids: Mapping[str, int]) -> None:
         options = msgspec.convert({**device.profile.options, **device.options}, Options, strict=False)

@@ -14,10 +14,10 @@ import msgspec
 
 from drivers._json_path import MISSING
 from drivers._lora import Radio, bytes_of, radio, table, time_of, whole
+from drivers._mqtt_thing import install
 from drivers._payload import Unreadable, message_of
 from drivers._report import Plan, Reads
 from drivers._report_points import Report
-from gateway.errors import ConfigError
 from gateway.model.point import Device
 from gateway.model.ports import Decoded, DialectSetup
 
@@ -52,19 +52,14 @@ class Ttn:
     def __init__(self, setup: DialectSetup) -> None:
         self._starts: dict[str, str] = {}
         self._devices: dict[str, list[tuple[str, Radio]]] = {}  # topic without the event → (device id, device)
-        problems: list[str] = []
-        for device in setup.devices:
-            try:
-                options = msgspec.convert({**device.profile.options, **device.options}, Options, strict=False)
-                plan = Plan(device, options, setup.point_ids)
-            except ValueError as error:
-                problems.append(f"device {device.id}: {error}")
-                continue
-            start = f"v3/{options.application}/devices/{options.device}"
-            self._starts[device.id] = start
-            self._devices.setdefault(start, []).append((options.device, Radio(plan)))
-        if problems:
-            raise ConfigError("\n".join(problems))
+        install(setup, self._install)
+
+    def _install(self, device: Device, ids: Mapping[str, int]) -> None:
+        options = msgspec.convert({**device.profile.options, **device.options}, Options, strict=False)
+        plan = Plan(device, options, ids)
+        start = f"v3/{options.application}/devices/{options.device}"
+        self._starts[device.id] = start
+        self._devices.setdefault(start, []).append((options.device, Radio(plan)))
 
     def filters(self, device: Device) -> Sequence[str]:
         """Return the MQTT filters of the device."""
