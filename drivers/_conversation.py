@@ -38,6 +38,7 @@ import msgspec
 
 from drivers._conversation_listening import LOST_AFTER, Listening
 from drivers._conversation_said import Conversation, Question, Said, Talk
+from drivers._installing import options_of
 from gateway.clock import Clock
 from gateway.errors import ConfigError, DeliveryError, LinkDown
 from gateway.model.point import Device
@@ -54,13 +55,11 @@ __all__ = [
     "Talk",
     "Talking",
     "WireOptions",
-    "install_all",
     "read_device",
     "read_options",
 ]
 
 Struct = TypeVar("Struct", bound=msgspec.Struct)
-Made = TypeVar("Made")
 Attend = Callable[[WireOptions, Ears, Clock], Awaitable[None]]
 
 
@@ -75,36 +74,9 @@ def read_options(setup: DriverSetup, schema: type[Struct]) -> Struct:
 def read_device(device: Device, schema: type[Struct]) -> Struct:
     """Return the keys of a device; what it does not give comes from its profile. Raises ConfigError."""
     try:
-        return msgspec.convert({**device.profile.options, **device.options}, schema)
+        return options_of(device, schema, strict=True)
     except msgspec.ValidationError as error:
         raise ConfigError(f"device {device.id}: {error}") from error
-
-
-def install_all(
-    setup: DriverSetup, install: Callable[[Device], Made], key: str, called: Callable[[Made], str]
-) -> dict[str, Made]:
-    """Return the devices by what their frames call them; `key` is the key of a `[[device]]` that says so.
-
-    Raises:
-        ConfigError: every device that `install` refuses (ValueError), and every two that are called the same.
-    """
-    found: dict[str, Made] = {}
-    owners: dict[str, str] = {}
-    problems: list[str] = []
-    for device in setup.devices:
-        try:
-            made = install(device)
-        except ValueError as error:  # msgspec's among them
-            problems.append(f"device {device.id}: {error}")
-            continue
-        name = called(made)
-        if name in owners:
-            problems.append(f"device {device.id}: {key} {name} is taken by {owners[name]}")
-        else:
-            found[name], owners[name] = made, device.id
-    if problems:
-        raise ConfigError("\n".join(problems))
-    return found
 
 
 class Talking:

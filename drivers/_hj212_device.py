@@ -26,6 +26,7 @@ from typing import Literal
 
 import msgspec
 
+from drivers._installing import options_of
 from drivers._times import zone_of
 from drivers._values import Reading, good_as_sent, object_reader
 from gateway.model.point import Device, Kind, PointSpec
@@ -213,7 +214,7 @@ def judged(meaning: Meaning, reading: Reading, top: float) -> Reading:
 
 def install(device: Device, ids: Mapping[str, int], source_events: int) -> Installed:
     """Compile a device. Raises ValueError for every option or `decode` that is wrong."""
-    options = msgspec.convert({**device.profile.options, **device.options}, DeviceOptions, strict=False)
+    options = options_of(device, DeviceOptions)
     offset = zone_of(options.utc_offset).utcoffset(None)
     numbers = {spec.name: ids[f"{device.id}.{spec.name}"] for spec in device.profile.points}
     if not numbers:

@@ -11,8 +11,10 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from drivers._installing import options_of
 from drivers._json_events import EventOptions, EventReader, FieldText, Place, ReadTime, field_text
 from drivers._json_path import MISSING, Find, finder, steps
+from drivers._mqtt_thing import specs_of
 from drivers._times import Unit, source_time, zone_of
 from drivers._topics import Pattern
 from drivers._values import Reading, good_as_sent, object_reader
@@ -111,10 +113,8 @@ class _Decode(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 def readers_of(device: Device, ids: Mapping[str, int]) -> list[Reader]:
     """Compile a device. `ids`: `device.point` → durable id. Raises ValueError."""
-    options = msgspec.convert({**device.profile.options, **device.options}, Options, strict=False)
-    specs = {ids[f"{device.id}.{spec.name}"]: spec for spec in device.profile.points}
-    if not specs:
-        raise ValueError("it has no points: give some under [device.points]")
+    options = options_of(device, Options)
+    specs = specs_of(device, ids)
     read_time = _plain_time(options)
     fresh = _maker(options, min(specs), read_time)
     found: dict[str, Reader] = {}

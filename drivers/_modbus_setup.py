@@ -6,13 +6,14 @@ Read once, before the port is opened; used by `drivers.modbus_rtu` and `drivers.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal, TypeVar
 
 import msgspec
 
 from drivers._bus_plan import Patience, Poll, Urgency
+from drivers._installing import options_of, read_each
 from drivers._modbus_master import Manners, wire_seconds
 from drivers._modbus_points import Block, Slave
 from gateway.config.quantities import Seconds
@@ -95,13 +96,10 @@ def read_setup(
         options = msgspec.convert(setup.source.options, keys)
     except msgspec.ValidationError as error:
         problems.append(f"source {setup.source.id}: {error}")
-    units: list[Unit] = []
-    for device in setup.devices:
-        try:
-            units.append(_unit(device, setup, 0.0 if options is None else slack(options)))
-        except (ConfigError, ValueError) as error:
-            problems.append(f"device {device.id}: {error}")
-    problems += _shared_addresses(units)
+    worst = 0.0 if options is None else slack(options)
+    found, wrong = read_each(setup, lambda device, ids: _unit(device, ids, worst))
+    units = list(found.values())
+    problems += wrong + _shared_addresses(units)
     if problems or options is None:
         raise ConfigError("\n".join(problems))
     return options, units
@@ -120,15 +118,11 @@ def schedule(unit: Unit, place: int, block: Block, *, baudrate: int, life_safety
     )
 
 
-def _unit(device: Device, setup: DriverSetup, slack: float) -> Unit:
-    keys = {**device.profile.options, **device.options}
-    try:
-        own = msgspec.convert(keys, DeviceOptions)
-    except msgspec.ValidationError as error:
-        raise ConfigError(str(error)) from error
+def _unit(device: Device, ids: Mapping[str, int], slack: float) -> Unit:
+    own = options_of(device, DeviceOptions, strict=True)
     if device.poll <= 0:
-        raise ConfigError(f"poll = {device.poll:g} s; it must be above 0 s")
-    slave = Slave(device, own.address, setup.point_ids, block=own.block, holes=own.holes)
+        raise ValueError(f"poll = {device.poll:g} s; it must be above 0 s")
+    slave = Slave(device, own.address, ids, block=own.block, holes=own.holes)
     wake = bytes.fromhex(own.wake)
     manners = Manners(worst=own.timeout + slack, silence=own.gap, wake=wake, wake_delay=own.wake_delay)
     worst = round((own.timeout + slack) * SECOND)

@@ -14,10 +14,9 @@ from dataclasses import dataclass
 import msgspec
 
 from drivers._values import NO_COMMS, Reading, as_retained, object_reader
-from gateway.errors import ConfigError
 from gateway.model.batch import Event, EventCode
 from gateway.model.point import Device, Kind, PointSpec
-from gateway.model.ports import Decoded, DialectSetup
+from gateway.model.ports import Decoded
 
 Read = Callable[[object], Reading]
 LONGEST = 64  # characters of a key or an event's name
@@ -122,18 +121,6 @@ def fit_topic(topic: str) -> str:
     if not topic or set("+#\0") & set(topic) or topic.endswith("/"):
         raise ValueError(f'topic "{topic}": the topic of one device, without + and #')
     return topic
-
-
-def install(setup: DialectSetup, make: Callable[[Device, Mapping[str, int]], None]) -> None:
-    """Compile every device. Raises ConfigError that names every device and key that is wrong."""
-    problems: list[str] = []
-    for device in setup.devices:
-        try:
-            make(device, setup.point_ids)
-        except ValueError as error:
-            problems.append(f"device {device.id}: {error}")
-    if problems:
-        raise ConfigError("\n".join(problems))
 
 
 def word_of(raw: object) -> str:

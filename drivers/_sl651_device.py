@@ -23,6 +23,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from drivers._installing import options_of
 from drivers._sl651_asking import Ask
 from drivers._times import zone_of
 from drivers._values import Reading, number_reader
@@ -164,7 +165,7 @@ class Installed:
 
 def install(device: Device, ids: Mapping[str, int], stranger: int) -> Installed:
     """Return an installed station; `stranger` is the event point of the source. Raises ValueError, ConfigError."""
-    options = msgspec.convert({**device.profile.options, **device.options}, DeviceOptions)
+    options = options_of(device, DeviceOptions, strict=True)
     for key, text in (("password", options.password), ("address", options.address)):
         if not all(character in "0123456789ABCDEFabcdef" for character in text):
             raise ValueError(f"{key} = {text!r}: hexadecimal characters only")

@@ -10,10 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from drivers._conversation import Decoded, Question, Said, Talking, WireOptions, install_all, read_options
+from drivers._conversation import Decoded, Question, Said, Talking, WireOptions, read_options
 from drivers._hj212_device import DeviceOptions, Installed, install
 from drivers._hj212_events import ALARM, alarms, states, tells_states, unread
 from drivers._hj212_requests import Requests
+from drivers._installing import install_named
 from gateway.model.ports import DriverSetup
 from gateway.model.time import SECOND
 from gateway.model.verdict import NEVER
@@ -42,8 +43,8 @@ def create(setup: DriverSetup) -> Talking:
     """Build the driver. Raises ConfigError with every problem of the source and its devices."""
     options = read_options(setup, Options)
     stranger = setup.point_ids[f"@{setup.source.id}.events"]
-    devices = install_all(
-        setup, lambda device: install(device, setup.point_ids, stranger), "mn", lambda made: made.options.mn
+    devices = install_named(
+        setup, lambda device, ids: install(device, ids, stranger), "mn", lambda made: made.options.mn
     )
     return Talking(setup, options, lambda _: Hj212(devices, stranger, datagrams=options.wire == "udp"))
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from typing import Literal
 
-from drivers._conversation import Talking, WireOptions, install_all, read_options
+from drivers._conversation import Talking, WireOptions, read_options
+from drivers._installing import install_named
 from drivers._sl651_device import DeviceOptions, install
 from drivers._sl651_talk import Talk
 from gateway.model.ports import DriverSetup
@@ -33,8 +34,8 @@ def create(setup: DriverSetup) -> Talking:
     """Build the driver. Raises ConfigError with every problem of the source and its devices."""
     options = read_options(setup, Options)
     stranger = setup.point_ids[f"@{setup.source.id}.events"]
-    devices = install_all(
-        setup, lambda device: install(device, setup.point_ids, stranger), "address", lambda made: made.address
+    devices = install_named(
+        setup, lambda device, ids: install(device, ids, stranger), "address", lambda made: made.address
     )
     coding = None if options.coding == "auto" else Coding(options.coding)
     datagrams = options.wire == "udp"

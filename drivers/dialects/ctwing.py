@@ -15,8 +15,8 @@ from datetime import UTC
 
 import msgspec
 
+from drivers._installing import install, options_of
 from drivers._json_path import MISSING
-from drivers._mqtt_thing import install
 from drivers._nb import NbReads, raw_reader
 from drivers._payload import Unreadable, message_of
 from drivers._report import Plan, Recent
@@ -91,7 +91,7 @@ class Ctwing:
         install(setup, self._install)
 
     def _install(self, device: Device, ids: Mapping[str, int]) -> None:
-        options = msgspec.convert({**device.profile.options, **device.options}, Options, strict=False)
+        options = options_of(device, Options)
         if not (options.device_id or options.imei):
             raise ValueError("give its device_id or its imei, as the platform shows them")
         pattern = Pattern(options.topic)

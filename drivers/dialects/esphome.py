@@ -19,7 +19,8 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from drivers._mqtt_thing import Thing, fit_topic, frame_of, install, raw_state, specs_of
+from drivers._installing import install, options_of
+from drivers._mqtt_thing import Thing, fit_topic, frame_of, raw_state, specs_of
 from drivers._payload import Unreadable, message_of
 from drivers._values import Reading, object_reader
 from gateway.model.batch import Event, EventCode
@@ -71,17 +72,13 @@ class Esphome:
     """All nodes of one source (ports `Dialect` and `Commanding`)."""
 
     def __init__(self, setup: DialectSetup) -> None:
-        self._nodes: dict[str, _Node] = {}
+        self._nodes = install(setup, _install)
         self._states: dict[str, list[_Node]] = {}
         self._status: dict[str, list[_Node]] = {}
-
-        def make(device: Device, ids: Mapping[str, int]) -> None:
-            node = self._nodes[device.id] = _install(device, ids)
+        for node in self._nodes.values():
             self._status.setdefault(node.status, []).append(node)
             for topic in node.states:
                 self._states.setdefault(topic, []).append(node)
-
-        install(setup, make)
 
     def filters(self, device: Device) -> Sequence[str]:
         """Return the topics of a node's points and of its status."""
@@ -113,7 +110,7 @@ class Esphome:
 
 
 def _install(device: Device, ids: Mapping[str, int]) -> _Node:
-    options = msgspec.convert({**device.profile.options, **device.options}, Options, strict=False)
+    options = options_of(device, Options)
     prefix = fit_topic(options.topic)
     specs = specs_of(device, ids)
     node = _Node(*frame_of(specs), options.sleeps, status=fit_topic(options.status or f"{prefix}/status"))

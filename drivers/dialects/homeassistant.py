@@ -22,8 +22,9 @@ import msgspec
 
 from drivers._ha_discovery import LearnedDevice, learn, merge
 from drivers._ha_toml import to_toml
+from drivers._installing import install, options_of
 from drivers._json_path import MISSING, Find, finder
-from drivers._mqtt_thing import Thing, fit_topic, frame_of, install, raw_state, specs_of
+from drivers._mqtt_thing import Thing, fit_topic, frame_of, raw_state, specs_of
 from drivers._payload import Plain, Unreadable, message_of
 from drivers._values import Reading, object_reader
 from gateway.model.point import Device, Kind, PointSpec
@@ -93,15 +94,11 @@ class Homeassistant:
     """All devices of one source that were learnt from discovery (ports `Dialect` and `Commanding`)."""
 
     def __init__(self, setup: DialectSetup) -> None:
-        self._devices: dict[str, _Known] = {}
+        self._devices = install(setup, _install)
         self._topics: dict[str, list[_Known]] = {}
-
-        def make(device: Device, ids: Mapping[str, int]) -> None:
-            known = self._devices[device.id] = _install(device, ids)
+        for known in self._devices.values():
             for topic in dict.fromkeys((*known.states, *known.availability)):
                 self._topics.setdefault(topic, []).append(known)
-
-        install(setup, make)
 
     def filters(self, device: Device) -> Sequence[str]:
         """Return the topics of a device's points and of its availability."""
@@ -139,7 +136,7 @@ class Homeassistant:
 
 
 def _install(device: Device, ids: Mapping[str, int]) -> _Known:
-    options = msgspec.convert({**device.profile.options, **device.options}, Options, strict=False)
+    options = options_of(device, Options)
     specs = specs_of(device, ids)
     known = _Known(*frame_of(specs), options.sleeps, mode=options.availability_mode)
     for one in options.availability:

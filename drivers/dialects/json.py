@@ -24,12 +24,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from drivers._installing import install
 from drivers._json_events import Place
 from drivers._json_path import MISSING
 from drivers._json_reader import Options, Reader, readers_of
 from drivers._payload import Plain, Unreadable, message_of
 from drivers._values import NO_COMMS, as_retained
-from gateway.errors import ConfigError
 from gateway.model.batch import Event
 from gateway.model.point import Device
 from gateway.model.ports import Decoded, DialectSetup
@@ -52,25 +52,17 @@ class JsonDialect:
     """All json devices of one source (port `Dialect`)."""
 
     def __init__(self, setup: DialectSetup) -> None:
-        self._readers: dict[str, list[Reader]] = {}
+        self._readers = install(setup, readers_of)
         self._exact: dict[str, list[Reader]] = {}
         self._wild: list[Reader] = []
         self._routes: dict[str, _Routes] = {}
         self._plain: set[str] = set()  # topics with one reader of nothing but readings: most messages of a flood
         self._stranger = setup.source_events
-        problems: list[str] = []
-        for device in setup.devices:
-            try:
-                self._readers[device.id] = readers_of(device, setup.point_ids)
-            except ValueError as error:
-                problems.append(f"device {device.id}: {error}")
         for reader in (reader for readers in self._readers.values() for reader in readers):
             if reader.pattern.exact:
                 self._exact.setdefault(reader.pattern.filter, []).append(reader)
             else:
                 self._wild.append(reader)
-        if problems:
-            raise ConfigError("\n".join(problems))
 
     def filters(self, device: Device) -> Sequence[str]:
         """Return the MQTT filters of all topics of the device."""

@@ -13,8 +13,8 @@ from datetime import UTC
 
 import msgspec
 
+from drivers._installing import install, options_of
 from drivers._json_path import MISSING
-from drivers._mqtt_thing import install
 from drivers._nb import NbReads, raw_reader
 from drivers._payload import Unreadable, message_of
 from drivers._report import Plan, Recent
@@ -72,7 +72,7 @@ class Onenet:
         install(setup, self._install)
 
     def _install(self, device: Device, ids: Mapping[str, int]) -> None:
-        options = msgspec.convert({**device.profile.options, **device.options}, Options, strict=False)
+        options = options_of(device, Options)
         known = _Installed(Plan(device, options, ids), options, raw_reader(options))
         start = f"$sys/{options.product}/{options.device}/thing"
         self._starts[device.id] = start

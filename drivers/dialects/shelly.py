@@ -23,8 +23,9 @@ from datetime import UTC
 
 import msgspec
 
+from drivers._installing import install, options_of
 from drivers._json_path import MISSING, Find, finder
-from drivers._mqtt_thing import Read, Thing, fit_topic, frame_of, install, raw_state, specs_of, word_of
+from drivers._mqtt_thing import Read, Thing, fit_topic, frame_of, raw_state, specs_of, word_of
 from drivers._payload import Unreadable, message_of
 from drivers._times import source_time
 from drivers._values import object_reader
@@ -90,19 +91,15 @@ class Shelly:
     """All Shelly devices of one source (ports `Dialect`, `Polling` and `Commanding`)."""
 
     def __init__(self, setup: DialectSetup) -> None:
-        self._devices: dict[str, _Shelly] = {}
+        self._devices = install(setup, _install)
         self._topics: dict[str, list[_Shelly]] = {}  # of events and answers
         self._online: dict[str, list[_Shelly]] = {}
         self._status: dict[str, list[_Shelly]] = {}
-
-        def make(device: Device, ids: Mapping[str, int]) -> None:
-            known = self._devices[device.id] = _install(device, ids)
+        for known in self._devices.values():
             for topic in (f"{known.prefix}/events/rpc", f"{known.answers}/rpc"):
                 self._topics.setdefault(topic, []).append(known)
             self._online.setdefault(f"{known.prefix}/online", []).append(known)
             self._status.setdefault(f"{known.prefix}/status", []).append(known)
-
-        install(setup, make)
 
     def filters(self, device: Device) -> Sequence[str]:
         """Return the topics of a device."""
@@ -143,7 +140,7 @@ class Shelly:
 
 
 def _install(device: Device, ids: Mapping[str, int]) -> _Shelly:
-    options = msgspec.convert({**device.profile.options, **device.options}, Options, strict=False)
+    options = options_of(device, Options)
     prefix = fit_topic(options.topic)
     specs = specs_of(device, ids)
     known = _Shelly(*frame_of(specs), options.sleeps, prefix=prefix, answers=f"firegrid/{prefix}")

@@ -17,7 +17,8 @@ from operator import itemgetter
 
 import msgspec
 
-from drivers._mqtt_thing import install, raw_state
+from drivers._installing import install, options_of
+from drivers._mqtt_thing import raw_state, specs_of
 from drivers._sparkplug_node import Installed, Node, Output
 from drivers._sparkplug_rows import keep_raw, rows_of
 from drivers._values import NO_COMMS, as_retained, object_reader
@@ -73,7 +74,7 @@ class Sparkplug:
         install(setup, self._install)
 
     def _install(self, device: Device, ids: Mapping[str, int]) -> None:
-        options = msgspec.convert({**device.profile.options, **device.options}, Options, strict=False)
+        options = options_of(device, Options)
         for key in ("group", "node", "device", "host"):
             name = getattr(options, key)
             if set("/+#\0") & set(name) or (key in ("group", "node") and not name):
@@ -155,9 +156,7 @@ class Sparkplug:
 
 
 def _installed(device: Device, options: Options, ids: Mapping[str, int]) -> Installed:
-    specs = {ids[f"{device.id}.{spec.name}"]: spec for spec in device.profile.points}
-    if not specs:
-        raise ValueError("it has no points: give some under [device.points]")
+    specs = specs_of(device, ids)
     texts = [point for point, spec in specs.items() if spec.kind is Kind.TEXT]
     found = Installed(min(specs), options.device, events=min(texts, default=None))
     for point, spec in specs.items():

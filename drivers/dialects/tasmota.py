@@ -21,6 +21,7 @@ from datetime import UTC, timezone
 
 import msgspec
 
+from drivers._installing import install, options_of
 from drivers._json_path import MISSING, Find, finder
 from drivers._mqtt_thing import (
     Read,
@@ -30,7 +31,6 @@ from drivers._mqtt_thing import (
     fit_topic,
     frame_of,
     from_fahrenheit,
-    install,
     raw_state,
     specs_of,
 )
@@ -115,15 +115,11 @@ class Tasmota:
     """All Tasmota devices of one source (ports `Dialect`, `Polling` and `Commanding`)."""
 
     def __init__(self, setup: DialectSetup) -> None:
-        self._devices: dict[str, _Tasmota] = {}
+        self._devices = install(setup, _install)
         self._under: dict[str, list[_Tasmota]] = {}
-
-        def make(device: Device, ids: Mapping[str, int]) -> None:
-            known = self._devices[device.id] = _install(device, ids)
+        for known in self._devices.values():
             for base in (known.tele, known.stat):
                 self._under.setdefault(base, []).append(known)
-
-        install(setup, make)
 
     def filters(self, device: Device) -> Sequence[str]:
         """Return the MQTT filters of a device; those of a bridge are shared by its nodes."""
@@ -176,7 +172,7 @@ class Tasmota:
 
 
 def _install(device: Device, ids: Mapping[str, int]) -> _Tasmota:
-    options = msgspec.convert({**device.profile.options, **device.options}, Options, strict=False)
+    options = options_of(device, Options)
     fit_topic(options.topic)
     if "%prefix%" not in options.full_topic or "%topic%" not in options.full_topic:
         raise ValueError(f'full_topic "{options.full_topic}": it has %prefix% and %topic% in it')

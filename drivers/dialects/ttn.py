@@ -10,11 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import msgspec
-
+from drivers._installing import install, options_of
 from drivers._json_path import MISSING
 from drivers._lora import Radio, bytes_of, radio, table, time_of, whole
-from drivers._mqtt_thing import install
 from drivers._payload import Unreadable, message_of
 from drivers._report import Plan, Reads
 from drivers._report_points import Report
@@ -55,7 +53,7 @@ class Ttn:
         install(setup, self._install)
 
     def _install(self, device: Device, ids: Mapping[str, int]) -> None:
-        options = msgspec.convert({**device.profile.options, **device.options}, Options, strict=False)
+        options = options_of(device, Options)
         plan = Plan(device, options, ids)
         start = f"v3/{options.application}/devices/{options.device}"
         self._starts[device.id] = start

@@ -21,11 +21,12 @@ from datetime import UTC
 
 import msgspec
 
+from drivers._installing import install, options_of
 from drivers._json_path import MISSING
+from drivers._mqtt_thing import can_alarm, specs_of
 from drivers._payload import Unreadable, message_of
 from drivers._times import source_time
 from drivers._values import NO_COMMS, Reading, as_retained, object_reader
-from gateway.errors import ConfigError
 from gateway.model.batch import Event, EventCode
 from gateway.model.point import Device, Kind
 from gateway.model.ports import Decoded, DialectSetup
@@ -76,15 +77,7 @@ class Zigbee2mqtt:
     """All Zigbee devices of one source (port `Dialect`)."""
 
     def __init__(self, setup: DialectSetup) -> None:
-        self._devices: dict[str, _Installed] = {}
-        problems: list[str] = []
-        for device in setup.devices:
-            try:
-                self._devices[device.id] = _install(device, setup.point_ids)
-            except ValueError as error:
-                problems.append(f"device {device.id}: {error}")
-        if problems:
-            raise ConfigError("\n".join(problems))
+        self._devices = install(setup, _install)
         self._topics: dict[str, list[_Installed]] = {}
         self._bridges: dict[str, list[_Installed]] = {}
         for known in self._devices.values():
@@ -131,19 +124,19 @@ class Zigbee2mqtt:
 
 
 def _install(device: Device, ids: Mapping[str, int]) -> _Installed:
-    options = msgspec.convert({**device.profile.options, **device.options}, Options, strict=False)
+    options = options_of(device, Options)
     base = options.base or options.topic.partition("/")[0]
     name = options.topic.removeprefix(f"{base}/")
     if not name or name == options.topic or name.startswith("bridge/") or set("+#\0") & set(options.topic):
         raise ValueError(f'topic "{options.topic}": write <base>/<friendly name>, as in zigbee2mqtt/kitchen-gas')
-    specs = {ids[f"{device.id}.{spec.name}"]: spec for spec in device.profile.points}
+    specs = specs_of(device, ids)
     texts = [point for point, spec in specs.items() if spec.kind is Kind.TEXT]
     known = _Installed(options.topic, base, options.attributes, min(specs), min(texts, default=min(specs)))
     for point, spec in specs.items():
         if spec.kind is not Kind.TEXT:
             decode = msgspec.convert(spec.decode, _Decode, strict=False)
             read = object_reader(spec, scale=decode.scale, offset=decode.offset, words=decode.words)
-            alarming = spec.kind is Kind.STATE and any(alarm.alarm_class.life_safety for alarm in spec.alarms)
+            alarming = can_alarm(spec)
             known.fields[decode.field or spec.name] = (point, read, alarming)
     return known
 
