@@ -57,6 +57,7 @@ class Listening:
         self._lost_after = None if lost_after is None or not self._holds else round(lost_after * SECOND)
         self._keeping = Keeping(setup, self.send)
         self.questions: dict[Question, asyncio.Future[str]] = {}
+        self._wall = setup.wall or self._kernels_wall
         self._trusted, self._trusted_until = False, 0
         self._clear()
 
@@ -172,14 +173,15 @@ class Listening:
     def _called(self, party: Party, call: Callable[..., list[Said]], *data: bytes, now: int) -> list[Said]:
         """Call the protocol's code: a bug in it costs what was just heard, and the conversation begins anew."""
         try:
-            return call(*data, now, self._wall(now))
+            return call(*data, now, self._wall())
         except Exception:
             self._report.count("conversation_failed")
             log.exception("%s: a bug in a conversation; it begins anew", self._source)
             party.conversation = self._talk(party.peer.name)
             return []
 
-    def _wall(self, now: int) -> int:
+    def _kernels_wall(self) -> int:
+        now = self._clock.mono()
         if now >= self._trusted_until:
             self._trusted, self._trusted_until = self._clock.synchronised(), now + _TRUST_FOR
         return self._clock.wall() if self._trusted else 0
@@ -238,7 +240,7 @@ class Listening:
             if not len(self._peers):
                 raise LinkDown(f"{self._source}: nobody is connected")
             raise DeliveryError(f"{device}: not connected", retryable=True)
-        question = party.conversation.ask(device, point, value, now, self._wall(now))
+        question = party.conversation.ask(device, point, value, now, self._wall())
         self._plan(party, now)
         if question is None:
             raise DeliveryError(f"{device}.{point} cannot be set to {value:g}", retryable=False)

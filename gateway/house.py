@@ -151,6 +151,7 @@ class House:
                 limits=self.station.limits,
                 station=self.station.id,
                 marks=self._store.all_marks(),
+                wall=self.timekeeper.wall,
             )
         )
 

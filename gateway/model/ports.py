@@ -71,6 +71,7 @@ class DriverSetup:
     limits: Limits = field(default_factory=Limits)
     station: str = ""
     marks: Sequence[Mark] = ()  # of this source: committed before the restart, maybe never acknowledged
+    wall: Callable[[], int] | None = None  # ns since 1970 UTC, 0 while not trusted; None: as the kernel says
 
 
 class Driver(Protocol):

@@ -77,6 +77,13 @@ class Timekeeper:
         elif before is not None:
             self._words["modem"] = word
 
+    def wall(self) -> int:
+        """Return the wall time that the station goes by, ns since 1970 UTC; 0 while it is not trusted."""
+        if not self.epoch.trusted:
+            return 0
+        system, told = self._clock.wall(), self._clock.mono() + self.epoch.wall_offset
+        return system if abs(system - told) <= STEP else told
+
     def error(self) -> float:
         """Return by how many seconds wall time may be wrong now; inf while it is not trusted."""
         if not self.epoch.trusted:

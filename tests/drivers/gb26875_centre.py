@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from drivers._conversation_said import Said
@@ -43,6 +43,7 @@ def setup_of(
     notes: Notes,
     marks: Sequence[Mark] = (),
     device: Mapping[str, Any] = QUIET,
+    wall: Callable[[], int] | None = None,
     **wire: Any,  # noqa: ANN401 - TOML values
 ) -> DriverSetup:
     """Return what the driver is given: devices d0, d1 … of these addresses."""
@@ -62,6 +63,7 @@ def setup_of(
         report=notes,
         station="s",
         marks=marks,
+        wall=wall,
     )
 
 

@@ -49,7 +49,7 @@ class Stage:
 
 @contextlib.asynccontextmanager
 async def stage(*numbers: int | str, **options: Any) -> AsyncIterator[Stage]:  # noqa: ANN401 - keys of setup_of
-    clock, wire, notes = FakeClock(), FakeWire(), Notes()
+    clock, wire, notes = options.pop("clock", None) or FakeClock(), FakeWire(), Notes()
     driver = create(setup_of(*numbers, clock=clock, notes=notes, **options), wire=wire)
     one = Stage(clock, wire, notes, driver)
     running = asyncio.create_task(driver.run(one.batches.append))
@@ -67,6 +67,19 @@ def on(scene: Callable[[Stage], Awaitable[None]], *numbers: int | str, **options
             await scene(one)
 
     asyncio.run(main())
+
+
+@pytest.mark.parametrize(("wall", "orders"), [(None, 0), (lambda: 0, 0), (lambda: WALL, 1)])
+def test_clocks_are_set_by_the_time_that_the_station_trusts(wall: Callable[[], int] | None, orders: int) -> None:
+    async def scene(one: Stage) -> None:
+        far, peer = Transmitter(889), one.wire.met("10.0.0.7:1")
+        one.wire.says(peer, far.change(SMOKE, FIRE, WALL))
+        await one.clock.advance(0.1)
+        assert one.give(far, peer).count(Command.CONTROL) == orders
+
+    clock = FakeClock()
+    clock.trust(synchronised=False)  # as the kernel sees it
+    on(scene, 889, clock=clock, wall=wall, device={**QUIET, "set_time": True})
 
 
 @pytest.mark.parametrize("new_serial", [False, True])

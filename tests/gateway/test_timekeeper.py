@@ -9,10 +9,14 @@ from typing import Any
 
 import pytest
 
+from gateway import fitting
+from gateway.app import open_house
 from gateway.clock import DAY, HOUR, SECOND, SystemClock
 from gateway.model.moment import Epoch, Input
+from gateway.model.ports import Driver, DriverSetup
 from gateway.pipeline.timekeeper import Timekeeper
 from gateway.testing import FakeClock
+from tests import station_toml as toml
 
 CASES = tomllib.loads((Path(__file__).parents[1] / "cases" / "time" / "sources.toml").read_text(encoding="utf-8"))[
     "case"
@@ -122,6 +126,49 @@ def test_a_chip_that_ran_alone_for_200_days_says_how_far_it_may_be_wrong() -> No
     keeper = Timekeeper(clock, lambda _: None, floor=NOW - 200 * DAY)
     assert (keeper.epoch.source, keeper.epoch.trusted) == ("rtc", True)
     assert 340 < keeper.error() < 350
+
+
+@pytest.mark.parametrize("ntp", [False, True])
+@pytest.mark.parametrize("configured", [False, True])
+def test_wall_time_is_told_while_it_is_trusted(ntp: bool, configured: bool) -> None:  # noqa: FBT001 - a case
+    clock = FakeClock(wall=NOW)
+    clock.trust(synchronised=ntp)
+    keeper = Timekeeper(clock, lambda _: None, trusted_by_configuration=configured)
+    assert keeper.wall() == (NOW if ntp or configured else 0)
+
+
+def test_wall_time_is_that_of_the_chip_while_the_system_lives_in_1970() -> None:
+    clock = FakeClock(wall=60 * SECOND)
+    clock.trust(synchronised=False)
+    clock.fit(NOW)
+    keeper = Timekeeper(clock, lambda _: None, floor=NOW - DAY)
+    clock.jump(5 * SECOND)
+    assert abs(keeper.wall() - NOW - 5 * SECOND) <= SECOND
+
+
+@pytest.mark.parametrize("configured", ["trusted", "ntp"])
+def test_drivers_set_clocks_by_the_time_that_the_station_trusts(
+    configured: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, setups = tmp_path / "station.toml", list[DriverSetup]()
+    text = toml.station(tmp_path).replace('clock = "trusted"', f'clock = "{configured}"')
+    path.write_text(text + toml.broker(9) + toml.sensor("g") + toml.rule("high", "g.v", "value > 1"), encoding="utf-8")
+    make = fitting.driver
+
+    def made(setup: DriverSetup) -> Driver:
+        setups.append(setup)
+        return make(setup)
+
+    monkeypatch.setattr(fitting, "driver", made)
+    clock = FakeClock(wall=NOW)
+    clock.trust(synchronised=False)  # as the kernel sees it
+
+    async def main() -> None:
+        house = await open_house(path, clock)
+        await house.ledger.close()
+
+    asyncio.run(main())
+    assert [None if setup.wall is None else setup.wall() for setup in setups] == [NOW if configured == "trusted" else 0]
 
 
 def test_the_systems_own_clock_reads_a_chip_where_there_is_one(tmp_path: Path) -> None:
