@@ -24,6 +24,7 @@ Said = dict[str, Any]
 Names = Mapping[int, tuple[str, PointSpec | None]]  # point id → device, and the point of its profile
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_AS_IT_IS = frozenset({int, bool})
 
 
 def told(decoded: Decoded, names: Names) -> list[Said]:
@@ -80,6 +81,8 @@ def fields_of(thing: object) -> Said:
 
 def plain(value: object) -> Any:  # noqa: ANN401 - whatever JSON has
     """Return a value of a codec as JSON has it: bytes as hexadecimal text, no NaN, enumerations by their value."""
+    if value is None or type(value) in _AS_IT_IS:
+        return value
     if isinstance(value, Enum):
         value = value.value
     if isinstance(value, Mapping):
@@ -101,7 +104,7 @@ def _atom(value: object) -> object:
             return value.encode("utf-8", "replace").decode()
         case datetime() | date():
             return value.isoformat()
-    return value if value is None or isinstance(value, int) else str(value)
+    return value if isinstance(value, int) else str(value)
 
 
 def _event(event: Event, names: Names) -> Said:

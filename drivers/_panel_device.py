@@ -13,6 +13,7 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cache
 from typing import Annotated, Protocol, cast
 
 import msgspec
@@ -23,7 +24,7 @@ from gateway.model.point import Device, Kind
 from gateway.model.time import SECOND
 from gateway.model.words import nearest
 from gateway.protocols import panels
-from gateway.protocols.panel_words import Heard, PanelEvent, Reading, Settings
+from gateway.protocols.panel_words import Heard, PanelEvent, Reading, Settings, Stretch
 
 KEYS = 4096  # places of a panel of which is remembered what was told
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -48,8 +49,8 @@ class Dialect(Protocol):
     BEGIN: re.Pattern[bytes]
     LONGEST: int
 
-    def read(self, data: bytes) -> Reading:
-        """Judge what begins at data[0]."""
+    def read(self, data: Stretch, at: int) -> Reading:
+        """Judge what begins at data[at]."""
 
 
 class PanelDeviceOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -134,9 +135,10 @@ class Installed:
         return (since.days * 86400 + since.seconds - self.offset) * SECOND
 
 
-def dialects() -> list[str]:
+@cache
+def dialects() -> tuple[str, ...]:
     """Return the names of all dialects."""
-    return sorted(found.name for found in pkgutil.iter_modules(panels.__path__))
+    return tuple(sorted(found.name for found in pkgutil.iter_modules(panels.__path__)))
 
 
 def dialect_of(name: str) -> Dialect:

@@ -104,7 +104,7 @@ def _sl651(found: object) -> bytes:
 def _of_panel(name: str) -> Splitter:
     dialect = dialect_of(name)
     return Splitter(
-        make=lambda: Stream(dialect.read, dialect.BEGIN, dialect.LONGEST),
+        make=lambda: Stream(dialect.read, dialect.BEGIN),
         good=PANEL_FRAMES[name][0],
         whole=_panel,
         limit=dialect.LONGEST,
