@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
-from pathlib import Path
 from typing import Annotated
 
 import msgspec
@@ -22,29 +21,19 @@ from gateway import registry
 from gateway.errors import ConfigError, DriverFatal
 from gateway.model.ports import Announcing, Dialect, DialectSetup, DriverSetup, Emit, Polling
 from gateway.protocols.mqtt_topics import is_filter
-from gateway.transport.mqtt_options import DEFAULT_KEEPALIVE, WEEK, Announcement, MqttOptions, Tls, read_password
+from gateway.transport.mqtt_options import WEEK, Announcement, BrokerAccount, MqttOptions
 
 _LANE_NAMES = {ALARM: "alarm", TELEMETRY: "telemetry"}
 
 
-class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Options(BrokerAccount, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Keys of a `[[source]]` with `driver = "mqtt"`. Times in seconds, sizes in bytes.
 
-    `tls` is meant by any of the three files; alone it trusts the system's certificates. `client_id` must be unique at
-    the broker and never change: the broker keeps the queue under it. `status_topic` gets a retained `online` or, as
-    last will, `offline`.
+    `client_id` must be unique at the broker and never change: the broker keeps the queue under it. `status_topic` gets
+    a retained `online` or, as last will, `offline`.
     """
 
-    host: str
-    port: Annotated[int, msgspec.Meta(ge=1, le=65535)] | None = None
-    username: str | None = None
-    password_file: str | None = None
-    tls: bool = False
-    cafile: str | None = None
-    certfile: str | None = None
-    keyfile: str | None = None
     client_id: str = ""
-    keepalive: Annotated[int, msgspec.Meta(ge=2, le=600)] = DEFAULT_KEEPALIVE
     session_expiry: Annotated[int, msgspec.Meta(ge=60)] = WEEK
     payload_limit: Annotated[int, msgspec.Meta(ge=256, le=1 << 20)] = 64 << 10
     status_topic: str = ""
@@ -159,17 +148,9 @@ def _dialects(setup: DriverSetup) -> dict[str, Dialect]:
 
 def connection_of(options: Options, *, station: str, source: str, receive_maximum: int) -> MqttOptions:
     """Return how the broker is reached; `doctor` asks too. Raises `ConfigError`: a password file others may read."""
-    files = [None if name is None else Path(name) for name in (options.cafile, options.certfile, options.keyfile)]
-    secure = options.tls or any(files)
     status = options.status_topic or f"firegrid/{station}/status"
-    return MqttOptions(
-        host=options.host,
-        port=options.port or (8883 if secure else 1883),
-        client_id=options.client_id or f"firegrid-{station}-{source}",
-        username=options.username,
-        password=None if options.password_file is None else read_password(Path(options.password_file)),
-        tls=Tls(*files) if secure else None,
-        keepalive=options.keepalive,
+    return replace(
+        options.session(options.client_id or f"firegrid-{station}-{source}"),
         session_expiry=options.session_expiry,
         receive_maximum=receive_maximum,
         will=Announcement(status, b"offline"),

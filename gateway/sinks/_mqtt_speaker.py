@@ -9,8 +9,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from pathlib import Path
-from typing import Annotated, NamedTuple
+from dataclasses import replace
+from typing import NamedTuple
 
 import msgspec
 
@@ -19,7 +19,7 @@ from gateway.errors import DeliveryError, LinkDown
 from gateway.model.portion import Aside
 from gateway.transport.mqtt import Message as Received
 from gateway.transport.mqtt import MqttSession, Refused, connect
-from gateway.transport.mqtt_options import DEFAULT_KEEPALIVE, Announcement, MqttOptions, Tls, read_password
+from gateway.transport.mqtt_options import Announcement, BrokerAccount, MqttOptions
 
 REFUSED = 0x80  # reason codes from here on are refusals (MQTT 5.0 section 2.4)
 _NOT_AUTHORIZED, _TOPIC_INVALID, _TOO_LARGE, _PAYLOAD_INVALID = 0x87, 0x90, 0x95, 0x99
@@ -36,22 +36,10 @@ class Outgoing(NamedTuple):
     retain: bool = False
 
 
-class Access(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Keys of a `[[sink]]` that speaks to a broker.
+class Access(BrokerAccount, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Keys of a `[[sink]]` that speaks to a broker; `prefix` is what its topics begin with."""
 
-    `tls` is meant by any of the three files; alone it trusts the system's certificates. `keepalive` in seconds.
-    """
-
-    host: str
-    port: Annotated[int, msgspec.Meta(ge=1, le=65535)] | None = None
-    username: str | None = None
-    password_file: str | None = None
-    tls: bool = False
-    cafile: str | None = None
-    certfile: str | None = None
-    keyfile: str | None = None
     prefix: str = "firegrid"
-    keepalive: Annotated[int, msgspec.Meta(ge=2, le=600)] = DEFAULT_KEEPALIVE
 
     def __post_init__(self) -> None:
         """Refuse a prefix that nothing can be published under."""
@@ -62,16 +50,8 @@ class Access(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 def connection_of(access: Access, station: str, instance: str) -> tuple[str, MqttOptions]:
     """Return the root of the topics, and the session. Raises ConfigError: a secret that others may read."""
     root = f"{access.prefix}/{level(station)}"
-    files = access.cafile, access.certfile, access.keyfile
-    secure = access.tls or any(files)
-    return root, MqttOptions(
-        host=access.host,
-        port=access.port or (8883 if secure else 1883),
-        client_id=f"firegrid-{station}-{instance}",
-        username=access.username,
-        password=read_password(Path(access.password_file)) if access.password_file else None,
-        tls=Tls(*(Path(file) if file else None for file in files)) if secure else None,
-        keepalive=access.keepalive,
+    return root, replace(
+        access.session(f"firegrid-{station}-{instance}"),
         session_expiry=0,
         will=Announcement(f"{root}/status", _status(instance, online=False)),
         will_delay=0,

@@ -10,8 +10,10 @@ import ssl
 import stat
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import mqtt5
+import msgspec
 
 from gateway.errors import ConfigError
 
@@ -20,6 +22,7 @@ DEFAULT_RECEIVE_MAXIMUM = 20_000
 DEFAULT_RECEIVE_BYTES = 16 << 20
 DEFAULT_PACKET_LIMIT = 1 << 20
 WEEK = 7 * 24 * 3600
+_USUAL_PORT, _USUAL_TLS_PORT = 1883, 8883
 
 
 @dataclass(frozen=True)
@@ -66,7 +69,7 @@ class MqttOptions:
 
     host: str
     client_id: str
-    port: int = 1883
+    port: int = _USUAL_PORT
     username: str | None = None
     password: bytes | None = None
     tls: Tls | None = None
@@ -99,6 +102,37 @@ class MqttOptions:
             keep_alive=self.keepalive,
             session_expiry_interval=self.session_expiry,
             receive_max=self.receive_maximum,
+        )
+
+
+class BrokerAccount(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Keys of any table that names a broker: where it is, and who we are there.
+
+    `tls` is meant by any of the three files; alone it trusts the system's certificates. `keepalive` in seconds.
+    """
+
+    host: str
+    port: Annotated[int, msgspec.Meta(ge=1, le=65535)] | None = None
+    username: str | None = None
+    password_file: str | None = None
+    tls: bool = False
+    cafile: str | None = None
+    certfile: str | None = None
+    keyfile: str | None = None
+    keepalive: Annotated[int, msgspec.Meta(ge=2, le=600)] = DEFAULT_KEEPALIVE
+
+    def session(self, client_id: str) -> MqttOptions:
+        """Return a session of this account. Raises `ConfigError`: a password file that others may read."""
+        files = [Path(name) if name else None for name in (self.cafile, self.certfile, self.keyfile)]
+        secure = self.tls or any(files)
+        return MqttOptions(
+            host=self.host,
+            port=self.port or (_USUAL_TLS_PORT if secure else _USUAL_PORT),
+            client_id=client_id,
+            username=self.username,
+            password=read_password(Path(self.password_file)) if self.password_file else None,
+            tls=Tls(*files) if secure else None,
+            keepalive=self.keepalive,
         )
 
 
