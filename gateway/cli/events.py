@@ -32,11 +32,18 @@ def run(options: argparse.Namespace) -> int:
                 "point": names[entry.body.point][2],
                 "key": entry.body.key,
                 "code": entry.body.code.name.lower(),
-                "text": entry.body.text if options.json else spoken(entry.body.text, chinese=chinese),
+                "text": entry.body.text if options.json else _told(entry.body, chinese=chinese),
                 "time": rfc3339(entry.body.time or clock.wall(entry.boot, entry.body.at), zone),
                 "raw": entry.body.raw.hex(),
+                **({} if entry.body.registered else {"registered": False}),
             }
             for entry in reader.record(("event",), EventSeen, after=options.after)
         )
         show(rows, as_json=options.json, columns=("seq", "time", "device", "key", "code", "text"))
     return GOOD
+
+
+def _told(event: EventSeen, *, chinese: bool) -> str:
+    """Return what a person reads of an event: also that no configuration knows where it comes from."""
+    text = spoken(event.text, chinese=chinese)
+    return text if event.registered else f"{text}（未登记）" if chinese else f"{text} (not registered)"

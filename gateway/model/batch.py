@@ -54,7 +54,7 @@ class Event(msgspec.Struct, frozen=True):
     registered: bool = True  # False: no configuration knows this address
 
 
-class EventSeen(msgspec.Struct, frozen=True, kw_only=True):
+class EventSeen(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """An event as the record keeps it. `at`: when it was handled, ns on the station axis."""
 
     point: int
@@ -65,6 +65,7 @@ class EventSeen(msgspec.Struct, frozen=True, kw_only=True):
     at: int
     source: str
     raw: bytes
+    registered: bool = True  # what is as by default is not written: rows of former versions read the same
 
 
 class Mark(msgspec.Struct, frozen=True, gc=False):

@@ -191,6 +191,7 @@ class _Step:
                 at=at,
                 source=batch.source,
                 raw=event.raw,
+                registered=event.registered,
             )
             self.effects.records.append(("event", seen))
         self.effects.hurried = True

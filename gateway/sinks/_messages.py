@@ -69,7 +69,7 @@ class Messages:
 
     def _event(self, note: Note, event: EventSeen, time: str) -> dict[str, Any]:
         point = self._points.get(event.point)
-        return {
+        said = {
             "n": note.n,
             "time": time,
             "device": point.device if point else "",
@@ -77,6 +77,7 @@ class Messages:
             "code": event.code.name.lower(),
             "text": event.text,
         }
+        return said if event.registered else {**said, "registered": False}
 
     def _transition(self, note: Note, move: Transition, time: str) -> dict[str, Any]:
         facts = self._facts(move.rule, move.point, move.key)

@@ -106,6 +106,7 @@ def test_a_fire_of_an_unknown_address_is_an_alarm_not_registered() -> None:
     panel.say(10, type="fire", loop=9, address=99, text="?")
     (alarm,) = panel.house.alarms()
     assert (alarm.key, alarm.cause, alarm.alarm_class) == ("9/99", Cause.UNREGISTERED, AlarmClass.FIRE)
+    assert [event.registered for event in panel.events()] == [False]
     panel.house.until(11)
     assert panel.house.told(R.RAISED, contact="li") != []
 
