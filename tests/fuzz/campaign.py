@@ -25,7 +25,7 @@ from pathlib import Path
 RUNS = 1_000_000
 HANG = 10  # s for one input
 MEMORY = 1_024  # MB of one process
-LONGEST = 2_048  # bytes of an input; what waits without end is tests/fuzz/test_long_streams.py's
+SHORT, LONGEST = 256, 2_048  # bytes of an input; what waits without end is tests/fuzz/test_long_streams.py's
 _EVERY = 60.0  # s between two words of progress
 _PULSE = re.compile(r"^#(\d+)\s+\w+\s+(?:cov: (\d+))?")
 _STAT = re.compile(r"^stat::(\w+):\s+(\d+)")
@@ -57,6 +57,13 @@ def seed(name: str, folder: Path) -> Path:
     return corpus
 
 
+def longest(name: str) -> int:
+    """Return how many bytes an input may have: twice a real one, since long inputs take time and seldom show more."""
+    from tests.fuzz.decoders import DECODERS
+
+    return min(LONGEST, max(SHORT, 2 * max(map(len, DECODERS[name].seeds))))
+
+
 def fuzz(name: str, folder: Path, runs: int, seconds: int) -> Outcome:
     """Fuzz one decoder until it has had its runs or its time (0: without limit)."""
     corpus, begun, told = seed(name, folder), time.monotonic(), time.monotonic()
@@ -64,7 +71,7 @@ def fuzz(name: str, folder: Path, runs: int, seconds: int) -> Outcome:
     shutil.rmtree(crashes, ignore_errors=True)
     crashes.mkdir()
     command = [sys.executable, "-m", "tests.fuzz.one", name, f"-runs={runs}", f"-max_total_time={seconds}"]
-    command += [f"-timeout={HANG}", f"-rss_limit_mb={MEMORY}", f"-max_len={LONGEST}", "-print_final_stats=1"]
+    command += [f"-timeout={HANG}", f"-rss_limit_mb={MEMORY}", f"-max_len={longest(name)}", "-print_final_stats=1"]
     command += [f"-artifact_prefix={crashes}/", str(corpus)]
     one, last = Outcome(name), deque[str](maxlen=60)
     environment = {**os.environ, "PYTHONPATH": ".", "RUST_BACKTRACE": "0"}
