@@ -3,25 +3,48 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import mqtt5
 
 from drivers.simulated.broker_session import Message, Session
+from gateway.clock import Clock
 from gateway.protocols import mqtt311
 from gateway.protocols.mqtt_stream import OversizePublish, PacketStream
-
-if TYPE_CHECKING:
-    from drivers.simulated.broker import SimulatedBroker
 
 _PACKET_LIMIT = 1 << 20
 _UNREAD_LIMIT = 16 << 20  # bytes a client may leave unread before it is dropped
 
 
+class Broker(Protocol):
+    """What a connection tells its broker; `silent`: it neither hears nor answers anybody."""
+
+    clock: Clock
+    silent: bool
+
+    def opened(self, link: Link) -> None:
+        """Enter a connection."""
+
+    def closed(self, link: Link) -> None:
+        """Forget a connection."""
+
+    def connect(self, link: Link, packet: mqtt5.ConnectPacket) -> None:
+        """Answer CONNECT."""
+
+    def publish(self, link: Link, packet: mqtt5.PublishPacket) -> None:
+        """Answer PUBLISH."""
+
+    def subscribe(self, link: Link, session: Session, packet: mqtt5.SubscribePacket) -> None:
+        """Answer SUBSCRIBE."""
+
+    def unsubscribe(self, link: Link, session: Session, packet: mqtt5.UnsubscribePacket) -> None:
+        """Answer UNSUBSCRIBE."""
+
+
 class Link(asyncio.Protocol):
     """A client's connection. `frozen`: it neither hears nor answers any more, and no FIN was sent."""
 
-    def __init__(self, broker: SimulatedBroker) -> None:
+    def __init__(self, broker: Broker) -> None:
         self.session: Session | None = None
         self.client_id = ""
         self.will: Message | None = None

@@ -18,7 +18,7 @@ from gateway.clock import DAY, Clock
 from gateway.model.batch import Batch, make_batch
 from gateway.model.inventory import BOX
 from gateway.model.ports import Memory
-from gateway.store.eviction import Room
+from gateway.store.shapes import Room
 from gateway.transport.offload import offload
 
 GOOD = 0

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from gateway.clock import HOUR, MILLISECOND, SECOND, Clock
 from gateway.pipeline.writer import Writer
 from gateway.store.database import Store, Verification
-from gateway.store.eviction import Room
+from gateway.store.shapes import Room
 
 COMPACT_EVERY = SECOND
 COMPACT_SOON = 100 * MILLISECOND  # while more is to do: it keeps up with a flood

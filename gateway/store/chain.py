@@ -9,19 +9,17 @@ import sqlite3
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from gateway.errors import StoreCorrupt
 from gateway.store import tables
 from gateway.store.connection import check_header, connect_readonly, translated
 from gateway.store.epochs import Epochs
 from gateway.store.migrate import check_version
+from gateway.store.opened import OpenStore
 from gateway.store.record import Begin, Removal, Walk
 from gateway.store.shapes import Verification
 from gateway.store.years import year_in
-
-if TYPE_CHECKING:
-    from gateway.store.database import Store
 
 SLICE = 2_000  # rows
 
@@ -77,7 +75,7 @@ def _look(connection: sqlite3.Connection, progress: Callable[[int, int], None], 
     return Checked(walk.n - begin.n, walk.hash.hex(), fault, met, walk.n, begin, walk.removal)
 
 
-def look_on(store: Store, limit: int) -> Verification:
+def look_on(store: OpenStore, limit: int) -> Verification:
     """Check the next `limit` rows of an open store; each call goes on where the last one stopped.
 
     A page that cannot be read breaks the chain as well: `broken` is then the first row of the slice.

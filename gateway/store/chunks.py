@@ -10,7 +10,6 @@ from __future__ import annotations
 import sqlite3
 import zlib
 from collections.abc import Container, Generator, Iterator
-from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
@@ -21,9 +20,7 @@ from gateway.model.batch import Ints
 from gateway.store import detour, eviction, retention, rollup
 from gateway.store.columns import pack_bytes, pack_floats, pack_ints, unpack_bytes, unpack_floats, unpack_ints
 from gateway.store.journal import DAMAGE, Readings, decode_readings
-
-if TYPE_CHECKING:
-    from gateway.store.database import Store
+from gateway.store.opened import OpenStore
 
 CHUNK_SPAN = 10 * MINUTE  # readings wait this long in the journal; as long as few do, up to `CHUNK_SPAN_FEW`
 CHUNK_SPAN_FEW = HOUR  # a chunk costs 150 bytes beside its readings: of points that speak rarely it is to hold many
@@ -41,7 +38,7 @@ _FORMAT = b"\x01"  # first byte of a chunk: zlib over MessagePack of the columns
 _unpack = msgspec.msgpack.Decoder(tuple[bytes, bytes, bytes, bytes])
 
 
-def compact(store: Store, limit_ms: int, spared: Container[int]) -> bool:
+def compact(store: OpenStore, limit_ms: int, spared: Container[int]) -> bool:
     """Do one slice of about `limit_ms`; return whether more is to do. `spared`: points whose readings go last."""
     if store.copying is None and eviction.make_room(store, spared):  # first: on a full disk nothing else could be done
         return True
@@ -59,7 +56,7 @@ def compact(store: Store, limit_ms: int, spared: Container[int]) -> bool:
     return retention.trim(store)
 
 
-def _go_on(store: Store, copying: Generator[int], limit: int) -> None:
+def _go_on(store: OpenStore, copying: Generator[int], limit: int) -> None:
     """Let a pass go on for about `limit` microseconds; one that failed begins anew with the next slice."""
     spent = 0
     try:
@@ -114,7 +111,7 @@ def estimate(connection: sqlite3.Connection) -> int:
     return int(connection.execute(sql, (progress(connection),)).fetchone()[0])
 
 
-def _due(store: Store) -> bool:
+def _due(store: OpenStore) -> bool:
     """Tell whether enough waits: a pass full of readings, ten minutes of many, an hour, or any of an earlier boot."""
     last, done = store.last(), progress(store.connection)
     if store.uncompacted >= PASS_READINGS:
@@ -126,7 +123,7 @@ def _due(store: Store) -> bool:
     return first is not None and (first[0] != store.boots[last.boot] or last.mono - first[1] >= span)
 
 
-def _copy(store: Store) -> Generator[int]:
+def _copy(store: OpenStore) -> Generator[int]:
     """Copy the next rows of one boot into chunks and rollups; yields about how many microseconds each part took.
 
     Packing is spread over slices, so that an urgent commit never waits for long; only its end writes.
@@ -156,7 +153,7 @@ def _copy(store: Store) -> Generator[int]:
     store.uncompacted = max(0, store.uncompacted - len(readings))
 
 
-def _gather(store: Store) -> Generator[int, None, tuple[int, int, list[Readings]]]:
+def _gather(store: OpenStore) -> Generator[int, None, tuple[int, int, list[Readings]]]:
     """Read the journal's next rows of one boot; returns (last seq, boot, readings)."""
     parts: list[Readings] = []
     known = frozenset(store.boots.values())
@@ -221,7 +218,7 @@ def _row(boot: int, part: Readings) -> tuple[int | bytes, ...]:
     return (int(part.point[0]), boot, *span, s0, s1, len(part), encode(part))
 
 
-def _forgettable(store: Store) -> int | None:
+def _forgettable(store: OpenStore) -> int | None:
     """Return the seq up to which rows are in chunks, in a later snapshot and behind every cursor, or None."""
     connection = store.connection
     (cursor,) = connection.execute("SELECT coalesce(min(seq), 1 << 62) FROM cursor").fetchone()
@@ -230,7 +227,7 @@ def _forgettable(store: Store) -> int | None:
     return min(limit, first + _ROWS_DELETED) if first <= limit else None
 
 
-def _settled(store: Store) -> int:
+def _settled(store: OpenStore) -> int:
     """Return the seq up to which nobody but a cursor needs the journal: in chunks, and in a later snapshot.
 
     The newest row always stays: it carries seq and clock on.
@@ -239,7 +236,7 @@ def _settled(store: Store) -> int:
     return min(progress(store.connection), int(snapshot), store.last().seq - 1)
 
 
-def _lead_around(store: Store) -> bool:
+def _lead_around(store: OpenStore) -> bool:
     """Lead cursors that hold more of the journal than its byte budget through chunks; return whether any was."""
     limit = _settled(store)
     held = detour.needed(store.connection, limit, store.spec.journal_budget)
@@ -250,6 +247,6 @@ def _lead_around(store: Store) -> bool:
     return bool(held)
 
 
-def _forget_journal(store: Store, connection: sqlite3.Connection) -> None:
+def _forget_journal(store: OpenStore, connection: sqlite3.Connection) -> None:
     if (limit := _forgettable(store)) is not None:
         connection.execute("DELETE FROM journal WHERE seq <= ?", (limit,))

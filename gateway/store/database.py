@@ -9,24 +9,21 @@ from __future__ import annotations
 
 import sqlite3
 import zlib
-from collections.abc import Callable, Container, Generator, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
 
-from gateway.errors import StoreError
 from gateway.model.batch import Batch, Mark
 from gateway.model.moment import Epoch
 from gateway.model.station import StoreSpec
 from gateway.store import chain, chunks, detour, eviction, journal, shapes, tables
 from gateway.store.connection import MEMORY, Lock, check_header, connect, translated
-from gateway.store.epochs import Epochs
+from gateway.store.opened import OpenStore
 from gateway.store.points import assign
-from gateway.store.record import RecordRow, Walk, link
-from gateway.store.retention import Round
-from gateway.store.shapes import LATE, LIVE, Group, Head, JournalRow, Last, Snapshot, Verification
+from gateway.store.shapes import LATE, LIVE, Group, JournalRow, Last, Snapshot, Verification
 
 __all__ = ["FAIL_POINTS", "Group", "JournalRow", "Last", "Snapshot", "Store", "Verification"]
 
@@ -37,25 +34,15 @@ FAIL_POINTS = ("before_begin", "after_journal", "before_commit", "after_commit")
 _encode = msgspec.msgpack.Encoder().encode
 
 
-class Store:
-    """An open store. Every method raises StoreError or a subclass."""
+class Store(OpenStore):
+    """An open store that takes commits. Every method raises StoreError or a subclass."""
 
     def __init__(
         self, connection: sqlite3.Connection, *, lock: Lock | None, spec: StoreSpec, faults: Callable[[str], None]
     ) -> None:
-        self.connection = connection
-        self.path = spec.path
-        self.spec = spec
-        self.round = Round()
-        self.room = eviction.Room()  # as compaction saw it last
+        super().__init__(connection, lock=lock, spec=spec)
         self.uncompacted = chunks.estimate(connection)
-        self.copying: Generator[int] | None = None  # compaction between two of its slices
-        self.unreadable = 0  # journal rows that compaction could not read
-        self._lock = lock
         self._faults = faults
-        self._retired = False
-        self.walk: Walk | None = None  # over the record
-        self.reload()
 
     @classmethod
     def open(
@@ -85,50 +72,6 @@ class Store:
                 store = cls(connection, lock=own, spec=spec or StoreSpec(path=str(path)), faults=faults)
             undo.pop_all()
             return store
-
-    def reload(self) -> None:
-        """Take from the file what RAM knows of it."""
-        with translated(self.path):
-            self.boots = tables.boots(self.connection)
-            self.clock = Epochs(tables.epochs(self.connection))
-            self._marks = tables.marks(self.connection)
-            self._head = tables.head(self.connection)
-
-    def resume_after(self, seq: int) -> None:
-        """Number commits on from `seq`: of a store that is begun with what was salvaged of another."""
-        self._head = self._head._replace(last=self._head.last._replace(seq=seq))
-
-    def close(self) -> None:
-        """Close the connection and give the lock up; a second call does nothing."""
-        self.connection.close()
-        if self._lock is not None:
-            self._lock.release()
-
-    def retire(self) -> None:
-        """Let nothing be written through it any more: another connection takes over. Never blocks, from any thread.
-
-        What hangs before its transaction fails when it wakes; what hangs inside one holds the write lock, so nobody
-        takes over before it has ended.
-        """
-        self._retired = True
-
-    def _check_in_charge(self) -> None:
-        if self._retired:
-            raise StoreError(f"{self.path}: this connection was given up, another has taken over")
-
-    @contextmanager
-    def transaction(self) -> Iterator[sqlite3.Connection]:
-        """All or nothing; the body may raise anything."""
-        with translated(self.path):
-            self.connection.execute("BEGIN IMMEDIATE")
-            try:
-                self._check_in_charge()
-                yield self.connection
-                self.connection.execute("COMMIT")
-            except BaseException:
-                if self.connection.in_transaction:
-                    self.connection.execute("ROLLBACK")
-                raise
 
     # -- writing
 
@@ -169,27 +112,6 @@ class Store:
             boots[name] = len(boots) + 1
             self.connection.execute("INSERT INTO boot VALUES (?, ?, ?)", (boots[name], name, mono))
         return boots[name]
-
-    def note(self, kind: str, body: msgspec.Struct, beside: Callable[[sqlite3.Connection, int], None]) -> None:
-        """Append a row of the store's own to the record, of the newest commit; `beside` is given its number."""
-        last = self._head.last
-        with self.transaction() as connection:
-            head = self._append_records((last.seq, self.boots[last.boot], last.mono), last.boot, [(kind, body)])
-            beside(connection, head.record)
-        self._head = head
-
-    def _append_records(
-        self, place: tuple[int, int, int], boot: str, records: Iterable[tuple[str, msgspec.Struct]]
-    ) -> Head:
-        """Link rows to the chain; `place`: seq, number of the boot, moment."""
-        n, before = self._head.record, self._head.hash
-        rows = []
-        for n, (kind, body) in enumerate(records, start=n + 1):  # noqa: B020 - n goes on from the head
-            stored = _encode(body)
-            before = link(before, RecordRow(n, place[0], boot, place[2], kind, stored))
-            rows.append((n, *place, kind, stored, before))
-        self.connection.executemany("INSERT INTO record VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
-        return self._head._replace(record=n, hash=before)
 
     def _write_rows(self, boot: int, group: Group) -> None:
         kept = [(name, key, boot, _encode(value)) for name, key, value in _durable(group.rows) if value is not None]
@@ -258,24 +180,9 @@ class Store:
 
     # -- reading back at start
 
-    def last(self) -> Last:
-        """Return the newest commit."""
-        return self._head.last
-
-    def recorded(self) -> int:
-        """Return the number of the newest row of the record."""
-        return self._head.record
-
     def rows(self, table: str, kind: type[T], lost: list[str] | None = None) -> dict[str, T]:
         """Return a durable table, by key; rows that cannot be read are told in `lost`."""
         return {key: value for key, (_, value) in self.rows_with_boot(table, kind, lost).items()}
-
-    def rows_with_boot(self, table: str, kind: type[T], lost: list[str] | None = None) -> dict[str, tuple[str, T]]:
-        """Return a durable table with the boot on whose clock each row was written, by key; `lost` takes bad rows."""
-        lost = [] if lost is None else lost
-        with translated(self.path):
-            found = tables.state(self.connection, table, kind, lost)
-            return {key: (boot, value) for key, boot, value in found}
 
     def memory(self, key: str) -> str | None:
         """Return a plug-in's remembered text; it is put as a row of table `memory` of a group."""
@@ -288,15 +195,6 @@ class Store:
     def all_marks(self) -> list[Mark]:
         """Return the marks of every session."""
         return [mark for session in self._marks for mark in self.marks(session)]
-
-    def epochs(self) -> list[Epoch]:
-        """Return every clock epoch, in order of boots and moments."""
-        with translated(self.path):
-            return tables.epochs(self.connection)
-
-    def wall_of(self, boot: str, mono: int) -> int | None:
-        """Return a stored moment as ns since 1970; None when its boot never knew the time."""
-        return self.clock.wall(boot, mono)
 
     def last_snapshot(self) -> Snapshot | None:
         """Return the newest snapshot."""

@@ -14,13 +14,11 @@ import os
 import sqlite3
 from collections.abc import Container, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
 
 from gateway.clock import DAY, MINUTE
 from gateway.store.connection import MEMORY, translated
-
-if TYPE_CHECKING:
-    from gateway.store.database import Store
+from gateway.store.opened import OpenStore
+from gateway.store.shapes import Room
 
 log = logging.getLogger(__name__)
 RESERVE = 8 << 20  # bytes of the file beside the store, and of free pages inside it while the disk is nearly full
@@ -42,22 +40,7 @@ _NEXT = "SELECT id, n FROM chunk WHERE point = ? AND boot = ? AND t0 <= ? ORDER 
 Place = tuple[int, int]  # number of a boot, moment on its clock
 
 
-class Room(NamedTuple):
-    """How much of its room a store has used.
-
-    `used`: bytes of its pages in use; `most`: its budget, 0 without one; `evicted`: readings that went before their
-    time, ever; `days`: how far back every point has its readings, None where the time between is not known; `thinning`:
-    whether any went in the last 24 h, as far as this start knows.
-    """
-
-    used: int = 0
-    most: int = 0
-    evicted: int = 0
-    days: float | None = None
-    thinning: bool = False
-
-
-def make_room(store: Store, spared: Container[int]) -> bool:
+def make_room(store: OpenStore, spared: Container[int]) -> bool:
     """Delete the oldest readings when room is wanted; return whether there were any. Looks at the room left anyway."""
     page, pages, free = (
         int(store.connection.execute(f"PRAGMA {name}").fetchone()[0])
@@ -74,7 +57,7 @@ def make_room(store: Store, spared: Container[int]) -> bool:
     return gone
 
 
-def make_room_at_once(store: Store, spared: Container[int]) -> None:
+def make_room_at_once(store: OpenStore, spared: Container[int]) -> None:
     """Make what room is wanted before anything else is written; any StoreError."""
     with translated(store.path):
         for _ in range(_TOGETHER):
@@ -108,7 +91,7 @@ def _noted(connection: sqlite3.Connection) -> dict[str, int]:
     return dict(connection.execute("SELECT name, seq FROM progress WHERE name LIKE 'evicted%'").fetchall())
 
 
-def _wanted(store: Store, used: int, free: int) -> tuple[int, int]:
+def _wanted(store: OpenStore, used: int, free: int) -> tuple[int, int]:
     """Return (budget, bytes of telemetry that must go); pages that are `free` inside the file do not count as used."""
     most = store.spec.budget
     path = store.connection.execute("PRAGMA database_list").fetchone()[2]
@@ -142,7 +125,7 @@ def _hold_reserve(path: str, size: int, left: int) -> None:
             os.posix_fallocate(file.fileno(), 0, RESERVE)
 
 
-def _evict(store: Store, spared: Container[int]) -> bool:
+def _evict(store: OpenStore, spared: Container[int]) -> bool:
     """Delete the oldest chunks of lowest class; return whether there were any."""
     oldest = {
         int(point): tuple(store.connection.execute(_OLDEST, (point,)).fetchone())
@@ -184,7 +167,7 @@ def _note(connection: sqlite3.Connection, end: Place) -> None:
         connection.executemany("INSERT OR REPLACE INTO progress VALUES (?, ?)", rows)
 
 
-def _days(store: Store) -> float | None:
+def _days(store: OpenStore) -> float | None:
     """Return how many days lie between the newest commit and the moment from which on all readings are kept."""
     noted = _noted(store.connection)
     first = store.connection.execute("SELECT boot, t0 FROM chunk ORDER BY id LIMIT 1").fetchone()

@@ -11,7 +11,7 @@ from __future__ import annotations
 import sqlite3
 import struct
 import zlib
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
@@ -21,10 +21,8 @@ from gateway.errors import StoreCorrupt
 from gateway.model.batch import Floats, Ints
 from gateway.store.columns import pack_floats, pack_ints, unpack_floats, unpack_ints
 from gateway.store.journal import DAMAGE
+from gateway.store.opened import OpenStore
 from gateway.store.rollup import WIDTHS
-
-if TYPE_CHECKING:
-    from gateway.store.database import Store
 
 BLOCKS = {"minute": 1_440, "hour": 720}  # buckets of a block
 BUCKETS = "SELECT t, n, bad, low, high, total, last FROM {table} WHERE point = ? AND boot = ? AND t BETWEEN ? AND ?"
@@ -166,7 +164,7 @@ def read(connection: sqlite3.Connection, table: str, place: tuple[int, int], fir
     return Buckets._make(column[inside] for column in whole)
 
 
-def seal(store: Store, after: int) -> int | None:
+def seal(store: OpenStore, after: int) -> int | None:
     """Pack a few blocks of the points behind `after`; return behind which to go on, None when all are done."""
     points = store.connection.execute("SELECT id FROM point WHERE id > ? ORDER BY id", (after,)).fetchall()
     done = 0
@@ -181,7 +179,7 @@ def seal(store: Store, after: int) -> int | None:
     return None
 
 
-def _ripe(store: Store, connection: sqlite3.Connection, table: str, point: int) -> tuple[int, int] | None:
+def _ripe(store: OpenStore, connection: sqlite3.Connection, table: str, point: int) -> tuple[int, int] | None:
     """Return (boot, block) of a point's oldest row, if that block is to be packed."""
     sql = f"SELECT boot, t FROM {table} WHERE point = ? ORDER BY boot, t LIMIT 1"  # noqa: S608 - a key of WIDTHS
     row = connection.execute(sql, (point,)).fetchone()

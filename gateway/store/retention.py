@@ -7,16 +7,11 @@ readings go before their time: see `gateway.store.eviction`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
 from gateway.clock import HOUR, SECOND
 from gateway.store import packed, years
+from gateway.store.opened import OpenStore
 from gateway.store.rollup import WIDTHS
-
-if TYPE_CHECKING:
-    from gateway.store.database import Store
+from gateway.store.shapes import Round
 
 _EVERY = HOUR  # of the boot's clock
 _CHUNKS = 200  # deleted in one slice at most
@@ -33,20 +28,7 @@ _TRIMS = {
 }
 
 
-@dataclass(slots=True)
-class Round:
-    """Where the present round of trimming stands; kept in RAM, begun anew after a restart."""
-
-    next_at: int = 0  # ns, monotonic
-    boot: str = ""
-    point: int = 0
-    sealed: int | None = 0  # rollups of points up to this one are packed, None: of all
-    years: Iterator[bool] | None = None  # of the record, looked at when all else is done
-    running: bool = False
-    thinning_until: int = 0  # ns, monotonic: a day after readings last went before their time
-
-
-def trim(store: Store) -> bool:
+def trim(store: OpenStore) -> bool:
     """Do one slice when a round is due; return whether more is to do."""
     last, state = store.last(), store.round
     if not state.running:
@@ -61,7 +43,7 @@ def trim(store: Store) -> bool:
     return state.running
 
 
-def _cutoff(store: Store, seconds: float) -> tuple[int, int] | None:
+def _cutoff(store: OpenStore, seconds: float) -> tuple[int, int] | None:
     """Return (boot number, moment on its clock) that lies `seconds` before the newest commit; None if not known."""
     last = store.last()
     wall = store.wall_of(last.boot, last.mono)
@@ -77,7 +59,7 @@ def _cutoff(store: Store, seconds: float) -> tuple[int, int] | None:
     return None
 
 
-def _trim_chunks(store: Store) -> bool:
+def _trim_chunks(store: OpenStore) -> bool:
     cutoff = _cutoff(store, store.spec.retain_raw)
     if cutoff is None:
         return False
@@ -93,14 +75,14 @@ def _trim_chunks(store: Store) -> bool:
     return bool(rows) and gone == rows[-1][0]
 
 
-def _seal(store: Store, state: Round) -> bool:
+def _seal(store: OpenStore, state: Round) -> bool:
     """Pack some rollups that nothing changes any more."""
     if state.sealed is not None:
         state.sealed = packed.seal(store, state.sealed)
     return state.sealed is not None
 
 
-def _trim_rollups(store: Store, state: Round) -> bool:
+def _trim_rollups(store: OpenStore, state: Round) -> bool:
     sql = "SELECT id FROM point WHERE id > ? ORDER BY id LIMIT ?"
     points = [row[0] for row in store.connection.execute(sql, (state.point, _POINTS))]
     cutoffs = {

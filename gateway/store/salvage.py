@@ -11,16 +11,14 @@ import zlib
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
 from gateway.errors import StoreError
 from gateway.store import tables
 from gateway.store.connection import connect_readonly, keep_private
-
-if TYPE_CHECKING:
-    from gateway.store.database import Store
+from gateway.store.database import Store
 
 T = TypeVar("T")
 

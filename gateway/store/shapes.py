@@ -1,8 +1,8 @@
-"""What goes into the store and what comes out of it: plain values, shared by writer, readers and pipeline."""
+"""What goes into the store and what comes out of it: plain values, for writer, readers, background work, pipeline."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -81,6 +81,34 @@ class Head(NamedTuple):
     last: Last
     record: int
     hash: bytes
+
+
+class Room(NamedTuple):
+    """How much of its room a store has used.
+
+    `used`: bytes of its pages in use; `most`: its budget, 0 without one; `evicted`: readings that went before their
+    time, ever; `days`: how far back every point has its readings, None where the time between is not known; `thinning`:
+    whether any went in the last 24 h, as far as this start knows.
+    """
+
+    used: int = 0
+    most: int = 0
+    evicted: int = 0
+    days: float | None = None
+    thinning: bool = False
+
+
+@dataclass(slots=True)
+class Round:
+    """Where the present round of trimming stands; kept in RAM, begun anew after a restart."""
+
+    next_at: int = 0  # ns, monotonic
+    boot: str = ""
+    point: int = 0
+    sealed: int | None = 0  # rollups of points up to this one are packed, None: of all
+    years: Iterator[bool] | None = None  # of the record, looked at when all else is done
+    running: bool = False
+    thinning_until: int = 0  # ns, monotonic: a day after readings last went before their time
 
 
 def changed_marks(

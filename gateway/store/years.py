@@ -9,21 +9,18 @@ decades ahead removes nothing. A year in which an alarm began that is still open
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 
 from gateway.clock import SECOND
 from gateway.store import tables
 from gateway.store.epochs import Epochs
+from gateway.store.opened import OpenStore
 from gateway.store.record import REMOVAL, Begin, Removal
-
-if TYPE_CHECKING:
-    import sqlite3
-
-    from gateway.store.database import Store
 
 _LOOKED_AT = 2_000  # rows in one slice: some 5 ms
 _DELETED = 200  # likewise, and at most `_BYTES` of frames
@@ -55,7 +52,7 @@ def year_in(clock: Epochs) -> Callable[[str, int], int | None]:
     return year_of
 
 
-def remove(store: Store) -> Iterator[bool]:
+def remove(store: OpenStore) -> Iterator[bool]:
     """Do one round, a slice each time it is asked; any StoreError."""
     year = _present(store)
     if not store.spec.retain_record or year is None:
@@ -76,14 +73,14 @@ def remove(store: Store) -> Iterator[bool]:
         yield from _delete(store)
 
 
-def _present(store: Store) -> int | None:
+def _present(store: OpenStore) -> int | None:
     """Return the year of the newest commit; None while the time is not trusted."""
     last = store.last()
     known = [e for e in store.epochs() if e.boot == last.boot and e.mono_from <= last.mono]
     return year_in(store.clock)(last.boot, last.mono) if known and known[-1].trusted else None
 
 
-def _oldest_open(store: Store) -> int | None:
+def _oldest_open(store: OpenStore) -> int | None:
     """Return the year in which the oldest of all open alarms and notices began, 0 of one that cannot be dated."""
     years, year_of = [], year_in(store.clock)
     for table in ("alarm", "notice"):
@@ -92,7 +89,7 @@ def _oldest_open(store: Store) -> int | None:
     return min(years, default=None)
 
 
-def _looked(store: Store, through: int) -> Iterator[_Cut]:
+def _looked(store: OpenStore, through: int) -> Iterator[_Cut]:
     """Look for the rows up to the year `through`: none is later, and what lies undated between them goes along."""
     year_of = year_in(store.clock)
     names = {number: name for name, number in store.boots.items()}
@@ -109,7 +106,7 @@ def _looked(store: Store, through: int) -> Iterator[_Cut]:
         yield _Cut(last, frozenset(later))
 
 
-def _say(store: Store, through: int, last: int) -> None:
+def _say(store: OpenStore, through: int, last: int) -> None:
     """Put into the record what goes."""
     row = tables.record(store.connection, last - 1, 1)[0]
     removal = Removal(through, last, row.hash, f'retention = {{ record = "{store.spec.retain_record}y" }}')
@@ -121,14 +118,14 @@ def _say(store: Store, through: int, last: int) -> None:
     store.note(REMOVAL, removal, place)
 
 
-def _delete(store: Store) -> Iterator[bool]:
+def _delete(store: OpenStore) -> Iterator[bool]:
     """Delete what was said, the oldest first."""
     while (begin := tables.begin(store.connection)).n < begin.upto:
         _delete_some(store, begin)
         yield True
 
 
-def _delete_some(store: Store, begin: Begin) -> None:
+def _delete_some(store: OpenStore, begin: Begin) -> None:
     sql = "SELECT n, hash, length(body) FROM record WHERE n > ? AND n <= ? ORDER BY n LIMIT ?"
     rows = store.connection.execute(sql, (begin.n, begin.upto, _DELETED)).fetchall()
     size, count = 0, 0
