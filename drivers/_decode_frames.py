@@ -225,7 +225,7 @@ def _panel(name: str) -> Frames:
         return [message(name, "frame", panel=one.panel, events=events, unknown=one.unknown, raw=one.frame)]
 
     dialect = dialect_of(name)
-    return Frames(Stream(dialect.read, dialect.BEGIN, dialect.LONGEST), say)
+    return Frames(Stream(dialect.read, dialect.BEGIN), say)
 
 
 def _pdu(one: object) -> list[Said]:

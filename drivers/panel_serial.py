@@ -72,7 +72,7 @@ class PanelTalk:
     def __init__(self, dialect: Dialect, panels: Sequence[Installed], stranger: int, options: Options) -> None:
         settings = dialect.SETTINGS
         self._settings = settings
-        self._stream = Stream(dialect.read, dialect.BEGIN, dialect.LONGEST)
+        self._stream = Stream(dialect.read, dialect.BEGIN)
         self._panels = panels
         self._stranger = stranger
         self._datagrams = options.wire == "udp"

@@ -65,7 +65,7 @@ class SimulatedPanel:
         if self.dialect == "jbf193k":
             return b"".join(self._spoilt(self._next(jbf193k.POLL)) for _ in range(data.count(jbf193k.POLL)))
         if self.dialect == "jb3208":
-            stream = Stream(jb3208.read, jb3208.BEGIN, jb3208.LONGEST)
+            stream = Stream(jb3208.read, jb3208.BEGIN)
             for found in stream.feed(data):
                 if isinstance(found, Heard):
                     self.answered += 1

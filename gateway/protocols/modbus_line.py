@@ -5,6 +5,8 @@ Pure, below `gateway.protocols.modbus`; keeps house rule 2. Follows "MODBUS over
 
 from __future__ import annotations
 
+from functools import cache
+
 
 def crc16(data: bytes) -> int:
     """Return the CRC of V1.02 section 2.5.1.2 (polynomial 0xA001 reflected, start 0xFFFF)."""
@@ -28,15 +30,18 @@ class Sums:
     def crc16(self, start: int, end: int) -> int:
         """Return the CRC of `data[start:end]`."""
         registers = self._registers
-        crc = registers[-1]
-        for byte in self._data[len(registers) - 1 : end]:
-            crc = (crc >> 8) ^ _CRC_TABLE[(crc ^ byte) & 0xFF]
-            registers.append(crc)
+        if len(registers) <= end:
+            crc = registers[-1]
+            for byte in self._data[len(registers) - 1 : end]:
+                crc = (crc >> 8) ^ _CRC_TABLE[(crc ^ byte) & 0xFF]
+                registers.append(crc)
         moved, length = 0xFFFF ^ registers[start], end - start
-        for low, high in _ZEROS:
-            if length & 1:
-                moved = low[moved & 0xFF] ^ high[moved >> 8]
-            length >>= 1
+        for digits in _zeros():
+            low, high = digits[length & 0xF]
+            moved = low[moved & 0xFF] ^ high[moved >> 8]
+            length >>= 4
+            if not length:
+                break
         return moved ^ registers[end]
 
     def leading(self, start: int, stretch: bytes) -> int:
@@ -74,17 +79,21 @@ def _crc_table() -> tuple[int, ...]:
     return tuple(table)
 
 
-def _zeros() -> list[tuple[tuple[int, ...], tuple[int, ...]]]:
-    """What 1, 2, 4 … 2 ** 15 bytes of zero do to the low and to the high half of the register."""
-    step = (_CRC_TABLE, tuple(range(256)))
+@cache  # made when it is first wanted
+def _zeros() -> list[list[_Halves]]:
+    """What so many bytes of zero do to the low and to the high half of the register, for each hexadecimal digit."""
+    step: _Halves = (_CRC_TABLE, tuple(range(256)))
     found = []
-    for _ in range(16):
-        found.append(step)
-        low, high = step
-        twice = [tuple(low[one & 0xFF] ^ high[one >> 8] for one in half) for half in step]
-        step = (twice[0], twice[1])
+    for _ in range(4):
+        digits: list[_Halves] = [(tuple(range(256)), tuple(range(0, 1 << 16, 256)))]
+        for _ in range(16):
+            low, high = step
+            after = [tuple(low[one & 0xFF] ^ high[one >> 8] for one in half) for half in digits[-1]]
+            digits.append((after[0], after[1]))
+        step = digits.pop()
+        found.append(digits)
     return found
 
 
+_Halves = tuple[tuple[int, ...], tuple[int, ...]]
 _CRC_TABLE = _crc_table()
-_ZEROS = _zeros()

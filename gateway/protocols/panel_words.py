@@ -7,10 +7,13 @@ foreign bytes never raise, and one bad byte never costs the good frames beside i
 A dialect is a module with
 
     SETTINGS: Settings                    # of the line, and of the manners
-    BEGIN: re.Pattern[bytes]              # one byte with which something may begin
+    BEGIN: re.Pattern[bytes]              # where something may begin; looks ahead as far as costs nothing
     LONGEST: int                          # bytes of its longest frame
-    def read(data: bytes) -> Reading      # judge what begins at data[0]
+    def read(data: Stretch, at: int) -> Reading    # judge what begins at data[at]
     def encode(…) -> bytes                # the other direction, for simulated panels
+
+Bytes made for it begin a would-be frame at each of them, one inside another: so `BEGIN` passes over runs of its own
+first byte, and what has to be summed up over long stretches is summed up once for all of them (`Stretch.sums`).
 """
 
 from __future__ import annotations
@@ -18,12 +21,15 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from enum import StrEnum
+from functools import cached_property
 
 import msgspec
 
 from gateway.model.batch import EventCode
+from gateway.protocols.modbus_line import Sums
 
 KEPT = 256  # bytes of what was refused that are kept as evidence
+_PIECE = 16_384  # bytes that are looked through at once, so that running sums stay small
 
 
 class Refusal(StrEnum):
@@ -104,14 +110,22 @@ Reading = Heard | Refusal | None  # None: it may become a frame, more bytes are 
 Meaning = tuple[EventCode, str, EventCode | None]  # code, text, `ends`
 
 
-class Stream:
-    """Frames of a dialect out of a stream; keeps less than `longest` bytes."""
+class Stretch(bytes):
+    """Some bytes of a stream."""
 
-    def __init__(self, read: Callable[[bytes], Reading], begin: re.Pattern[bytes], longest: int) -> None:
+    @cached_property
+    def sums(self) -> Sums:
+        """Running sums, for CRC-16/MODBUS of parts that overlap."""
+        return Sums(bytes(self))
+
+
+class Stream:
+    """Frames of a dialect out of a stream; keeps less than its longest frame."""
+
+    def __init__(self, read: Callable[[Stretch, int], Reading], begin: re.Pattern[bytes]) -> None:
         self._read = read
         self._begin = begin
-        self._longest = longest
-        self._buffer = bytearray()
+        self._buffer = b""
 
     @property
     def pending(self) -> bool:
@@ -120,37 +134,44 @@ class Stream:
 
     def feed(self, data: bytes) -> list[Heard | Refused]:
         """Return what has become whole, and what is refused, in the order of the stream."""
-        self._buffer += data
-        return self._scan(0, Refusal.NOISE)
+        found = list[Heard | Refused]()
+        for place in range(0, len(data), _PIECE):
+            self._buffer += data[place : place + _PIECE]
+            found += self._scan(0, Refusal.NOISE)
+        return found
 
     def drop(self) -> list[Heard | Refused]:
         """Give up the frame that waits for its rest; return what was hidden behind it."""
         return self._scan(1, Refusal.CUT) if self._buffer else []
 
     def _scan(self, at: int, reason: Refusal) -> list[Heard | Refused]:
-        buffer, found = self._buffer, list[Heard | Refused]()
+        data, search, read = Stretch(self._buffer), self._begin.search, self._read
+        found = list[Heard | Refused]()
         quiet = 0  # from here on nothing is reported yet
-        while at < len(buffer):
-            begin = self._begin.search(buffer, at)
-            at = begin.start() if begin else len(buffer)
-            reading = self._read(bytes(buffer[at : at + self._longest])) if begin else None
-            if reading is None:
+        while begin := search(data, at):
+            at = begin.start()
+            reading = read(data, at)
+            if isinstance(reading, Refusal):
+                reason = reading if reason is Refusal.NOISE else reason
+                at += 1
+            elif reading is None:
                 break
-            if isinstance(reading, Heard):
-                self._refuse(found, quiet, at, reason)
+            else:
+                if quiet < at:
+                    found.append(_refused(reason, data, quiet, at))
                 found.append(reading)
                 at += len(reading.frame)
                 quiet, reason = at, Refusal.NOISE
-            else:
-                reason = reading if reason is Refusal.NOISE else reason
-                at += 1
-        self._refuse(found, quiet, at, reason)
-        del buffer[:at]
+        else:
+            at = len(data)
+        if quiet < at:
+            found.append(_refused(reason, data, quiet, at))
+        self._buffer = data[at:]
         return found
 
-    def _refuse(self, found: list[Heard | Refused], start: int, end: int, reason: Refusal) -> None:
-        if start < end:
-            found.append(Refused(reason, bytes(self._buffer[start : min(end, start + KEPT)]), end - start))
+
+def _refused(reason: Refusal, data: bytes, start: int, end: int) -> Refused:
+    return Refused(reason, data[start : min(end, start + KEPT)], end - start)
 
 
 def total(data: bytes) -> int:

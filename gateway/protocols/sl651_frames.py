@@ -16,10 +16,10 @@ from gateway.protocols.modbus_line import Sums
 from gateway.protocols.sl651 import HEX_START, Coding, Frame, Refusal, decode, size_at
 
 _STRAY = HEX_START[:1]  # one more 7E behind a CRC: some makers send it, and it means nothing
-_STARTS = {
-    Coding.HEX: re.compile(rb"~~|~\Z"),  # 7E7E, or its first half at the end
-    Coding.ASCII: re.compile(rb"\x01"),
-    None: re.compile(rb"~~|~\Z|\x01"),
+_STARTS = {  # 7E7E, or its first half at the end; not where nothing but starts follows, since no head looks like that
+    Coding.HEX: re.compile(rb"~~(?!~{12})|~\Z"),
+    Coding.ASCII: re.compile(rb"\x01(?!\x01)"),
+    None: re.compile(rb"~~(?!~{12})|~\Z|\x01(?!\x01)"),
 }
 # Of several candidates in what is refused, the reason of the one that came furthest.
 _TELLING = (Refusal.CRC, Refusal.END_MARK, Refusal.CUT_SHORT, Refusal.START_MARK, Refusal.HEADER)

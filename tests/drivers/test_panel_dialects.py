@@ -36,7 +36,7 @@ Made = tuple[bytes, tuple[tuple[EventCode, str], ...]]
 
 
 def stream(dialect: Dialect) -> Stream:
-    return Stream(dialect.read, dialect.BEGIN, dialect.LONGEST)
+    return Stream(dialect.read, dialect.BEGIN)
 
 
 def hear(name: str, data: bytes) -> list[Heard | Refused]:

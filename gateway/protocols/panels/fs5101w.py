@@ -15,7 +15,7 @@ from gateway.model.batch import EventCode
 from gateway.protocols.panel_words import Heard, Meaning, PanelEvent, Reading, Refusal, Settings, event_of
 
 SETTINGS: Final = Settings(title="赋安 FS5101W", baudrate=9600, stopbits=2, limit=0.1)
-BEGIN: Final = re.compile(rb"\xf0")
+BEGIN: Final = re.compile(rb"\xf0(?!.\xf0)", re.DOTALL)  # no length is F0
 HEAD: Final = 0xF0
 MOST: Final = 64  # bytes of command and data
 LONGEST: Final = 5 + MOST
@@ -40,6 +40,7 @@ _FUNCTIONS: Final[dict[int, Meaning]] = {
     FIRE: (EventCode.FIRE, "火警", None),
     ISOLATED: (EventCode.DISABLED, "屏蔽", None),
 }
+_COMMANDS = frozenset((RESET, POLL, TIME, EVENT, *_FUNCTIONS))
 _PARTS = {3: "loop", 4: "mains", 5: "backup", 6: "computer", 7: "repeater", 8: "multi-wire", 9: "panel"}
 _SEVERAL = ("repeater", "multi-wire")  # a panel has more than one: what ends a fault of one ends no other's
 _EVENT_SIZE, _PLACE_SIZE = 19, 20
@@ -52,18 +53,19 @@ def crc(data: bytes) -> int:
     return binascii.crc_hqx(data, 0)
 
 
-def read(data: bytes) -> Reading:
+def read(data: bytes, at: int) -> Reading:
     """Judge what begins at an F0."""
-    if len(data) < 4:
+    if len(data) < at + 4:
         return None
-    end = 3 + data[2]
-    if not 1 <= data[2] <= MOST or data[3] not in (RESET, POLL, TIME, EVENT, *_FUNCTIONS):
+    size = data[at + 2]
+    if not 1 <= size <= MOST or data[at + 3] not in _COMMANDS:
         return Refusal.LENGTH
+    end = at + 3 + size
     if len(data) < end + 2:
         return None
-    if crc(data[1:end]) != int.from_bytes(data[end : end + 2], "big"):
+    if crc(data[at + 1 : end]) != data[end] << 8 | data[end + 1]:
         return Refusal.CHECKSUM
-    return _heard(data[: end + 2], data[1], data[3], data[4:end])
+    return _heard(data[at : end + 2], data[at + 1], data[at + 3], data[at + 4 : end])
 
 
 def encode(address: int, command: int, data: bytes = b"") -> bytes:

@@ -14,7 +14,7 @@ from gateway.model.batch import EventCode
 from gateway.protocols.panel_words import Heard, Meaning, Reading, Refusal, Settings, bcd, decimal, event_of, total
 
 SETTINGS: Final = Settings(title="海湾 GST5000", baudrate=2400)
-BEGIN: Final = re.compile(rb"\xaa")
+BEGIN: Final = re.compile(rb"\xaa(?!\xaa{6})")  # whose sum would not be AA
 LONGEST: Final = 24
 
 FIRE, FEEDBACK, FAULT, FAULT_CLEARED, RESTORED, RESET, IDLE = 0x15, 0x22, 0x21, 0x20, 0x11, 0x04, 0x08
@@ -42,19 +42,19 @@ _SHORT_SIZE = 7
 _RESET = b"\x55" * 4
 
 
-def read(data: bytes) -> Reading:
+def read(data: bytes, at: int) -> Reading:
     """Judge what begins at an AA."""
-    if len(data) < _SHORT_SIZE:
+    if len(data) < at + _SHORT_SIZE:
         return None
-    if total(data[:6]) != data[6]:
+    if sum(data[at : at + 6]) & 0xFF != data[at + 6]:
         return Refusal.CHECKSUM
-    if data[1] in _SHORT:
-        return _short(data[:_SHORT_SIZE])
-    if len(data) < LONGEST:
+    if data[at + 1] in _SHORT:
+        return _short(data[at : at + _SHORT_SIZE])
+    frame = data[at : at + LONGEST]
+    if len(frame) < LONGEST:
         return None
-    if total(data[:23]) != data[23]:
+    if total(frame[:23]) != frame[23]:
         return Refusal.CHECKSUM
-    frame = data[:LONGEST]
     event = event_of(EVENTS, frame[1], frame[2:5].hex(), text=_location(frame[9:23]), kind=frame[5])
     if event.code is EventCode.FIRE and event.kind in _NATURES:
         event = event_of(

@@ -14,11 +14,11 @@ from gateway.model.batch import EventCode
 from gateway.protocols.panel_words import Heard, Meaning, Reading, Refusal, Settings, event_of
 
 SETTINGS: Final = Settings(title="海湾 GST9000 打印口", baudrate=9600)
-BEGIN: Final = re.compile(rb"\x1b")
+BEGIN: Final = re.compile(rb"\x1b(?=6(?!\x1b6)|\Z)")  # two heads are one
 LONGEST: Final = 400
 _HEAD: Final = b"\x1b6"
 _END: Final = re.compile(rb"\n\r?\n|(?=\x1b6)")
-_DATE: Final = re.compile(r"(\d\d)/(\d\d) +(\d\d):(\d\d)")
+_DATE: Final = re.compile(rb"\d\d/\d\d +\d\d:\d\d")
 _PLACE: Final = re.compile(r"(\d{1,3})-(\d{1,3})")
 
 # Words in the order in which they are looked for; the number is their place.
@@ -43,20 +43,17 @@ EVENTS: Final[dict[int, Meaning]] = {
 FAULT_CLEARED, FIRE, FAULT, RESET = 0, 1, 3, 4
 
 
-def read(data: bytes) -> Reading:
+def read(data: bytes, at: int) -> Reading:
     """Judge what begins at an ESC."""
-    if len(data) < 2:
-        return None
-    if data[:2] != _HEAD:
-        return Refusal.NOISE
-    end = _END.search(data, 2)
+    end = _END.search(data, at + 2, at + LONGEST)
     if end is None:
-        return None if len(data) < LONGEST else Refusal.LENGTH
-    frame = data[: end.end()]
-    lines = frame.replace(b"\x1b6", b"").replace(b"\x1b9", b"").decode("gb18030", "replace").splitlines()
-    lines = [line.strip() for line in lines if line.strip()]
-    if not lines or not _DATE.search(lines[0]):
+        return None if len(data) < at + LONGEST else Refusal.LENGTH
+    date = _DATE.search(data, at + 2, end.start())
+    if date is None or b"\n" in data[at + 2 : date.start()].lstrip():  # it stands in the first line
         return Refusal.LENGTH
+    frame = data[at : end.end()]
+    lines = frame.replace(_HEAD, b"").replace(b"\x1b9", b"").decode("gb18030", "replace").splitlines()
+    lines = [line.strip() for line in lines if line.strip()]
     place = _PLACE.fullmatch(lines[1]) if len(lines) > 1 else None
     said = lines[2:] if place else lines[1:]
     key = f"{int(place[1])}/{int(place[2])}" if place else ""

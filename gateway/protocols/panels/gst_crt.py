@@ -8,6 +8,7 @@ first byte is FD or FE when it is sent again. The sum is that of code and state.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Final
 
 from gateway.model.batch import EventCode
@@ -25,7 +26,10 @@ from gateway.protocols.panel_words import (
 )
 
 SETTINGS: Final = Settings(title="海湾 GST200/GST500 CRT", baudrate=2400)
-BEGIN: Final = re.compile(rb"[\x09\x0a\x0d\x0e\xcb\xf0\xfa\xfb\xfd\xfe]")
+BEGIN: Final = re.compile(  # the first two bytes, whole what is always the same, and no run of CB
+    rb"[\x0d\xfd](?=\xdd|\Z)|[\x0e\xfe](?=\xee|\Z)|\x09(?=\x99|\Z)|\x0a(?=\xaa(?:\xbb|\Z)|\Z)"
+    rb"|\xfa(?=[\xaa\xab](?:\xbb|\Z)|\Z)|\xf0(?=\xf0(?:\xbb|\Z)|\Z)|\xcb(?=\xcb(?!\xcb\xcb\xcb)|\Z)|\xfb(?=\xcb|\Z)"
+)
 LONGEST: Final = 9
 END: Final = 0xBB
 LAST_DETECTOR: Final = 11  # types above are modules: what they tell in DD is an action, not a fire
@@ -49,27 +53,24 @@ EVENTS: Final[dict[int, Meaning]] = {
     LEAKAGE: (EventCode.FAULT, "漏电", None),
 }
 _PAIRS: Final = {0xDD: (0x0D, 0xFD), 0xEE: (0x0E, 0xFE), 0xCB: (0xCB, 0xFB), 0xAA: (0x0A, 0xFA), 0xAB: (0xFA, 0xFA)}
-_SIZES: Final = {0xDD: LONGEST, 0xEE: LONGEST, 0xCB: 5, 0xAA: 3, 0xAB: 3}
+_SIZES: Final = {0xDD: LONGEST, 0xEE: LONGEST, 0xCB: 5, 0xAA: 3, 0xAB: 3, 0xF0: 3, 0x99: 2}  # by the second byte
 _MANUAL = 11
 
 
-def read(data: bytes) -> Reading:
+def read(data: bytes, at: int) -> Reading:
     """Judge what begins here."""
-    if len(data) < 2:
+    if len(data) < at + 2:
         return None
-    size = _size(data)
-    if not size:
-        return Refusal.NOISE
-    if len(data) < size:
+    size = _SIZES[data[at + 1]]
+    end = at + size
+    if len(data) < end:
         return None
-    frame = data[:size]
-    if size > 2 and frame[-1] != END:
+    if size > 2 and data[end - 1] != END:
         return Refusal.LENGTH
+    frame = data[at:end]
     if size > 3 and total(frame[2:-2]) != frame[-2]:
         return Refusal.CHECKSUM
-    events = _events(frame)
-    unknown = any(event.number not in EVENTS for event in events)
-    return Heard(frame=frame, events=events, same=frame[1:], unknown=unknown)
+    return _heard(frame)
 
 
 def encode(event: int, code: str = "000000", kind: int = 0, *, again: bool = False) -> bytes:
@@ -86,13 +87,11 @@ def encode(event: int, code: str = "000000", kind: int = 0, *, again: bool = Fal
     return bytes((first, second)) + body + bytes((total(body), END))
 
 
-def _size(data: bytes) -> int:
-    """Return the bytes of the frame that two bytes begin, 0 if they begin none."""
-    if data[:2] == b"\x09\x99":
-        return 2
-    if data[:2] == b"\xf0\xf0":
-        return 3
-    return _SIZES[data[1]] if data[0] in _PAIRS.get(data[1], ()) else 0
+@lru_cache(maxsize=1024)  # nothing but what the frame says, and a panel tells the same again and again
+def _heard(frame: bytes) -> Heard:
+    events = _events(frame)
+    unknown = any(event.number not in EVENTS for event in events)
+    return Heard(frame=frame, events=events, same=frame[1:], unknown=unknown)
 
 
 def _events(frame: bytes) -> tuple[PanelEvent, ...]:

@@ -23,13 +23,14 @@ from gateway.protocols.panel_words import (
     Reading,
     Refusal,
     Settings,
+    Stretch,
     bcd,
     decimal,
     event_of,
 )
 
 SETTINGS: Final = Settings(title="松江 JB-3208", baudrate=9600, limit=0.5)
-BEGIN: Final = re.compile(rb"\xfe")
+BEGIN: Final = re.compile(rb"\xfe(?!..\xfe\xfe)", re.DOTALL)  # no length is FEFE
 MOST_POINTS: Final = 64
 LONGEST: Final = 8 + 2 + 32 * MOST_POINTS
 HEAD, TAIL = 0xFE, 0xFF
@@ -47,6 +48,7 @@ EVENTS: Final[dict[int, Meaning]] = {
 }
 _OF_POINTS = frozenset((FIRE, FAULT, START, FEEDBACK, SUPERVISORY, ISOLATED))
 _QUIET = frozenset((POLL, LOOPS, POINT))
+_MOST = dict.fromkeys(_OF_POINTS | _QUIET, LONGEST - 8)  # bytes of a body; of any other code far fewer
 _STATE_OF_FIRE = 1
 _LOOPS = {
     0: "多线盘",
@@ -79,19 +81,23 @@ class Item(msgspec.Struct, frozen=True):
     text: bytes = b"\xff" * 20
 
 
-def read(data: bytes) -> Reading:
+def read(data: Stretch, at: int) -> Reading:
     """Judge what begins at an FE."""
-    if len(data) < _FRONT:
+    if len(data) < at + _FRONT:
         return None
-    end = _FRONT + int.from_bytes(data[3:5], "little")
-    if not _plausible(data, end) or (len(data) > end + 2 and data[end + 2] != TAIL):
+    code, size = data[at + 2], data[at + 3] | data[at + 4] << 8
+    end = at + _FRONT + size
+    if size > _MOST.get(code, 32) or (code in _OF_POINTS and not _counted(data, at, size)):
         return Refusal.LENGTH
     if len(data) < end + 3:
         return None
-    right, told = crc16(data[1:end]), data[end : end + 2]
-    if right not in (int.from_bytes(told, "little"), int.from_bytes(told, "big")):
+    if data[end + 2] != TAIL:
+        return Refusal.LENGTH
+    right = data.sums.crc16(at + 1, end)
+    low_first, high_first = data[end] | data[end + 1] << 8, data[end] << 8 | data[end + 1]
+    if right not in (low_first, high_first):
         return Refusal.CHECKSUM
-    return _heard(data[: end + 3], data[_FRONT:end], high_first=right != int.from_bytes(told, "little"))
+    return _heard(data[at : end + 3], data[at + _FRONT : end], high_first=right != low_first)
 
 
 def encode(panel: int, code: int, items: Sequence[Item] = (), *, high_first: bool = False) -> bytes:
@@ -108,13 +114,9 @@ def date_of(date: Sequence[int]) -> bytes:
     return bytes(bcd(part % 100) for part in date[:5])
 
 
-def _plausible(data: bytes, end: int) -> bool:
-    """Whether the length is one that the code may have."""
-    code, size = data[2], end - _FRONT
-    if code in _OF_POINTS:
-        whole = size <= LONGEST - 8 and size % 32 == 2
-        return whole and (len(data) < _FRONT + 2 or size // 32 == int.from_bytes(data[5:7], "little"))
-    return size <= (LONGEST - 8 if code in _QUIET else 32)
+def _counted(data: bytes, at: int, size: int) -> bool:
+    """Whether the length is that of the points counted, as far as they have come."""
+    return size % 32 == 2 and (len(data) < at + _FRONT + 2 or size // 32 == data[at + 5] | data[at + 6] << 8)
 
 
 def _heard(frame: bytes, body: bytes, *, high_first: bool) -> Heard:

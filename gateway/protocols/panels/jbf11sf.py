@@ -14,7 +14,7 @@ from gateway.model.batch import EventCode
 from gateway.protocols.panel_words import Heard, Meaning, Reading, Refusal, Settings, event_of
 
 SETTINGS: Final = Settings(title="青鸟 JBF-11SF", baudrate=2400)
-BEGIN: Final = re.compile(rb"\xff")
+BEGIN: Final = re.compile(rb"\xff(?=\xff\xff(?:[\x09-\x0d\x80]|\Z)|\xff?\Z)")
 LONGEST: Final = 30
 SHORT: Final = 12
 HEAD: Final = b"\xff\xff\xff"
@@ -25,21 +25,19 @@ EVENTS: Final[dict[int, Meaning]] = {
     FAULT: (EventCode.FAULT, "故障", None),
     RESET: (EventCode.RESET, "复位", None),
 }
-_UNEXPLAINED = (0x0C, 0x80)
 _SIZES: Final = {FIRE: (LONGEST,), FAULT: (LONGEST,), 0x0C: (LONGEST,), RESET: (SHORT,)}
 
 
-def read(data: bytes) -> Reading:
-    """Judge what begins at an FF."""
-    if len(data) < 4:
-        return None if HEAD.startswith(data[:3]) else Refusal.NOISE
-    if data[:3] != HEAD or (data[3] not in EVENTS and data[3] != QUERY and data[3] not in _UNEXPLAINED):
-        return Refusal.NOISE
-    for size in _SIZES.get(data[3], (SHORT, LONGEST)):
-        if len(data) < size:
+def read(data: bytes, at: int) -> Reading:
+    """Judge what begins at three FF."""
+    if len(data) < at + 4:
+        return None
+    for size in _SIZES.get(data[at + 3], (SHORT, LONGEST)):
+        frame = data[at : at + size]
+        if len(frame) < size:
             return None
-        if _right(data[:size]):
-            return _heard(data[:size])
+        if _right(frame):
+            return _heard(frame)
     return Refusal.CHECKSUM
 
 

@@ -18,7 +18,7 @@ LONGEST: Final = 26
 HEAD, TAIL = 0x82, 0x83
 POLL: Final = bytes((HEAD, *[0x30] * 24, TAIL))
 SETTINGS: Final = Settings(title="青鸟 JBF-193K", baudrate=9600, poll=POLL, period=1.0)
-BEGIN: Final = re.compile(rb"\x82")
+BEGIN: Final = re.compile(rb"\x82(?=[\x30-\x3f]|\Z)")
 
 HEARTBEAT, NORMAL, RESET, FIRE, FAULT, FAULT_CLEARED = 0x00, 0x09, 0x01, 0x80, 0x81, 0x82
 MAINS, BACKUP = 0x71, 0x72
@@ -49,23 +49,23 @@ EVENTS: Final[dict[int, Meaning]] = {
     0xFC: (EventCode.SUPERVISORY, "电气火灾", None),
 }
 _PARTS = {0x70: ("board", "板卡"), MAINS: ("mains", "主电"), BACKUP: ("backup", "备电")}
-_HALF = re.compile(rb"\x82[\x30-\x3f]{24}\x83", re.DOTALL)
-_HALF_BEGUN = re.compile(rb"\x82[\x30-\x3f]*", re.DOTALL)
+_HALVES = re.compile(rb"\x82[\x30-\x3f]{24}\x83")
+_HALVES_BEGUN = re.compile(rb"\x82[\x30-\x3f]{0,24}")
 
 
-def read(data: bytes) -> Reading:
+def read(data: bytes, at: int) -> Reading:
     """Judge what begins at an 82."""
-    if len(data) < LONGEST:
-        return None if _HALF_BEGUN.fullmatch(data) else Refusal.NOISE
-    if not _HALF.fullmatch(data):
-        return Refusal.LENGTH
-    values = bytes((high & 0xF) << 4 | low & 0xF for high, low in zip(data[1:25:2], data[2:25:2], strict=True))
+    if not _HALVES.match(data, at):
+        begun = _HALVES_BEGUN.fullmatch(data, at)
+        return Refusal.LENGTH if begun is None else None
+    frame = data[at : at + LONGEST]
+    values = bytes((high & 0xF) << 4 | low & 0xF for high, low in zip(frame[1:25:2], frame[2:25:2], strict=True))
     if values[11] not in (sum(values[:11]) & 0xFF, sum(values[:5]) & 0xFF):
         return Refusal.CHECKSUM
     if values[0] in (HEARTBEAT, NORMAL):
-        return Heard(frame=data)
+        return Heard(frame=frame)
     event, unknown = _event(values)
-    return Heard(frame=data, events=(event,), panel=values[1], unknown=unknown)
+    return Heard(frame=frame, events=(event,), panel=values[1], unknown=unknown)
 
 
 def encode(

@@ -8,17 +8,21 @@ as a fault where one of them means it, until `codes` says what they are.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Final
 
 from gateway.model.batch import EventCode
-from gateway.protocols.panel_words import Heard, Meaning, PanelEvent, Reading, Refusal, Settings, event_of
+from gateway.protocols.panel_words import Heard, Meaning, PanelEvent, Reading, Settings, event_of
 
 IDLE: Final = 0x7F
 SETTINGS: Final = Settings(title="利达 LD128E", baudrate=9600, poll=b"\x20", period=0.2, silent=True)
-BEGIN: Final = re.compile(rb"[\x01-\x0d\x12\x13\x30\x40-\x45\x50\x51\x7f]")
+BEGIN: Final = re.compile(  # 30, 50, 51 and power say nothing of a loop; other events have one, and an address
+    rb"\x7f|[\x12\x13\x30\x50\x51](?=[\x00-\x7e](?:[\x00-\xfa]|\Z)|\Z)"
+    rb"|[\x01-\x0d\x40-\x45](?=[\x01-\x7e](?:[\x01-\xfa]|\Z)|\Z)"
+)
 LONGEST: Final = 3
-MOST_LOOPS: Final = 126  # the next number is the idle answer
-MOST_POINTS: Final = 250
+MOST_LOOPS: Final = 0x7E  # the next number is the idle answer
+MOST_POINTS: Final = 0xFA
 
 FIRE, FAULT, FAULT_CLEARED, FEEDBACK, MAINS, BACKUP, RESET = 0x01, 0x02, 0x05, 0x09, 0x12, 0x13, 0x50
 EVENTS: Final[dict[int, Meaning]] = {
@@ -36,25 +40,27 @@ EVENTS: Final[dict[int, Meaning]] = {
 }
 _POWER = {MAINS: ("mains", "主电"), BACKUP: ("backup", "备电")}
 _WHOLE = (0x30, RESET, 0x51, *_POWER)  # say nothing of a loop
+_KNOWN = frozenset((*EVENTS, *_POWER))
+_IDLE: Final = Heard(frame=bytes((IDLE,)))
 
 
-def read(data: bytes) -> Reading:
+def read(data: bytes, at: int) -> Reading:
     """Judge what begins here."""
-    if data[0] == IDLE:
-        return Heard(frame=data[:1])
-    if any(byte > most for byte, most in zip(data[1:], (MOST_LOOPS, MOST_POINTS), strict=False)):
-        return Refusal.NOISE
-    if len(data) < LONGEST:
-        return None
-    number, loop, point = data
-    if number not in _WHOLE and not (loop and point):
-        return Refusal.NOISE
-    return Heard(frame=data, events=(_event(number, loop, point),), unknown=number not in {*EVENTS, *_POWER})
+    if data[at] == IDLE:
+        return _IDLE
+    frame = data[at : at + LONGEST]
+    return _heard(frame) if len(frame) == LONGEST else None
 
 
 def encode(event: int, key: str = "0/0") -> bytes:
     """Return an answer to a poll. `key`: loop/address; of mains and backup: state/state, 1 a fault."""
     return bytes((event, *map(int, key.split("/"))))
+
+
+@lru_cache(maxsize=1024)  # nothing but what the frame says, and a panel tells the same again and again
+def _heard(frame: bytes) -> Heard:
+    number, loop, point = frame
+    return Heard(frame=frame, events=(_event(number, loop, point),), unknown=number not in _KNOWN)
 
 
 def _event(number: int, loop: int, point: int) -> PanelEvent:
