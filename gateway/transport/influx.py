@@ -1,8 +1,9 @@
 """One write to a server that speaks InfluxDB's HTTP API, through influxdb-client; and its answer, whatever it is.
 
 Of `gateway.transport`, the only package that opens connections (house section 5). Imported only by the process of an
-`influx` sink: the library weighs more than the rest of it. The library's retries, batching and redirects are not used:
-whether something is sent again is decided by who knows the cursor.
+`influx` sink. Of the library its API client is used, which `InfluxDBClient` stands on, and imported alone: the model
+classes, reactivex and dateutil of the rest would cost that process 13 MB. The library's retries, batching and redirects
+are not used: whether something is sent again is decided by who knows the cursor.
 """
 
 from __future__ import annotations
@@ -14,12 +15,17 @@ from dataclasses import dataclass
 from typing import Any
 
 import urllib3
-from influxdb_client.client.influxdb_client import InfluxDBClient
-from influxdb_client.rest import ApiException
 
 from gateway.clock import Clock
 from gateway.errors import LinkDown
 from gateway.transport.offload import offload
+from gateway.transport.piecemeal import piecemeal
+
+piecemeal("influxdb_client", "influxdb_client.client", "influxdb_client.domain", "influxdb_client.service")
+
+from influxdb_client._sync.api_client import ApiClient  # noqa: E402 - the packages are made piecemeal first
+from influxdb_client.configuration import Configuration  # noqa: E402 - likewise
+from influxdb_client.rest import ApiException  # noqa: E402 - likewise
 
 _WORDS = 500  # characters of an answer's body that are kept
 _FAST = 1  # gzip level: the wire is the narrow place, but so is the processor
@@ -44,9 +50,13 @@ class InfluxServer:
         self._zipped = zipped
         self._deadline = deadline
         self._clock = clock
-        self._client = InfluxDBClient(
-            url=url, token=token, timeout=round(deadline * 1000), ssl_ca_cert=cafile, retries=False
-        )
+        configuration = Configuration()  # type: ignore[no-untyped-call]
+        configuration.host = url.rstrip("/")
+        configuration.timeout = round(deadline * 1000)  # ms, of one request
+        configuration.ssl_ca_cert = cafile
+        self._client = ApiClient(configuration, retries=False)  # type: ignore[no-untyped-call]
+        if token:
+            self._client.set_default_header("Authorization", f"Token {token}")  # type: ignore[no-untyped-call]
 
     async def post(self, path: str, query: Mapping[str, str], body: bytes) -> Answer:
         """Send lines and return the answer of any status. Raises LinkDown: none came whole in time."""
@@ -54,12 +64,12 @@ class InfluxServer:
             async with self._clock.timeout(self._deadline):
                 return await offload(lambda: self._post(path, query, body), "influx")
         except TimeoutError as error:
-            self._client.api_client.rest_client.pool_manager.clear()
+            self._client.rest_client.pool_manager.clear()
             raise LinkDown(f"{self.url}: no answer within {self._deadline:g} s") from error
 
     def close(self) -> None:
         """Close what is open."""
-        self._client.close()  # type: ignore[no-untyped-call]
+        self._client.rest_client.pool_manager.clear()
 
     def _post(self, path: str, query: Mapping[str, str], body: bytes) -> Answer:
         fields = {"Content-Type": "text/plain; charset=utf-8", "Accept": "application/json"}
@@ -69,7 +79,7 @@ class InfluxServer:
             try:
                 return self._ask(path, query, body, fields)
             except urllib3.exceptions.ProtocolError:  # a connection that was kept open and is not any more
-                self._client.api_client.rest_client.pool_manager.clear()
+                self._client.rest_client.pool_manager.clear()
                 return self._ask(path, query, body, fields)
         except UnicodeDecodeError as error:
             raise LinkDown(f"{self.url}: an answer that is no text: is this the right address?") from error
@@ -78,7 +88,7 @@ class InfluxServer:
 
     def _ask(self, path: str, query: Mapping[str, str], body: bytes, fields: Mapping[str, str]) -> Answer:
         try:
-            _, status, answered = self._client.api_client.call_api(  # type: ignore[no-untyped-call]
+            _, status, answered = self._client.call_api(  # type: ignore[no-untyped-call]
                 path,
                 "POST",
                 query_params=list(query.items()),
