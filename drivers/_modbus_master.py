@@ -4,7 +4,9 @@ Stands between the bus plan (which request next) and the port; used by `drivers.
 11: their wrong bytes are counted and dropped, only a lost port is `LinkDown`. Transaction by "MODBUS over Serial Line
 V1.02" section 2.5: silent line, drain, optional wake-up bytes, request, optional echo, then bytes are collected until
 the matching reply stands among them or the deadline is over. What comes after a deadline is quarantined: until the
-device's worst answer time has passed once more, nothing is sent to that address.
+device's worst answer time has passed once more, nothing is sent to that address; this outlives a lost port, since a
+serial server may hand the answer to whoever calls next. A gateway that says that it did not hear the device (exceptions
+10 and 11, "MODBUS Application Protocol Specification V1.1b3" section 7) is no answer of the device.
 """
 
 from __future__ import annotations
@@ -15,13 +17,15 @@ from enum import Enum
 from typing import Protocol
 
 from gateway.clock import SECOND, Clock
-from gateway.protocols.modbus import EXCEPTION_SIZE, Reply, ReplyMatcher, Request
+from gateway.errors import LinkDown
+from gateway.protocols.modbus import EXCEPTION_SIZE, ExceptionCode, Reply, ReplyMatcher, Request
 from gateway.protocols.modbus_line import character_seconds, silence_seconds
 
 LEAST_SILENCE = 0.004  # s, at any speed; cheap adapters swallow the start of what follows sooner
 JABBER_LIMIT = 0.5  # s to wait for a line that is never silent; then the matcher must find its way
 DRAIN_READS = 4  # more than any adapter buffers
 ECHO_SLACK = 0.02  # s an adapter may hold the echo back
+UNHEARD = (ExceptionCode.GATEWAY_PATH, ExceptionCode.GATEWAY_TARGET)  # said by a gateway in the device's place
 
 
 class Port(Protocol):
@@ -45,7 +49,7 @@ class Outcome(Enum):
 
     ANSWERED = "answered"
     REFUSED = "refused"  # the device answered with an exception: it is there
-    SILENT = "silent"  # not one byte
+    SILENT = "silent"  # not one byte, or a gateway says that it heard none
     BROKEN = "broken"  # bytes, but no frame of ours among them: CRC, length, address, function
 
 
@@ -67,16 +71,22 @@ class Manners:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One transaction. `delay` is the time in s the device took before its reply began, 0 when there was none."""
+    """One transaction. `delay` is the time in s the device took before its reply began, 0 when there was none.
+
+    `given_up`: a gateway said that it heard no reply, and takes the next question.
+    """
 
     outcome: Outcome
     reply: Reply | None = None
     delay: float = 0.0
     at: int = 0  # ns on the boot-time clock, when the reply was complete
+    given_up: bool = False
 
 
 @dataclass(slots=True)
-class _Quarantine:
+class Quarantine:
+    """An answer that may still come, until `until` (ns): nothing that it fits is asked meanwhile."""
+
     matcher: ReplyMatcher
     until: int
 
@@ -85,7 +95,9 @@ class Master:
     """Asks one question after the other. Not safe for parallel calls: one task owns it.
 
     `count` is told every outcome by name, and `late` (frames after their deadline), `stray` (bytes on a line that
-    should have been silent), `garbage` (bytes before a reply), `jabber`, `echo_missing`.
+    should have been silent), `garbage` (bytes before a reply), `jabber`, `echo_missing`, `exception_10` and
+    `exception_11`.
+    `owed` are the answers that the former port did not bring, by address; kept up to date for the next one.
     """
 
     def __init__(
@@ -96,6 +108,7 @@ class Master:
         baudrate: int,
         echo: bool = False,
         count: Callable[[str, int], None],
+        owed: dict[int, Quarantine] | None = None,
     ) -> None:
         self._port = port
         self._clock = clock
@@ -104,7 +117,7 @@ class Master:
         self._echo = echo
         self._count = count
         self._quiet_since = clock.mono()
-        self._quarantine: dict[int, _Quarantine] = {}
+        self._quarantine = {} if owed is None else owed
 
     async def ask(self, request: Request, manners: Manners, *, deadline: float | None = None) -> Answer:
         """Run one transaction. Never raises for what a device does or leaves undone.
@@ -130,13 +143,21 @@ class Master:
         patience = len(frame) * self._character + (manners.worst if deadline is None else deadline)
         if self._echo:
             patience += ECHO_SLACK
-        answer = await self._collect(request, frame, patience + request.reply_size() * self._character, sent)
+        try:
+            answer = await self._collect(request, frame, patience + request.reply_size() * self._character, sent)
+        except LinkDown:
+            self._owe(request, manners)
+            raise
         self._count(answer.outcome.value, 1)
         if answer.reply is None:
-            worst = manners.worst + request.reply_size() * self._character
-            until = self._clock.mono() + round(worst * SECOND)
-            self._quarantine[request.address] = _Quarantine(ReplyMatcher(request), until)
+            self._owe(request, manners)
         return answer
+
+    def _owe(self, request: Request, manners: Manners) -> None:
+        """Note that an answer may still come."""
+        worst = manners.worst + request.reply_size() * self._character
+        until = self._clock.mono() + round(worst * SECOND)
+        self._quarantine[request.address] = Quarantine(ReplyMatcher(request), until)
 
     async def _collect(self, request: Request, frame: bytes, patience: float, sent: int) -> Answer:
         matcher = ReplyMatcher(request)
@@ -158,6 +179,9 @@ class Master:
             return Answer(Outcome.BROKEN if unfit else Outcome.SILENT)
         if matcher.skipped:
             self._count("garbage", matcher.skipped)
+        if reply.exception in UNHEARD:
+            self._count(f"exception_{reply.exception}", 1)
+            return Answer(Outcome.SILENT, given_up=True)
         at = self._clock.mono()
         delay = max(0.0, (at - sent) / SECOND - len(reply.frame) * self._character)
         return Answer(Outcome.REFUSED if reply.exception else Outcome.ANSWERED, reply, delay, at)

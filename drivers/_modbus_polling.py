@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
 from drivers._bus_plan import BusPlan, Turn
-from drivers._modbus_master import Answer, Master, Outcome, Port
+from drivers._modbus_master import Answer, Master, Outcome, Port, Quarantine
 from drivers._modbus_points import Block, Field, Row
 from drivers._modbus_setup import Unit, schedule
 from drivers._values import NO_COMMS, Reading
@@ -21,7 +21,7 @@ from gateway.errors import ConfigError, DeliveryError, LinkDown
 from gateway.model.batch import make_batch
 from gateway.model.ports import DriverSetup, Emit
 from gateway.model.quality import Doubt, Level, quality
-from gateway.model.time import SECOND
+from gateway.model.time import MILLISECOND, SECOND
 from gateway.protocols.modbus import Request
 
 MISSES = 3  # in a row, before a device or a block of it counts as silent
@@ -29,6 +29,7 @@ SILENT = 3 * SECOND  # and no answer for so long
 POWER_CUT = 60 * SECOND  # silent for longer, it may have been without power: it warms up again
 RETRY = 30 * SECOND
 WRITE_TRIES = 2
+GATEWAY = 1500 * MILLISECOND  # that gateways wait for a device of their bus before they turn to the next question
 DEAF = 60 * SECOND  # when no device at all has answered for so long, it may be the adapter: the port is opened again
 REFUSED: Reading = (NO_COMMS[0], quality(Level.BAD, Doubt.DEVICE_DOUBT))
 
@@ -66,16 +67,21 @@ class _Bus:
     heard: int  # ns of the last answer of any device, or of the start
     nudge: asyncio.Event = field(default_factory=asyncio.Event)
     commands: list[_Command] = field(default_factory=list)
+    busy: int = 0  # ns until which a gateway may still wait for a device that has missed its question
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
-    """What is polled through: `open` gives the port or raises LinkDown; `baudrate` is that of the devices."""
+    """What is polled through: `open` gives the port or raises LinkDown; `baudrate` is that of the devices.
+
+    `queues`: a gateway may stand there that keeps a question until it has done with the one before.
+    """
 
     name: str
     open: Callable[[], Awaitable[Port]]
     baudrate: int
     echo: bool = False
+    queues: bool = False
 
 
 class Polling:
@@ -91,6 +97,7 @@ class Polling:
             _Watch(place, block, now) for place, unit in enumerate(self._units) for block in unit.slave.blocks
         ]
         self._bus: _Bus | None = None
+        self._owed: dict[int, Quarantine] = {}  # outlives a port
         self._deaf = False  # an open port says nothing any more: only an answer does
 
     @property
@@ -106,7 +113,8 @@ class Polling:
         """
         port = await self._line.open()
         count = self._setup.report.count
-        master = Master(port, self._clock, baudrate=self._line.baudrate, echo=self._line.echo, count=count)
+        line = self._line
+        master = Master(port, self._clock, baudrate=line.baudrate, echo=line.echo, count=count, owed=self._owed)
         now = self._clock.mono()
         bus = self._bus = _Bus(master, self._plan(now), emit, now)
         if not self._deaf:
@@ -170,7 +178,11 @@ class Polling:
     async def _poll(self, bus: _Bus, turn: Turn) -> None:
         watch = self._watches[turn.poll]
         unit = self._units[watch.unit]
-        answer = await bus.master.ask(watch.block.request, unit.manners, deadline=turn.deadline / SECOND)
+        asked = self._clock.mono()
+        patience = turn.deadline + max(0, bus.busy - asked)  # a neighbour's silence costs this one no poll
+        answer = await bus.master.ask(watch.block.request, unit.manners, deadline=patience / SECOND)
+        waits = self._line.queues and answer.outcome is Outcome.SILENT and not answer.given_up
+        bus.busy = max(asked, bus.busy) + GATEWAY if waits else 0
         self._book(bus, turn, answer, retry=watch.block.hourly and answer.outcome is Outcome.REFUSED)
         if answer.reply is None:
             watch.misses += 1

@@ -19,22 +19,38 @@ from gateway.transport.stream import StreamPort
 
 OPTIONS = TcpOptions
 DEVICE_OPTIONS = DeviceOptions
+STALE = 0.2  # s in which a serial server hands a new caller what its bus said to the former one
 
 
 def create(setup: DriverSetup) -> Polling:
     """Build the driver. Raises ConfigError with every problem of the source and its devices."""
     options, units = read_setup(setup, TcpOptions, slack=lambda options: options.delay)
+    newest: Mbap | None = None
 
     async def opened() -> Port:
-        return await open_line(options, setup.clock, setup.report.count)
+        nonlocal newest
+        newest = Mbap(asks=True, after=newest)
+        return await open_line(options, setup.clock, setup.report.count, newest)
 
     where = f"{options.host}:{options.port}"
-    return Polling(setup, units, Line(name=where, open=opened, baudrate=options.baudrate))
+    return Polling(
+        setup, units, Line(name=where, open=opened, baudrate=options.baudrate, queues=options.framing == "tcp")
+    )
 
 
-async def open_line(options: TcpOptions, clock: Clock, count: Callable[[str, int], None]) -> Port:
-    """Call the far end; what comes from it are RTU frames whatever its framing. Raises LinkDown."""
+async def open_line(
+    options: TcpOptions, clock: Clock, count: Callable[[str, int], None], mbap: Mbap | None = None
+) -> Port:
+    """Call the far end; what comes from it are RTU frames whatever its framing. Raises LinkDown.
+
+    `mbap`: the framing to use where that is "tcp".
+    """
     port = await StreamPort.open(options.host, options.port, clock)
-    if options.framing == "rtu":
-        return port
-    return FramedPort(port, Mbap(asks=True) if options.framing == "tcp" else Ascii(), count)
+    if options.framing == "tcp":
+        return FramedPort(port, mbap or Mbap(asks=True), count)
+    try:
+        await clock.sleep(STALE)  # the master drops what has come before its first question
+    except BaseException:
+        port.close()
+        raise
+    return port if options.framing == "rtu" else FramedPort(port, Ascii(), count)

@@ -59,12 +59,16 @@ class Ascii:
 
 
 class Mbap:
-    """The seven bytes in front of a PDU; at the master's end (`asks`) an answer must carry the newest transaction."""
+    """The seven bytes in front of a PDU; at the master's end (`asks`) an answer must carry the newest transaction.
 
-    def __init__(self, *, asks: bool) -> None:
+    `after` is the framing of the former connection: transactions go on counting, so that what a gateway says late on
+    the next connection is told apart too. `number` is the transaction of the newest question.
+    """
+
+    def __init__(self, *, asks: bool, after: Mbap | None = None) -> None:
         self.late = 0
         self._asks = asks
-        self._number = 0
+        self.number: int = 0 if after is None else after.number
         self._owed: deque[tuple[int, int]] = deque(maxlen=_OPEN)  # unit, transaction
         self._waiting = b""
 
@@ -72,8 +76,8 @@ class Mbap:
         """Return the frame under the next transaction, or under the one it answers."""
         unit, pdu = frame[0], frame[1:-2]
         if self._asks:
-            self._number = self._number % 0xFFFF + 1
-            number = self._number
+            self.number = self.number % 0xFFFF + 1
+            number = self.number
         else:
             place = next((place for place, one in enumerate(self._owed) if one[0] == unit), None)
             number = 0 if place is None else self._owed[place][1]
@@ -93,7 +97,7 @@ class Mbap:
             if len(self._waiting) < end:
                 break
             pdu, self._waiting = self._waiting[_MBAP.size : end], self._waiting[end:]
-            if self._asks and number != self._number:
+            if self._asks and number != self.number:
                 self.late += 1
                 continue
             self._owed.append((unit, number))
