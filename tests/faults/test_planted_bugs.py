@@ -9,7 +9,7 @@ import pytest
 
 from tests.daemon import Warm
 from tests.faults import verdict
-from tests.faults.harness import Harness
+from tests.faults.harness import ARMED_WITHIN, Harness, wait
 from tests.faults.verdict import SECONDS_PER_SMS
 from tests.field import Field
 from tests.real_mosquitto import running_shipped
@@ -28,6 +28,7 @@ def test_the_harness_catches_a_daemon_that_acknowledges_before_it_commits(tmp_pa
         harness.publisher.start()
         for _ in range(4):
             life = warm.fork(harness.config, planted="ack_early")
+            assert wait(lambda: life.armed_at() is not None, ARMED_WITHIN)  # noqa: B023 - waited for in this round
             time.sleep(0.5)
             life.kill()
         harness.settle(None, within=2.0)

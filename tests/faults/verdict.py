@@ -130,11 +130,12 @@ def unnoticed(store: Path, devices: Iterable[str]) -> set[str]:
     return set(devices) - {about(notice.text) for notice in notices if notice.reason is NotifyReason.RAISED}
 
 
-def untimely(due: int, told: int | None, lives: Iterable[Past], sent: Sequence[SentMessage]) -> str:
+def untimely(due: int, told: int | None, lives: Iterable[Past], sent: Sequence[SentMessage], busy: float = 0.0) -> str:
     """Say whether an alarm due at `due` (boot-time ns) was told too early, or later than some life could have told it.
 
     The first life that lived long enough has to: within a second after it was armed and the timer due, beside what
-    the modem had to send meanwhile, and the deadline of a commit on a bad disk.
+    the modem had to send meanwhile, the deadline of a commit on a bad disk, and the seconds for which a machine that
+    is `busy` with other work may keep it waiting.
     """
     if told is not None and told < due - TOLERANCE:
         return f"told {(due - told) / SECOND:.2f} s early"
@@ -144,7 +145,7 @@ def untimely(due: int, told: int | None, lives: Iterable[Past], sent: Sequence[S
         begin = max(due, life.armed)
         until = life.died if told is None else told
         queue = sum(message.parts for message in sent if begin - TOLERANCE <= message.at < until) * QUEUED
-        end = begin + TOLERANCE + queue + (COMMIT_DEADLINE if life.bad_disk else 0)
+        end = begin + TOLERANCE + queue + (COMMIT_DEADLINE if life.bad_disk else 0) + round(busy * SECOND)
         if told is not None and told <= end:
             return ""
         if life.died >= end:
@@ -154,7 +155,7 @@ def untimely(due: int, told: int | None, lives: Iterable[Past], sent: Sequence[S
 
 
 def wrong_timers(
-    store: Path, timers: Mapping[str, int], sent: Sequence[SentMessage], lives: Sequence[Past]
+    store: Path, timers: Mapping[str, int], sent: Sequence[SentMessage], lives: Sequence[Past], busy: float = 0.0
 ) -> dict[str, str]:
     """Return timers (device → when it was published) whose stamp is not arrival + on-delay, or that were told untimely.
 
@@ -182,7 +183,7 @@ def wrong_timers(
         first = next(iter(asking(sent, name)), None)
         unrecorded = first is not None and UNRECORDED in first.text and first.at < due - offset
         moment = published + delay if unrecorded else due - offset
-        if fault := untimely(moment, None if first is None else first.at, lives, sent):
+        if fault := untimely(moment, None if first is None else first.at, lives, sent, busy):
             wrong[name] = fault
     return wrong
 
