@@ -15,33 +15,11 @@ from typing import Any
 
 from benchmarks import rig
 from benchmarks.publisher import connect, packet
+from tests import station_toml as toml
 from tests.field import Field
 
 _PATIENCE = 60.0  # s
 _POLL = 0.001
-
-_PLACE = """
-[[cell]]
-id = "c{n}"
-name = "{n}号"
-parent = "a"
-
-[[contact]]
-id = "k{n}"
-name = "值班{n}"
-phone = "{phone}"
-cell = "c{n}"
-role = "squad"
-"""
-
-_RULE = """
-[[rule]]
-id = "{id}"
-points = "{points}"
-when = "value > 10"
-class = "{alarm_class}"
-policy = "p"
-"""
 
 
 def phone(number: int) -> str:
@@ -52,10 +30,12 @@ def phone(number: int) -> str:
 def places(numbers: range, prefix: str, alarm_class: str) -> str:
     """Return the lines of cells with one contact and one detector each, and their rule."""
     text = "".join(
-        _PLACE.format(n=n, phone=phone(n)) + rig.device(f"{prefix}{n}", f"{prefix}/{n}", ["v"], cell=f"c{n}")
+        toml.table("cell", id=f"c{n}", name=f"{n}号", parent="a")
+        + toml.table("contact", id=f"k{n}", name=f"值班{n}", phone=phone(n), cell=f"c{n}", role="squad")
+        + rig.device(f"{prefix}{n}", f"{prefix}/{n}", ["v"], cell=f"c{n}")
         for n in numbers
     )
-    return text + _RULE.format(id=prefix, points=f"{prefix}*.v", alarm_class=alarm_class)
+    return text + toml.rule(prefix, f"{prefix}*.v", "value > 10", class_=alarm_class)
 
 
 class Sensors:

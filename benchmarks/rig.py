@@ -22,6 +22,7 @@ from gateway.model.inventory import BOX
 from gateway.store import chunks
 from gateway.store.connection import connect_readonly
 from gateway.store.journal import decode_readings
+from tests import station_toml as toml
 from tests.daemon import ROOT, Daemon
 from tests.real_mosquitto import Mosquitto, running
 
@@ -40,80 +41,6 @@ log_type notice
 """
 _SUBSCRIPTION = re.compile(r"-(?:alarm|telemetry) 1 ")
 
-HEAD = """
-[station]
-id = "{name}"
-name = "{name}"
-clock = "trusted"
-
-[store]
-path = "{folder}/station.db"
-commit_interval = "{interval}"
-
-[limits]
-settle = "1s"
-
-[[source]]
-id = "broker"
-driver = "mqtt"
-host = "127.0.0.1"
-port = {port}
-
-[[cell]]
-id = "a"
-name = "一号楼"
-
-[[contact]]
-id = "li"
-name = "李伟"
-phone = "13800138000"
-cell = "a"
-role = "squad"
-
-[[channel]]
-id = "out"
-kind = "{channel}"
-{channel_options}
-
-[[policy]]
-id = "p"
-repeat = "7200s"
-steps = [{{ after = "0s", notify = ["role:squad@cell"], by = ["out"] }}]
-"""
-
-DEVICE = """
-[[device]]
-id = "{id}"
-source = "broker"
-profile = "json-generic"
-topic = "{topic}"
-cell = "{cell}"
-silence = "1d"
-points = {{ {points} }}
-"""
-
-POINT = '{name} = {{ unit = "1", decode = {{ path = "$.{name}" }} }}'
-
-# A threshold with on-delay for every point of a `load` device, and a rate.
-LEVEL_RULE = """
-[[rule]]
-id = "level-{name}"
-points = "load*.{name}"
-when = "value > {high}"
-on_delay = "{on_delay}"
-class = "{alarm_class}"
-policy = "p"
-"""
-RATE_RULE = """
-[[rule]]
-id = "rate-{name}"
-points = "load*.{name}"
-kind = "rate"
-window = "60s"
-when = "per_min > 1000000"
-class = "supervisory"
-policy = "p"
-"""
 NEVER_REACHED = 100_000.0
 LOAD_POINTS = {"a": 80.0, "b": NEVER_REACHED, "c": NEVER_REACHED}
 CALM_POINTS = dict.fromkeys(LOAD_POINTS, NEVER_REACHED)
@@ -122,14 +49,14 @@ ON_DELAY = "200ms"
 
 def device(name: str, topic: str, points: Iterable[str], cell: str = "a") -> str:
     """Return the lines of a device with these points."""
-    told = ", ".join(POINT.format(name=point) for point in points)
-    return DEVICE.format(id=name, topic=topic, cell=cell, points=told)
+    known = {point: {"unit": "1", "decode": {"path": f"$.{point}"}} for point in points}
+    return toml.sensor(name, topic=topic, cell=cell, points=known)
 
 
 def head(folder: Path, port: int, *, name: str = "bench", interval: str = "1s", modem: Path | None = None) -> str:
     """Return the lines every bench station has; people are told on the console or by a modem."""
-    channel, options = ("console", "") if modem is None else ("sms_modem", f'port = "{modem}"')
-    return HEAD.format(folder=folder, port=port, name=name, interval=interval, channel=channel, channel_options=options)
+    told = None if modem is None else str(modem)
+    return toml.station(folder, station_id=name, interval=interval, repeat="7200s", modem=told) + toml.broker(port)
 
 
 def load(
@@ -140,10 +67,22 @@ def load(
     alarm_class: str = "supervisory",
 ) -> str:
     """Return the lines of the devices that `benchmarks.publisher` plays, with rules. `points`: name → threshold."""
-    rules = LEVEL_RULE + (RATE_RULE if rates else "")
-    return "".join(device(f"load{n}", f"load/{n}", points) for n in range(topics)) + "".join(
-        rules.format(name=name, high=high, on_delay=ON_DELAY, alarm_class=alarm_class) for name, high in points.items()
-    )
+    lines = [device(f"load{n}", f"load/{n}", points) for n in range(topics)]
+    for name, high in points.items():
+        lines.append(_level_rule(name, high, alarm_class))
+        lines += [_rate_rule(name)] if rates else []
+    return "".join(lines)
+
+
+def _level_rule(name: str, high: float, alarm_class: str) -> str:
+    """Return a threshold with on-delay for a point of every `load` device."""
+    return toml.rule(f"level-{name}", f"load*.{name}", f"value > {high}", class_=alarm_class, on_delay=ON_DELAY)
+
+
+def _rate_rule(name: str) -> str:
+    """Return a rate of a point of every `load` device."""
+    keys = {"kind": "rate", "window": "60s"}
+    return toml.rule(f"rate-{name}", f"load*.{name}", "per_min > 1000000", class_="supervisory", **keys)
 
 
 def station(folder: Path, text: str) -> Path:

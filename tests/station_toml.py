@@ -1,4 +1,4 @@
-"""A station's TOML for tests with real processes: one building, one squad leader, one modem, one policy.
+"""A station's TOML for tests and benches with real processes: one building, one squad leader, one modem, one policy.
 
 `station` is the part that every test needs; devices, rules and what differs are added as tables.
 """
@@ -10,6 +10,8 @@ from pathlib import Path
 from tests.toml_writer import inline
 
 LI = "13800138000"
+# Of a disk that is well: a test that is not about a slow one must not find a busy machine to be one.
+WELL: dict[str, object] = {"commit_deadline": "60s", "open_deadline": "60s"}
 TELL_SQUAD = [{"after": "0s", "notify": ["role:squad@cell"], "by": ["sms"]}]
 
 
@@ -23,22 +25,27 @@ def table(name: str, /, **keys: object) -> str:
 def station(
     folder: Path,
     *,
+    station_id: str = "test",
     store: Path | None = None,
     interval: str = "500ms",
     limits: dict[str, object] | None = None,
     repeat: str = "600s",
-    modem: str = "modem",
+    modem: str | None = "modem",
     **keys: object,
 ) -> str:
-    """Write station, store, limits, people, modem and policy `p`; `keys` go into `[station]`."""
+    """Write station, store, limits, people, modem and policy `p`; `keys` go into `[station]`.
+
+    `modem`: its port, from `folder`; with None channel `sms` writes to the console.
+    """
+    way = {"kind": "console"} if modem is None else {"kind": "sms_modem", "port": str(folder / modem)}
     return "".join(
         [
-            table("station", id="test", name="测试站", clock="trusted", **keys),
+            table("station", id=station_id, name="测试站", clock="trusted", **keys),
             table("store", path=str(store or folder / "station.db"), commit_interval=interval),
             table("limits", **{"settle": "1s", **(limits or {})}),
             table("cell", id="a", name="一号楼"),
             table("contact", id="li", name="李伟", phone=LI, cell="a", role="squad"),
-            table("channel", id="sms", kind="sms_modem", port=str(folder / modem)),
+            table("channel", id="sms", **way),
             table("policy", id="p", repeat=repeat, steps=TELL_SQUAD),
         ]
     )
