@@ -21,8 +21,14 @@ DUTY = "duty"  # first word of the key of a duty check's alarm
 CLEARED, CONFIRMED = 1 << 3, 1 << 5  # of an operation at a system (type 4)
 MANUAL, DUTY_ANSWER = 1 << 2, 1 << 5  # of one at the device (type 24)
 KEPT = 102  # operations that can be asked for, as many as one answer holds
-_SUPPRESSING = (AlarmEvent.SHELVE, AlarmEvent.UNSHELVE, AlarmEvent.SUPPRESS, AlarmEvent.UNSUPPRESS)
-_CHANGES = (*_SUPPRESSING, AlarmEvent.DISABLE, AlarmEvent.ENABLE)
+_BEFORE = {  # how an alarm was kept down before a move that changes it
+    AlarmEvent.SHELVE: Suppression.NONE,
+    AlarmEvent.UNSHELVE: Suppression.SHELVED,
+    AlarmEvent.SUPPRESS: Suppression.NONE,
+    AlarmEvent.UNSUPPRESS: Suppression.BY_DESIGN,
+    AlarmEvent.DISABLE: Suppression.NONE,
+    AlarmEvent.ENABLE: Suppression.OUT_OF_SERVICE,
+}
 
 
 class Step(NamedTuple):
@@ -96,6 +102,8 @@ class Telling:
         standing = (now or {}).get(target, ())
         others = [one for one in standing if one.alarm not in told_here]
         bits: dict[int, int] = {}
+        for _, move, bit in moves:  # what was told in former portions stands until its first move in this one
+            bits.setdefault(move.alarm, self._words.bits(bit, move.before, _suppressed_before(move), target))
         steps: list[Step] = []
         for note, move, bit in moves:
             bits[move.alarm] = self._words.after(move, bit, target)
@@ -138,11 +146,15 @@ class Telling:
 
 def _changes(move: Transition) -> bool:
     """Whether a move is told: raised (again), no longer standing, or shelved and the like."""
-    if move.event in _CHANGES:
+    if move.event in _BEFORE:
         return True
     if move.suppression is Suppression.BY_DESIGN:
         return False
     return move.event is AlarmEvent.RAISE or (move.before in STANDING) != (move.after in STANDING)
+
+
+def _suppressed_before(move: Transition) -> Suppression:
+    return _BEFORE.get(move.event, move.suppression)
 
 
 def _urgency(story: Sequence[Step]) -> tuple[bool, int]:

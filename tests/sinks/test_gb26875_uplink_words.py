@@ -87,6 +87,24 @@ def test_the_end_of_one_of_two_alarms_is_no_normal() -> None:
     assert said(plan(*fault, standing=[before])) == [(SMOKE, 0b110, 1), (SMOKE, 0b10, 2)]
 
 
+@pytest.mark.parametrize(
+    ("later", "suppression", "word", "last"),
+    [
+        (E.CLEAR, Suppression.NONE, 0b110, 0b100),
+        (E.SHELVE, SHELVED, 0b110, 0b1110),
+        (E.UNSHELVE, Suppression.NONE, 0b1110, 0b110),
+        (E.ENABLE, Suppression.NONE, 0b1100, 0b110),
+        (E.UNSUPPRESS, Suppression.NONE, 0b100, 0b110),
+        (E.CLEAR, DESIGN, 0b100, None),
+    ],
+)
+def test_what_was_told_before_stands_until_it_moves(
+    later: AlarmEvent, suppression: Suppression, word: int, last: int | None
+) -> None:
+    fault, fire = move(2, rule="fault", second=1), move(3, later, second=2, suppression=suppression)
+    assert said(plan(fault, fire)) == [(SMOKE, word, 1), *([] if last is None else [(SMOKE, last, 2)])]
+
+
 def test_an_alarm_that_came_later_is_not_told_before_its_time() -> None:
     later = (alarm(77, rule="fault"), WALL + 60 * SECOND)
     assert said(plan(move(1), standing=[later]))[0] == (SMOKE, 0b10, 0)
