@@ -10,15 +10,18 @@ from __future__ import annotations
 import heapq
 from collections.abc import Callable, Sequence
 
+import msgspec
+
 from drivers._conversation_gather import COMPANY, Answer, Gathered, Gatherer
 from drivers._conversation_peers import Party
-from drivers._conversation_repeats import Repeats, shortened
+from drivers._conversation_repeats import Known, Repeats, shortened
 from drivers._conversation_said import Said
 from gateway.model.batch import Mark
 from gateway.model.ports import DriverSetup, Emit
 from gateway.model.time import SECOND
 from gateway.model.verdict import NEVER
 
+PERHAPS = "疑似重发 maybe sent again: "  # before the text of an event
 UNKNOWN = "unknown"  # the device in counters of strangers
 WINDOW = 64 * 1024  # bytes of a peer that may wait for a commit; then it is held back
 WINDOWS = 8 * 1024 * 1024  # of all peers together; then what cannot be held back is dropped, and counted
@@ -66,14 +69,16 @@ class Keeping:
         key = who if who != UNKNOWN else f"{party.peer.address} {said.device}"
         digest = shortened(said.digest) if said.digest else b""
         if digest:
-            known, before = self._repeats.find(key, digest, now)
-            if known:
+            known, before = self._repeats.find(key, digest, now, said.proof)
+            if known is Known.BEFORE:
                 self._repeated(party, said, before, who, now)
                 return
+            if known is Known.PERHAPS:
+                self._doubted(said, who)
         answer = Answer(party, said, who, key, digest)
         mark, until = None, now + round(said.within * SECOND)
         if digest:
-            mark = self._repeats.enter(key, digest, until, answer)
+            mark = self._repeats.enter(key, digest, until, answer, said.proof)
         # What no answer acknowledges is not sent again after a restart: no mark has to be kept for it.
         gatherer = self._urgent if said.decoded.events or who in self._life_safety else self._plain
         weight = gatherer.add(answer, mark if said.after else None, until, now)
@@ -109,6 +114,12 @@ class Keeping:
         else:
             before.party, before.said, before.late = party, said, False
             self._limit(before, now)
+
+    def _doubted(self, said: Said, who: str) -> None:
+        """Mark what may be a repeat: a second fire of a device whose clock stands still must not pass for one."""
+        self._report.count(f"{who} maybe_repeat")
+        events = said.decoded.events
+        events[:] = [msgspec.structs.replace(event, text=f"{PERHAPS}{event.text}") for event in events]
 
     def _limit(self, answer: Answer, now: int) -> None:
         said = answer.said

@@ -3,7 +3,8 @@
 Beside `_conversation.py`; keeps house section 4 (redelivery) for protocols that repeat what is not answered. A repeat
 has the digest of what was said shortly before by the same device. One that is being committed is answered when that is
 done, a committed one at once. Marks (`gateway.model.batch.Mark`) keep the digests of the last `SLOTS` things that
-every configured device said, each device as a session of its own, so that few bytes change with a commit.
+every configured device said, and of as many whose own time proves them (`Proof.TIME`), for `LASTING` at most; each
+device as a session of its own, so that few bytes change with a commit.
 """
 
 from __future__ import annotations
@@ -11,27 +12,42 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from enum import Enum
 from hashlib import blake2b
 from typing import Generic, TypeVar
 
+from drivers._conversation_said import Proof
 from gateway.model.batch import Mark
-from gateway.model.time import MINUTE
+from gateway.model.time import DAY, MINUTE
 
 SLOTS = 16  # a device has rarely more than one thing unanswered
 STRANGERS = 256  # senders without a place in the configuration: the last ones, in RAM alone
-INHERITED = 30 * MINUTE  # ns after a start in which marks of the former life count
+INHERITED = 30 * MINUTE  # ns after a start in which marks of the former life count,
+LASTING = 7 * DAY  # and those of what its own time proves
 _DIGEST = 8  # bytes
 
 Entry = TypeVar("Entry")
 
 
+class Known(Enum):
+    """Whether something was said before."""
+
+    NEW = 0
+    BEFORE = 1
+    PERHAPS = 2  # in a former life, and nothing proves that it is the same
+
+
 @dataclass(slots=True)
 class _Slot(Generic[Entry]):
-    """One thing said. `entry` is what waits for its commit, None once that is done; `until` in ns."""
+    """One thing said. `entry` is what waits for its commit, None once that is done; `until` in ns.
+
+    `number`: its place, from `SLOTS` on of what its time proves. `inherited`: from a former life.
+    """
 
     number: int
     until: int
     entry: Entry | None = None
+    inherited: bool = False
 
 
 class Repeats(Generic[Entry]):
@@ -41,28 +57,35 @@ class Repeats(Generic[Entry]):
         self._prefix = f"{source} "
         self._known: dict[str, OrderedDict[bytes, _Slot[Entry]]] = {device: OrderedDict() for device in devices}
         self._strangers: OrderedDict[str, OrderedDict[bytes, _Slot[Entry]]] = OrderedDict()
-        self._inherited_until = now + INHERITED
-        self._inherited = [mark for mark in marks if mark.session.startswith(self._prefix)]
-        for mark in self._inherited:
+        self._inherited: dict[int, list[Mark]] = {now + INHERITED: [], now + LASTING: []}  # until when each counts
+        for mark in marks:
+            if not mark.session.startswith(self._prefix):
+                continue
             slots = self._known.get(mark.session.removeprefix(self._prefix))
+            until = now + (INHERITED if slots is None or mark.packet < SLOTS else LASTING)
+            self._inherited[until].append(mark)
             if slots is not None:
-                slots[mark.digest] = _Slot(mark.packet, self._inherited_until)
+                slots[mark.digest] = _Slot(mark.packet, until, inherited=True)
 
-    def find(self, device: str, digest: bytes, now: int) -> tuple[bool, Entry | None]:
+    def find(self, device: str, digest: bytes, now: int, proof: Proof) -> tuple[Known, Entry | None]:
         """Return whether this was said before, and what waits for its commit, if anything does.
 
-        `digest`, here and below, is of `shortened`.
+        `digest`, here and below, is of `shortened`; `proof`: of what is said now.
         """
         slot = self._slots(device).get(digest)
         if slot is None or slot.until < now:
-            return False, None
-        return True, slot.entry
+            return Known.NEW, None
+        if slot.inherited and slot.number < SLOTS and proof is Proof.NOTHING:
+            return Known.PERHAPS, None
+        return Known.BEFORE, slot.entry
 
-    def enter(self, device: str, digest: bytes, until: int, entry: Entry) -> Mark | None:
+    def enter(self, device: str, digest: bytes, until: int, entry: Entry, proof: Proof) -> Mark | None:
         """Remember what is handed over; return the mark to keep with its commit, None for a stranger's."""
         slots = self._slots(device, make=True)
+        first = SLOTS if proof is Proof.TIME else 0
         before = slots.pop(digest, None)
-        number = _free(slots) if before is None else before.number
+        stays = before is not None and first <= before.number < first + SLOTS
+        number = before.number if before is not None and stays else _free(slots, first)
         slots[digest] = _Slot(number, until, entry)
         return Mark(self._prefix + device, number, digest) if device in self._known else None
 
@@ -77,11 +100,12 @@ class Repeats(Generic[Entry]):
         return now > until or not any(self._stands(mark) for mark in marks)
 
     def stale(self, now: int) -> list[Mark]:
-        """Return marks of the former life whose time is over, once; those whose places are taken have gone already."""
-        if not self._inherited or now <= self._inherited_until:
+        """Return marks of the former life whose time is over, once, but for what was said again since."""
+        until = next(iter(self._inherited), now)
+        if now <= until:
             return []
-        over, self._inherited = self._inherited, []
-        return [mark for mark in over if self._stands(mark) or mark.session[len(self._prefix) :] not in self._known]
+        over = self._inherited.pop(until)
+        return [mark for mark in over if not self._stands(mark, renewed=True)]
 
     def _slots(self, device: str, *, make: bool = False) -> OrderedDict[bytes, _Slot[Entry]]:
         known = self._known.get(device)
@@ -96,17 +120,19 @@ class Repeats(Generic[Entry]):
                     self._strangers.popitem(last=False)
         return slots
 
-    def _stands(self, mark: Mark) -> bool:
+    def _stands(self, mark: Mark, *, renewed: bool = False) -> bool:
         slot = self._slots(mark.session.removeprefix(self._prefix)).get(mark.digest)
-        return slot is not None and slot.number == mark.packet
+        return slot is not None and slot.number == mark.packet and not (renewed and slot.inherited)
 
 
-def _free(slots: OrderedDict[bytes, _Slot[Entry]]) -> int:
-    """Return a free place, made by forgetting the oldest thing if need be: first of what is committed."""
-    if len(slots) < SLOTS:
-        taken = {slot.number for slot in slots.values()}
-        return next(number for number in range(SLOTS) if number not in taken)
-    oldest = next((short for short, slot in slots.items() if slot.entry is None), next(iter(slots)))
+def _free(slots: OrderedDict[bytes, _Slot[Entry]], first: int) -> int:
+    """Return a free place from `first` on, made by forgetting the oldest there if need be: first what is committed."""
+    places = range(first, first + SLOTS)
+    there = {slot.number: short for short, slot in slots.items() if slot.number in places}
+    for number in places:
+        if number not in there:
+            return number
+    oldest = next((short for short in there.values() if slots[short].entry is None), next(iter(there.values())))
     return slots.pop(oldest).number
 
 

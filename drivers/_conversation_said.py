@@ -8,9 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from enum import IntEnum
 from typing import Protocol
 
 from gateway.model.ports import Decoded
+
+
+class Proof(IntEnum):
+    """What the same digest in a former life of ours proves, where no memory of what lay between is left."""
+
+    NOTHING = 0  # no clock tells a repeat from news: it is stored again, marked
+    USUAL = 1  # a repeat for half an hour after a start
+    TIME = 2  # the device's own time, right when it came, tells it from all else: a repeat as long as it is kept
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -39,6 +48,7 @@ class Said:
         digest: recognises a repeat: of content and device time, without serial numbers; b"": never a repeat.
         within: seconds in which the same digest is a repeat and nothing new. Make it short (a minute, or digest b"")
             where the device's time is missing or stands still: a second fire must not pass for a repeat of the first.
+        proof: what that proves after a restart.
         device: id of the configured device that spoke; anything else is a stranger. Who is at a connection is learned
             from what stores, is `heard` or is answered, never from a frame with nothing but problems.
         settles: the question that this answers.
@@ -53,6 +63,7 @@ class Said:
     at_once: bytes = b""
     digest: bytes = b""
     within: float = 1800.0
+    proof: Proof = Proof.USUAL
     device: str = ""
     settles: Question | None = None
     refusal: str = ""

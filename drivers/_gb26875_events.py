@@ -37,6 +37,7 @@ def tell(unit: Unit, told: Told) -> None:
     if code in PRINTED and unit.rest:
         key, event, text, tag = printed(unit.rest)
         told.say(key, event, text, told.time(tag), known=False)
+        told.untimed |= not told.right  # no memory of places tells a second one from a repeat
     elif unit.rest or not unit.objects:
         raw(unit, told)
 

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from hashlib import blake2b
 
-from drivers._conversation_said import Question, Said
+from drivers._conversation_repeats import LASTING
+from drivers._conversation_said import Proof, Question, Said
 from drivers._gb26875_asking import Asking, Attention
 from drivers._gb26875_device import Directory, Speaker
 from drivers._gb26875_events import duty_over, raw, tell
@@ -186,8 +187,10 @@ def _sent(frame: Frame, told: Told) -> Said:
     said.late = _reply(frame, Command.DENY, told.wall, offset)
     said.limit = LIMIT
     said.digest = _digest(frame, told)
-    if told.untimed:
-        said.within = UNTIMED_WITHIN
+    if told.right and not told.untimed:
+        said.proof, said.within = Proof.TIME, LASTING / SECOND
+    else:
+        said.proof, said.within = Proof.NOTHING, UNTIMED_WITHIN if told.untimed else said.within
     return said
 
 

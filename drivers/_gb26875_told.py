@@ -12,11 +12,13 @@ from functools import lru_cache
 from drivers._gb26875_device import OWN, Speaker
 from gateway.model.batch import Event, EventCode
 from gateway.model.ports import Decoded
+from gateway.model.time import MINUTE
 from gateway.protocols import gb26875_tables as tables
 from gateway.protocols.gb26875_objects import NO_TIME
 from gateway.protocols.gb26875_tables import Name
 from gateway.protocols.gb26875_units import text_of, time_ns
 
+RIGHT = MINUTE  # ns that a clock may be wrong and still tells one fire from the next
 OWN_NAME = "用户信息传输装置 transmission device"
 DUTY = f"{OWN}/duty"
 _LONGEST = 400  # characters of a text
@@ -28,7 +30,8 @@ _SYSTEMS = 256  # that one device may have
 class Told:
     """What one frame said. `stamps`: what tells it from a frame of equal content; `untimed`: some of it has no time.
 
-    `reset`: places that were reset, whose present state has to be asked for.
+    `right`: all its times were those of our own trusted clock when it came; None: there are none. `reset`: places that
+    were reset, whose present state has to be asked for.
     """
 
     speaker: Speaker
@@ -38,6 +41,7 @@ class Told:
     decoded: Decoded = field(default_factory=Decoded)
     stamps: list[int] = field(default_factory=list)
     untimed: bool = False
+    right: bool | None = None
     reset: list[str] = field(default_factory=list)
 
     def say(self, key: str, code: EventCode, text: str, time: int = 0, *, known: bool = True) -> None:
@@ -55,6 +59,8 @@ class Told:
         if not found:
             self.decoded.problems.append("bad_time" if tag else "no_time")
             self.untimed |= tag in (b"", NO_TIME)
+        near = found > 0 and self.wall > 0 and abs(found - self.wall) <= RIGHT
+        self.right = near and self.right is not False
         return found
 
     def meet(self, system: int, address: int) -> str:

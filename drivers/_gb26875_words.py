@@ -33,6 +33,7 @@ class Words:
     def __init__(self, places: int = PLACES) -> None:
         self._places = places
         self._last: dict[str, _Last] = {}
+        self._forgot = False
 
     def note(self, key: str, tag: bytes, word: int, now: int, *, stands: bool = False) -> tuple[int, int | None]:
         """Take the word of a place. `now` in ns, above 0. `stands`: the clock of the device is known to stand still.
@@ -46,7 +47,8 @@ class Words:
         if last is None:
             if len(self._last) >= self._places:
                 del self._last[next(iter(self._last))]
-            stamp = 0 if timed else now
+                self._forgot = True
+            stamp = now if stands or (self._forgot and not timed) else 0
             self._last[key] = _Last(tag, word, stamp, now)
             return stamp, None
         again = timed and last.tag == tag and last.word == word

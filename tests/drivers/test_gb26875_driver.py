@@ -17,7 +17,7 @@ from gateway.errors import ConfigError, DeliveryError
 from gateway.model.batch import Batch, EventCode, Mark
 from gateway.model.point import Device
 from gateway.model.ports import DriverSetup
-from gateway.model.time import SECOND
+from gateway.model.time import DAY, HOUR, SECOND
 from gateway.protocols.gb26875 import Command, Frame, Frames
 from tests.channel_rigs import Notes
 from tests.drivers.conversation_bench import FakePeer, FakeWire
@@ -122,6 +122,94 @@ def test_a_repeat_after_a_restart_is_confirmed_and_not_stored_again() -> None:
 
     on(before, 889)
     on(after, 889, marks=marks)
+
+
+def lives(far: Transmitter, *, gap: int, trusted: bool = True, second: bool = False) -> tuple[list[str], Notes]:
+    """Let a device say a fire, its confirm be lost, and our next life hear it again, or a second fire, `gap` ns later.
+
+    Returns:
+        The texts that the second life stores, and its counters.
+    """
+    marks: list[Mark] = []
+    texts: list[str] = []
+    found: list[Notes] = []
+
+    async def before(one: Stage) -> None:
+        one.wire.says(one.wire.met("10.0.0.7:1"), far.change(SMOKE, FIRE, WALL))
+        await one.clock.advance(0.1)
+        marks.extend(one.batches[0].marks)
+
+    async def after(one: Stage) -> None:
+        peer = one.wire.met("10.0.0.7:2")
+        for _ in range(2):  # its confirm is lost once more
+            one.wire.says(peer, far.change(SMOKE, FIRE, WALL + gap) if second else far.again())
+            await one.clock.advance(1)
+            for batch in one.batches:
+                batch.ack()
+            second_now.append(len(one.events()))
+        texts.extend(event.text for batch in one.batches for event in batch.events)
+        found.append(one.notes)
+
+    second_now: list[int] = []
+    for life, passed in ((before, 0), (after, gap)):
+        clock = FakeClock(wall=WALL + passed)
+        clock.trust(synchronised=trusted)
+        on(life, 889, clock=clock, marks=list(marks))
+    assert second or second_now[0] == second_now[1]  # what was said again and stored is a repeat from then on
+    return texts, found[0]
+
+
+@pytest.mark.parametrize("gap", [SECOND, HOUR, 3 * DAY])
+def test_after_a_restart_a_repeat_is_known_by_a_time_that_was_right(gap: int) -> None:
+    texts, notes = lives(Transmitter(889), gap=gap)
+    assert texts == []
+    assert notes.counts["d0 repeat"] == 2
+
+
+def test_in_one_life_a_repeat_after_a_long_outage_is_known_by_its_time() -> None:
+    async def scene(one: Stage) -> None:
+        far = Transmitter(889)
+        one.wire.says(one.wire.met("10.0.0.7:1"), far.change(SMOKE, FIRE, WALL))
+        await one.clock.advance(0.1)
+        one.batches[0].ack()
+        one.clock.jump(2 * DAY)
+        peer = one.wire.met("10.0.0.7:2")
+        one.wire.says(peer, far.again())
+        assert one.give(far, peer) == [Command.CONFIRM]
+        await one.clock.advance(1)
+        assert one.events() == [(EventCode.FIRE, "1/1/2/10")]
+
+    on(scene, 889, clock=FakeClock(wall=WALL))
+
+
+POOR = [
+    TransmitterFault(still=1_700_000_000),
+    TransmitterFault(still=(WALL - HOUR) // SECOND),
+    TransmitterFault(no_clock=True),
+]
+
+
+@pytest.mark.parametrize("fault", POOR)
+@pytest.mark.parametrize("second", [False, True])
+def test_after_a_restart_what_no_clock_tells_from_a_second_fire_is_stored_marked(
+    fault: TransmitterFault,
+    second: bool,  # noqa: FBT001 - a case
+) -> None:
+    texts, notes = lives(Transmitter(889, fault=fault), gap=10 * SECOND, second=second)
+    assert [text.startswith("疑似重发 maybe sent again: ") for text in texts] == [True]
+    assert notes.counts["d0 maybe_repeat"] == 1
+
+
+def test_without_a_clock_of_our_own_a_repeat_after_a_restart_is_stored_marked() -> None:
+    texts, _ = lives(Transmitter(889), gap=10 * SECOND, trusted=False)
+    assert [text.startswith("疑似重发 ") for text in texts] == [True]
+
+
+def test_a_fire_of_a_later_time_is_news() -> None:
+    texts, notes = lives(Transmitter(889), gap=10 * SECOND, second=True)
+    assert len(texts) == 1
+    assert not texts[0].startswith("疑似重发")
+    assert notes.counts["d0 repeat"] == 1  # the second of the second fire
 
 
 def test_a_device_that_stands_still_in_the_middle_of_a_frame_loses_that_frame_alone() -> None:

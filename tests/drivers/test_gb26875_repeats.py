@@ -8,10 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from drivers._conversation_said import Proof
 from drivers._gb26875_talk import Centre
 from drivers._gb26875_words import PLACES, Words
 from drivers.simulated.gb26875 import FIRE, NORMAL, Transmitter, TransmitterFault
-from gateway.model.time import SECOND
+from gateway.model.batch import EventCode
+from gateway.model.time import HOUR, MINUTE, SECOND
 from gateway.protocols import gb26875_objects as o
 from gateway.protocols.gb26875_units import time_tag
 from tests.drivers.gb26875_centre import NOW, WALL, centre, events, installed
@@ -93,8 +95,26 @@ def test_after_a_reset_the_same_fire_of_a_poor_clock_is_news() -> None:
 def test_what_has_no_time_is_a_repeat_for_a_minute_only() -> None:
     line = centre(installed())
     [said] = line.hear(device(no_clock=True).change(SMOKE, FIRE, WALL), NOW, WALL)
-    [timed] = line.hear(device().change(SMOKE, FIRE, WALL), NOW, WALL)
-    assert (said.within, timed.within) == (60.0, 1800.0)
+    [wrong] = line.hear(device().change(SMOKE, FIRE, WALL - 2 * MINUTE), NOW, WALL)
+    [right] = line.hear(device().change(SMOKE, FIRE, WALL - SECOND), NOW, WALL)
+    assert [(one.proof, one.within) for one in (said, wrong, right)] == [
+        (Proof.NOTHING, 60.0),
+        (Proof.NOTHING, 1800.0),
+        (Proof.TIME, 7 * 86_400.0),
+    ]
+
+
+def test_a_printed_fire_of_a_wrong_clock_is_a_repeat_for_a_minute_only() -> None:
+    """No state of a place is known of what is printed: nothing else tells a second one."""
+    line = "火警 一层".encode("gb18030")
+    body = bytes(4) + bytes((1, len(line))) + line
+    found = []
+    for off in (0, HOUR):
+        unit = bytes((9, 1)) + body + time_tag(WALL - off, CHINA)
+        [said] = centre(installed()).hear(device().send(unit, WALL), NOW, WALL)
+        assert [event.code for event in events([said])] == [EventCode.FIRE]
+        found.append((said.proof, said.within))
+    assert found == [(Proof.TIME, 7 * 86_400.0), (Proof.NOTHING, 60.0)]
 
 
 def test_a_repeat_says_the_same_again_so_that_it_is_answered_after_the_commit() -> None:
@@ -113,3 +133,4 @@ def test_the_words_of_a_device_are_bounded() -> None:
     assert len(words._last) == PLACES  # noqa: SLF001 - the bound is the point
     assert words.note("1/1/0/0", tag, 2, NOW) == (0, None)
     assert words.note("1/1/0/500", tag, 2, NOW) == (NOW, 1)
+    assert words.note("1/1/0/1", bytes(6), 1, NOW) == (NOW, None)  # forgotten and without a time: news
