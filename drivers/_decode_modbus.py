@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from drivers._modbus_points import Block, Field, Register, Row, Slave
+from drivers._modbus_points import Block, Field, Row, Slave
+from drivers._modbus_registers import Register
 from gateway.errors import ProtocolViolation
 from gateway.model.point import Device, Profile
 from gateway.protocols.modbus import READS, REFUSED, Reply, ReplyMatcher, Request, decode_request

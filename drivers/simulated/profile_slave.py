@@ -9,7 +9,8 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable
 
-from drivers._modbus_points import Decode, Field, Register, Slave, Status
+from drivers._modbus_points import Field, Slave
+from drivers._modbus_registers import Decode, Register, Status
 from drivers.simulated.behaviour import Behaviour, constant
 from drivers.simulated.modbus_bus import TABLES, SimulatedSlave, Value
 from gateway.model.point import Device, Kind

@@ -7,17 +7,16 @@ section 7: what passes alone is kept, so that a gateway with a mistake in its fi
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
 import msgspec
 
 from gateway import registry
-from gateway.config import people, ports, spreadsheet, text
+from gateway.config import people, ports, text
 from gateway.config.care import read_heartbeat, read_power
+from gateway.config.files import Files, unreadable
 from gateway.config.loaded import Loaded
 from gateway.config.page import read_page
 from gateway.config.people import Book, Grid
@@ -46,20 +45,6 @@ _TABLES = ("source", "device", "channel", "sink", "policy", "rule")
 T = TypeVar("T")
 
 
-@dataclass(slots=True)
-class _Files:
-    """The files read so far."""
-
-    paths: list[Path] = field(default_factory=list)
-    hash: hashlib._Hash = field(default_factory=hashlib.sha256)
-
-    def read(self, path: Path) -> bytes:
-        raw = path.read_bytes()
-        self.paths.append(path)
-        self.hash.update(len(raw).to_bytes(8, "big") + raw)
-        return raw
-
-
 def load(
     path: str | Path,
     *,
@@ -78,11 +63,12 @@ def load(
         addressed: how a kind of channel is addressed.
     """
     outside = Outside(profile=profiles, tailor=tailor, options=options, addressed=addressed)
-    path, files = Path(path), _Files()
+    path = Path(path)
+    files = Files(path)
     try:
         content, broken_at = text.decode(files.read(path))
     except OSError as error:
-        problem = Problem(file=str(path), line=0, key="", kind=Kind.UNREADABLE, facts=_unreadable("", error))
+        problem = Problem(file=str(path), line=0, key="", kind=Kind.UNREADABLE, facts=unreadable("", error))
         nothing: frozenset[str] = frozenset()
         return Loaded(
             station=None,
@@ -101,16 +87,16 @@ def load(
         main.problems.append(Problem(file=main.file, line=place.line, key="", kind=Kind.BAD_TOML, facts=facts))
     if broken_at:
         main.problems.append(Problem(file=main.file, line=broken_at, key="", kind=Kind.NOT_UTF8))
-    return _Reading(main, path.absolute().parent, outside, files).whole()
+    return _Reading(main, files, outside).whole()
 
 
 class _Reading:
     """One pass over a parsed file, in the order in which its tables need each other."""
 
-    def __init__(self, main: Findings, folder: Path, outside: Outside, files: _Files) -> None:
+    def __init__(self, main: Findings, files: Files, outside: Outside) -> None:
         self._main = main
-        self._folder = folder
         self._files = files
+        self._folder = files.folder
         self._top = Sheet(main, (), main.document.data)
         self._parts = [main]
         declared = {table: set(self._places(table)) for table in _TABLES}
@@ -120,7 +106,7 @@ class _Reading:
                 self._top.table.setdefault("station", {"id": place.name or "station"})
             if place.table == "store" and place.name:  # else a last good configuration would be looked for elsewhere
                 self._top.table.setdefault("store", {"path": place.name})
-        self._names = Names(declared=declared, grid=Grid(), folder=folder, outside=outside)
+        self._names = Names(declared=declared, grid=Grid(), folder=files.folder, outside=outside)
 
     def _places(self, table: str) -> dict[str, int]:
         """Return id → index of the first table that has it."""
@@ -214,8 +200,8 @@ class _Reading:
     def _people(self) -> Book:
         """Read cells and contacts, from the file itself and from the spreadsheets it names."""
         sheet = self._section("people")
-        grid = self._spreadsheet(sheet, "grid", people.GRID)
-        contacts = self._spreadsheet(sheet, "contacts", people.CONTACTS)
+        grid = self._files.spreadsheet(sheet, "grid", people.GRID)
+        contacts = self._files.spreadsheet(sheet, "contacts", people.CONTACTS)
         sheet.finish()
         for table in ("cell", "contact"):
             self._top.sheets(table, example=f"[[{table}]]")
@@ -227,18 +213,6 @@ class _Reading:
         book = people.read_contacts([self._main, *contacts], self._names.grid)
         book.whole = book.whole and not self._main.document.broken and not ("contacts" in sheet.table and not contacts)
         return book
-
-    def _spreadsheet(self, sheet: Sheet, key: str, form: spreadsheet.Form) -> list[Findings]:
-        name = sheet.text(key, example=f'"{key}.csv"')
-        if not name:
-            return []
-        try:
-            raw = self._files.read(self._folder / name)
-        except OSError as error:
-            sheet.report(Kind.UNREADABLE, key, **_unreadable(str(self._folder / name), error))
-            return []
-        shown = str(Path(self._main.file).parent / name)
-        return [spreadsheet.read(raw, file=shown, form=form)]
 
     def _twins(self, devices: Iterable[Device]) -> None:
         """Report devices that are asked for in exactly the same way: one of them stands for nothing."""
@@ -316,7 +290,3 @@ def _lacks(station: Station, names: Names) -> dict[str, tuple[str, ...]]:
     elif ChannelKind.PLACE not in kinds and not any(contact.phone for contact in station.contacts):
         lacks["contact with a phone"] = ("contact", "people")
     return lacks
-
-
-def _unreadable(what: str, error: OSError) -> dict[str, str]:
-    return {"what": what or "this file", "error": (error.strerror or type(error).__name__).lower()}

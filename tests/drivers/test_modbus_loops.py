@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from drivers._modbus_points import Decode, Field, Slave
+from drivers._modbus_points import Field, Slave
+from drivers._modbus_registers import Decode
 from drivers.simulated.modbus_bus import SimulatedSlave
 from gateway.errors import ConfigError
 from gateway.model.point import PointSpec
