@@ -51,6 +51,7 @@ READINGS = frozenset(
         Function.STATE,
     )
 )
+_FLAWS = {Flaw.MISSING: "缺测 missing", Flaw.DIGITS: "数字错误 bad digits", Flaw.EMPTY: "无数据 no data"}
 _LATER = 1 << 63
 
 
@@ -203,15 +204,16 @@ def install(device: Device, ids: Mapping[str, int], stranger: int) -> Installed:
 
 
 def element_text(element: Element) -> str:
-    """Return e.g. `Z = 28.96 m` or `7A = 29`."""
+    """Return e.g. `瞬时河道水位 Z = 28.96 m` or `7A = 29`."""
     row = ELEMENTS.get(element.code)
-    name, unit = (f"{element.code:02X}", "") if row is None else (row.name, row.unit if row.unit != "1" else "")
+    name = f"{element.code:02X}" if row is None else f"{row.chinese} {row.name}"
+    unit = "" if row is None or row.unit == "1" else row.unit
     if element.code == STATE and element.values:
         value = f"{int(element.values[0]):08X}"
     elif element.values:
-        value = " ".join("missing" if math.isnan(each) else f"{each:.10g}" for each in element.values)
+        value = " ".join("缺测 missing" if math.isnan(each) else f"{each:.10g}" for each in element.values)
     else:
-        value = element.flaw.value or element.data[:64].hex()
+        value = _FLAWS.get(element.flaw) or element.data[:64].hex()
     return f"{name} = {value} {unit}".rstrip()
 
 

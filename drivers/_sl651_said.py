@@ -30,26 +30,26 @@ def report_events(station: Installed, report: Report, body: Body, unread: list[E
     code = EventCode.INFO
     if frame.function == Function.TEST:
         code = EventCode.TEST
-        said.append("test report")
+        said.append("测试报 test report")
     elif frame.function == Function.EXTRA and body.elements:
-        said.append(f"extra report: {element_text(body.elements[0])}")
+        said.append(f"加报 extra report: {element_text(body.elements[0])}")
     elif frame.function not in _KNOWN:
         into.problems.append("unknown_function")
-        said.append(f"function {frame.function:02X}")
+        said.append(f"功能码 function {frame.function:02X}")
     if body.picture:
         raw = body.picture[:PICTURE_KEPT]
-        said.append(f"picture, {len(body.picture)} bytes")
+        said.append(f"图片 picture, {len(body.picture)} bytes")
     said += _answers(frame.function, body)
     if report.missing:
         into.problems.append("packets_missing")
         numbers = ", ".join(map(str, report.missing[:16]))
-        said.append(f"packets {numbers} of {report.total} missing")
+        said.append(f"缺少数据包 packets {numbers} of {report.total} missing")
         raw += b"" if body.picture else report.apart
     if frame.function not in READINGS:
         unread = list(body.elements)
     said += [element_text(element) for element in unread if element.code not in station.ignored]
     if body.rest and frame.function not in _TOLD:
-        said.append(f"unread {body.rest[:_REST_SHOWN].hex()}")
+        said.append(f"未解析 unread {body.rest[:_REST_SHOWN].hex()}")
     if said:
         station.tell("; ".join(said)[:LONGEST_TEXT], raw, into, sent=body.sent, code=code)
 
@@ -60,7 +60,7 @@ def stranger_event(frame: Frame, body: Body, point: int, number: str = "") -> Ev
         element.code == STATE and element.values and int(element.values[0]) & _LEVEL_OVER for element in body.elements
     )
     text = ", ".join(map(element_text, body.elements)) or body.text.decode("gb18030", "replace").strip()
-    what = f"测站 station {number or frame.station}, function {frame.function:02X}"
+    what = f"测站 station {number or frame.station}, 功能码 function {frame.function:02X}"
     code = EventCode.FLOOD if over and frame.function != Function.TEST else EventCode.INFO
     if code is EventCode.FLOOD:  # this goes to people's telephones
         what = f"水位超限 level over limit, {what}"
@@ -79,17 +79,17 @@ def _answers(function: int, body: Body) -> list[str]:
     """Return in words what the answers to questions say, and manual entries."""
     said = []
     if body.text:
-        said.append(f"manual entry: {body.text.decode('gb18030', 'replace').strip()}")
+        said.append(f"人工置数 manual entry: {body.text.decode('gb18030', 'replace').strip()}")
     if body.parameters:
         said.append(", ".join(_parameter(each.code, each.data) for each in body.parameters))
     if function == Function.VERSION and body.rest:
         counted = body.rest[0] == len(body.rest) - 1
-        said.append(f"software {body.rest[counted:].decode('gb18030', 'replace')}")
+        said.append(f"软件版本 software {body.rest[counted:].decode('gb18030', 'replace')}")
     elif function == Function.COUNTERS and body.rest:
         counts = [int.from_bytes(body.rest[at : at + 2], "big") for at in range(0, len(body.rest), 2)]
-        said.append(f"event counters {' '.join(map(str, counts))}")
+        said.append(f"事件计数 event counters {' '.join(map(str, counts))}")
     return said
 
 
 def _parameter(code: int, data: bytes) -> str:
-    return f"{PARAMETERS.get(code, 'parameter')} ({code:02X}) = {data.hex()}"
+    return f"{PARAMETERS.get(code, '参数 parameter')} ({code:02X}) = {data.hex()}"

@@ -138,7 +138,7 @@ class Talk:
         self._last[frame.station] = frame
         if station.refuses(frame):
             decoded.problems.append("wrong_password")
-            station.tell(f"wrong password {frame.password}", frame.raw, decoded)
+            station.tell(f"密码错误 wrong password {frame.password}", frame.raw, decoded)
             return said
         self._take(station, report, body, wall, decoded)
         self._answer(station, report, body, wall, said)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from gateway.model.ports import DriverSetup
 from gateway.model.station import SourceSpec
 from gateway.model.time import MINUTE, SECOND
 from gateway.protocols.sl651 import Function
+from gateway.protocols.sl651_elements import PARAMETERS
 from tests.channel_rigs import Notes
 from tests.drivers.sl651_talk import ADDRESS, OTHER, WALL, Far, device, uplink
 
@@ -88,7 +90,7 @@ def test_a_series_without_its_time_is_kept_as_an_event() -> None:
     (said,) = far.hear(uplink(Function.HOUR, f"F1F1{ADDRESS}48 F460{'05' * 12}"))
     assert far.values(said) == {"clock_error": 0.0}
     assert said.decoded.problems == ["series_without_time"]
-    assert said.decoded.events[0].text.startswith("DRP = 0.5 0.5")
+    assert said.decoded.events[0].text.startswith("1小时内每5分钟时段雨量 DRP = 0.5 0.5")
 
 
 def test_a_uniform_report_becomes_readings_a_step_apart() -> None:
@@ -106,7 +108,7 @@ def test_what_nobody_knows_is_kept_and_counted() -> None:
     (said,) = far.hear(uplink(Function.TIMED, HERE + "7A0829 7B0801 FF92190199A0 02110215 38121312"))
     (event,) = said.decoded.events
     assert event.code is EventCode.INFO
-    assert event.text == "7A = 29, FF92 = bad_digits, AI = 21.5 Cel".replace(", ", "; ")
+    assert event.text == "7A = 29, FF92 = 数字错误 bad digits, 瞬时气温 AI = 21.5 Cel".replace(", ", "; ")
     assert event.raw == said.frame
     assert sorted(said.decoded.problems) == ["unknown_element"] * 3 + ["unmapped_element"]
     assert far.values(said)["voltage"] == 13.12
@@ -115,7 +117,7 @@ def test_what_nobody_knows_is_kept_and_counted() -> None:
 def test_an_alarm_report_tells_what_triggered_it() -> None:
     far = Far()
     (said,) = far.hear(uplink(Function.EXTRA, HERE + "392300006380 38121312"))
-    assert [event.text for event in said.decoded.events] == ["extra report: Z = 6.38 m"]
+    assert [event.text for event in said.decoded.events] == ["加报 extra report: 瞬时河道水位 Z = 6.38 m"]
     assert far.values(said)["level"] == 6.38
 
 
@@ -124,21 +126,29 @@ def test_a_test_report_is_no_measurement() -> None:
     (said,) = far.hear(uplink(Function.TEST, HERE + "392300006380 452000000004"))
     assert far.values(said) == {"clock_error": 0.0}
     assert [(event.code, event.text) for event in said.decoded.events] == [
-        (EventCode.TEST, "test report; Z = 6.38 m; ZT = 00000004")
+        (EventCode.TEST, "测试报 test report; 瞬时河道水位 Z = 6.38 m; 遥测站状态及报警信息 ZT = 00000004")
     ]
     assert said.after
+
+
+@pytest.mark.parametrize("code", [*PARAMETERS, 0xAA])
+def test_every_parameter_is_told_in_both_languages(code: int) -> None:
+    far = Far()
+    (said,) = far.hear(uplink(Function.READ_RUN, f"F1F1{ADDRESS}{code:02X}0810"))
+    (event,) = said.decoded.events
+    assert re.fullmatch(rf"[\u4e00-\u9fff]+\d? [a-z][a-z0-9 ,-]+ \({code:02X}\) = 10", event.text), event.text
 
 
 @pytest.mark.parametrize(
     ("function", "rest", "text"),
     [
-        (Function.MANUAL, "F2F2" + b"PJ 02 ".hex(), "manual entry: PJ 02"),
-        (Function.READ_RUN, f"F1F1{ADDRESS}270810", "rain threshold (27) = 10"),
-        (Function.VERSION, f"F1F1{ADDRESS}04" + b"V1.2".hex(), "software V1.2"),
-        (Function.COUNTERS, f"F1F1{ADDRESS}00010203", "event counters 1 515"),
-        (Function.GATE, f"F1F1{ADDRESS}0102", "unread 0102"),
-        (0xE1, HERE + "392300006380", "function E1; Z = 6.38 m"),
-        (Function.PICTURE, HERE + "F3F3FFD8FFD9", "picture, 4 bytes"),
+        (Function.MANUAL, "F2F2" + b"PJ 02 ".hex(), "人工置数 manual entry: PJ 02"),
+        (Function.READ_RUN, f"F1F1{ADDRESS}270810", "雨量加报阈值 rain threshold (27) = 10"),
+        (Function.VERSION, f"F1F1{ADDRESS}04" + b"V1.2".hex(), "软件版本 software V1.2"),
+        (Function.COUNTERS, f"F1F1{ADDRESS}00010203", "事件计数 event counters 1 515"),
+        (Function.GATE, f"F1F1{ADDRESS}0102", "未解析 unread 0102"),
+        (0xE1, HERE + "392300006380", "功能码 function E1; 瞬时河道水位 Z = 6.38 m"),
+        (Function.PICTURE, HERE + "F3F3FFD8FFD9", "图片 picture, 4 bytes"),
     ],
 )
 def test_what_is_no_reading_is_an_event(function: int, rest: str, text: str) -> None:

@@ -99,7 +99,7 @@ def test_a_short_body_is_kept_and_not_confirmed() -> None:
     far = Far()
     (said,) = far.hear(uplink(Function.TIMED, body=b"\x00\x01\x02"))
     assert said.decoded.problems == ["short_body"]
-    assert said.decoded.events[0].text == "unread 000102"
+    assert said.decoded.events[0].text == "未解析 unread 000102"
     assert not said.after
 
 
@@ -108,7 +108,7 @@ def test_a_password_is_checked_where_that_is_wanted() -> None:
     far = Far(password="4321", check_password=True)  # noqa: S106 - likewise
     (said,) = far.hear(uplink(0x32, HERE + "38121312"))
     assert (far.rows(said), said.after, said.decoded.problems) == ([], b"", ["wrong_password"])
-    assert said.decoded.events[0].text == "wrong password 0000"
+    assert said.decoded.events[0].text == "密码错误 wrong password 0000"
     assert far.hear(uplink(0x32, HERE + "38121312", password="4321"))[0].after  # noqa: S106 - likewise
 
 
@@ -119,7 +119,8 @@ def test_an_unknown_station_is_told_at_the_source(state: str, code: EventCode) -
     (event,) = said.decoded.events
     assert (event.point, event.key, event.code, event.registered) == (STRANGER, OTHER, code, False)
     flood = "水位超限 level over limit, " if code is EventCode.FLOOD else ""
-    assert event.text == f"{flood}测站 station {OTHER}, function 33: Z = 6.38 m, ZT = {state}"
+    said_of_it = f"瞬时河道水位 Z = 6.38 m, 遥测站状态及报警信息 ZT = {state}"
+    assert event.text == f"{flood}测站 station {OTHER}, 功能码 function 33: {said_of_it}"
     assert (said.device, said.after, said.decoded.problems) == (OTHER, b"", ["unknown_station"])
     assert event.raw == said.frame
 
@@ -142,7 +143,7 @@ def test_a_picture_is_put_together_and_confirmed_once() -> None:
     assert len(middle) == 12
     assert not any(said.after or said.stores for said in middle)
     (event,) = last.decoded.events
-    assert (event.text, event.raw) == (f"picture, {len(jpg)} bytes", jpg)
+    assert (event.text, event.raw) == (f"图片 picture, {len(jpg)} bytes", jpg)
     assert jpg in last.frame
     ((answer, body),) = heard(last.after)
     assert (answer.total, answer.sequence, answer.end, body.serial) == (13, 13, ESC, 1)
@@ -183,7 +184,7 @@ def test_what_came_of_a_report_is_told_when_its_time_is_up() -> None:
         assert not asked.stores
     (partial,) = far.talk.tick((ASK_TRIES + 1) * PACKET_WAIT, WALL)
     assert far.values(partial)["voltage"] == 13.12
-    assert partial.decoded.events[0].text == "packets 2 of 3 missing; unread 39230000"
+    assert partial.decoded.events[0].text == "缺少数据包 packets 2 of 3 missing; 未解析 unread 39230000"
     assert partial.decoded.events[0].raw.endswith(b"xyz")
     assert partial.after == b""  # not confirmed: the station may send it all again
     assert far.talk.due() == NEVER
