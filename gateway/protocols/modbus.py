@@ -153,11 +153,13 @@ class ReplyMatcher:
     def feed(self, data: bytes) -> Reply | None:
         """Add bytes; return the reply as soon as it is complete. What follows it is not looked at."""
         self._buffer += data
-        for offset in range(len(self._buffer) - EXCEPTION_SIZE + 1):
+        offset = self._buffer.find(self._request.address)
+        while 0 <= offset <= len(self._buffer) - EXCEPTION_SIZE:
             reply = self._at(offset)
             if reply is not None:
                 self.skipped += offset
                 return reply
+            offset = self._buffer.find(self._request.address, offset + 1)
         # An offset that had room for the longest reply and was none will never be one.
         spent = max(0, len(self._buffer) - max(self._size, EXCEPTION_SIZE) + 1)
         del self._buffer[:spent]
