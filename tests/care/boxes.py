@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from gateway.care.machine import Volume
+from gateway.care.machine import Machine, Volume
+from gateway.model.contact import ChannelSpec, Contact
+from gateway.model.station import Station, StoreSpec
 
 FILES = {
     "proc/self/io": "rchar: 1\nwchar: 2\nread_bytes: 5\nwrite_bytes: 1000\ncancelled_write_bytes: 0\n",
@@ -32,6 +34,32 @@ FILES = {
     "sys/block/mmcblk0/device/pre_eol_info": "0x01\n",
 }
 NUMBER = (179, 2)
+STATION = Station(
+    id="s1",
+    name="s1",
+    store=StoreSpec(path="/nowhere/station.db"),
+    channels=(ChannelSpec(id="sms", kind="sms_modem"),),
+    contacts=(Contact(id="li", name="Li", phone="13800138000"),),
+)
+FIGURES = {
+    "disk_free": 8 << 30,
+    "disk_free_share": 50.0,
+    "inodes_free_share": 90.0,
+    "store_size": 3,
+    "wal_size": 5,
+    "card_wear": 30.0,
+    "card_reserve": 0.0,
+    "cpu_temperature": 48.312,
+    "load": 0.5,
+    "uptime": 86400.25,
+    "throttled": 0.0,
+    "under_voltage_seen": 1.0,
+    "under_voltage": 0.0,
+    "memory_available": 25.0,
+    "memory_used": 64 << 20,
+    "battery_charge": 87.0,
+    "mains": 1.0,
+}
 
 
 def build(root: Path) -> Path:
@@ -54,3 +82,10 @@ def change(root: Path, name: str, text: str) -> None:
 def half_full(_: Path) -> Volume:
     """A disk of 16 GiB, half of it free."""
     return Volume(free=8 << 30, free_share=50.0, inodes_share=90.0, number=NUMBER)
+
+
+def machine(tmp_path: Path) -> Machine:
+    """A made-up box with a store."""
+    (tmp_path / "station.db").write_bytes(b"123")
+    (tmp_path / "station.db-wal").write_bytes(b"12345")
+    return Machine(tmp_path / "station.db", root=build(tmp_path / "root"), volume=half_full, cores=4)
