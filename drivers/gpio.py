@@ -1,8 +1,9 @@
 """The `gpio` driver: lines of a GPIO chip (those of the Pi itself, or of a USB board) → batches, and outputs.
 
-An edge is told at once and in its order, so that a short press of a call point is not lost; between edges every level
-is told again at the device's `poll`, so that it is known to live (house sections 5 and 6: level, not edge). A point
-says in `decode` which line it is: see `LineOptions`.
+An edge is told at once and in its order, so that a short press of a call point is not lost; of a line that bounces,
+only that there were pulses (`drivers._gpio_bounce`). Between edges every level is told again at the device's `poll`, so
+that it is known to live (house sections 5 and 6: level, not edge). A point says in `decode` which line it is: see
+`LineOptions`.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Annotated
 
 import msgspec
 
+from drivers._gpio_bounce import Bounce, Edge
 from drivers._values import Reading, number_reader
 from gateway.clock import SECOND
 from gateway.config.quantities import Seconds
@@ -21,6 +23,7 @@ from gateway.errors import ConfigError, DeliveryError, LinkDown
 from gateway.model.batch import make_batch
 from gateway.model.point import Device, Kind, PointSpec
 from gateway.model.ports import DriverSetup, Emit
+from gateway.model.verdict import NEVER
 from gateway.transport.gpio import Bias, Lines, LineSpec, RequestLines
 
 SIMULATED = "simulated:"
@@ -122,20 +125,47 @@ class Gpio:
         self._emit = emit
         try:
             self._setup.report.alive()
-            due = self._clock.mono()
-            while True:
-                if self._clock.mono() >= due:
-                    self._tell([(pin, lines.level(line)) for line, pin in self._pins.items()])
-                    due = self._clock.mono() + round(self._poll * SECOND)
-                try:
-                    async with self._clock.timeout(max(0.0, (due - self._clock.mono()) / SECOND)):
-                        await lines.changed()
-                except TimeoutError:
-                    continue
-                self._tell([(self._pins[line], active) for line, active in lines.edges()])
+            await self._listen(lines)
         finally:
             self._lines = self._emit = None
             lines.close()
+
+    async def _listen(self, lines: Lines) -> None:
+        bounce = Bounce()
+        due = self._clock.mono()
+        while True:
+            now = self._clock.mono()
+            self._tell(bounce.settled(now))
+            if now >= due:
+                self._tell(bounce.settled(NEVER))  # never behind a newer level
+                self._tell([(line, lines.level(line)) for line in self._pins])
+                self._judge(bounce)
+                due = now + round(self._poll * SECOND)
+            try:
+                async with self._clock.timeout(max(0.0, (min(due, bounce.due) - now) / SECOND)):
+                    await lines.changed()
+            except TimeoutError:
+                continue
+            self._tell(bounce.take(lines.edges(), self._clock.mono()))
+            if lines.lost:
+                self._setup.report.count("edges_lost", lines.lost)
+            if lines.gap:
+                due = now
+            lines.lost, lines.gap = 0, False
+
+    def _judge(self, bounce: Bounce) -> None:
+        """Tell what was not told edge by edge."""
+        if bounce.left_out:
+            self._setup.report.count("edges_left_out", bounce.left_out)
+        for line in bounce.bouncing:
+            pin = self._pins[line]
+            name = f"{pin.device.id}.{pin.spec.name}"
+            self._setup.report.finding(
+                f"bounce {name}",
+                f"line {line} ({name}) bounces: look at its contact and wires, or give it more debounce",
+            )
+        bounce.left_out = 0
+        bounce.bouncing.clear()
 
     async def write(self, device: str, point: str, value: float) -> None:
         """Set an output and read it back.
@@ -152,14 +182,15 @@ class Gpio:
         active = (value != 0) != pin.spec.invert
         self._lines.set(pin.line.line, active=active)
         stands = self._lines.level(pin.line.line)
-        self._tell([(pin, stands)])
+        self._tell([(pin.line.line, stands)])
         if stands is not active:
             raise DeliveryError(f"{device}.{point}: reads back {int(stands)}, not {int(active)}", retryable=True)
 
-    def _tell(self, seen: list[tuple[_Pin, bool]]) -> None:
-        rows = [(pin.point, 0, *pin.read(float(active))) for pin, active in seen]
-        if rows and self._emit is not None:
-            frames = [f"{pin.line.line}={int(active)}".encode() for pin, active in seen]
+    def _tell(self, seen: list[Edge]) -> None:
+        if seen and self._emit is not None:
+            pins = [(self._pins[line], active) for line, active in seen]
+            rows = [(pin.point, 0, *pin.read(float(active))) for pin, active in pins]
+            frames = [f"{line}={int(active)}".encode() for line, active in seen]
             batch = make_batch(self._setup.source.id, self._clock.mono(), rows, frames=frames, frame=range(len(rows)))
             self._emit(batch)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+from collections import deque
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from gpiod.line import Direction, Value
 
 PREFIX = "simulated:"
 MOST = 4096  # bytes without a line end
+EDGES = 16  # of each line that the kernel keeps by itself
 
 
 def request_lines(
@@ -28,14 +30,14 @@ def request_lines(
     event_buffer_size: int | None = None,
 ) -> SimulatedRequest:
     """Return some lines of the chip at `simulated:PATH`. Raises OSError where there is no pipe."""
-    del consumer, event_buffer_size
-    return SimulatedRequest(Path(path.removeprefix(PREFIX)), config)
+    del consumer
+    return SimulatedRequest(Path(path.removeprefix(PREFIX)), config, event_buffer_size or EDGES * len(config))
 
 
 class SimulatedRequest:
     """As `gpiod.LineRequest`, as far as it is used. Names of lines are their own offsets, counted from 1000."""
 
-    def __init__(self, pipe: Path, config: Mapping[int | str, gpiod.LineSettings]) -> None:
+    def __init__(self, pipe: Path, config: Mapping[int | str, gpiod.LineSettings], room: int) -> None:
         if not pipe.is_fifo():
             raise FileNotFoundError(errno.ENOENT, "no pipe", str(pipe))
         self._pipe = pipe
@@ -51,7 +53,9 @@ class SimulatedRequest:
             for word in self._levels.read_text(encoding="utf-8").split():
                 self._put(word)
         self._waiting = b""
-        self._events: list[SimulatedEvent] = []
+        self._events: deque[SimulatedEvent] = deque(maxlen=room)  # of the kernel too the oldest go
+        self._count = 0
+        self._counts = dict.fromkeys(self.lines, 0)
         self._gone = False
         self.fd = os.open(pipe, os.O_RDWR | os.O_NONBLOCK)  # both: a pipe without a writer would be at its end
 
@@ -71,8 +75,8 @@ class SimulatedRequest:
     def read_edge_events(self, max_events: int | None = None) -> list[SimulatedEvent]:
         """Return edges, the oldest first."""
         self._take()
-        found, self._events = self._events[:max_events], self._events[max_events or len(self._events) :]
-        return found
+        most = min(max_events or len(self._events), len(self._events))
+        return [self._events.popleft() for _ in range(most)]
 
     def release(self) -> None:
         """Give the lines back. Idempotent."""
@@ -85,20 +89,25 @@ class SimulatedRequest:
             self._waiting += os.read(self.fd, 65536)
         *words, rest = self._waiting.split(b"\n")
         self._waiting = rest[-MOST:]
-        for word in words:
-            self._said(word.decode("utf-8", "replace").strip())
+        changed = [self._said(word.decode("utf-8", "replace").strip()) for word in words]
+        if any(changed):
+            self._keep()
         if self._gone:
             raise OSError(errno.ENODEV, "the board is gone", str(self._pipe))
 
-    def _said(self, word: str) -> None:
+    def _said(self, word: str) -> bool:
+        """Do what a word says; return whether that changed a level."""
         self._gone = self._gone or word == "gone"
         line = self._put(word)
         if line is None:
-            return
-        self._keep()
+            return False
         active = self._logical(line) is Value.ACTIVE
         kind = gpiod.EdgeEvent.Type.RISING_EDGE if active else gpiod.EdgeEvent.Type.FALLING_EDGE
-        self._events.append(SimulatedEvent(self.offsets[list(self.lines).index(line)], kind))
+        self._count += 1
+        self._counts[line] += 1
+        offset = self.offsets[list(self.lines).index(line)]
+        self._events.append(SimulatedEvent(offset, kind, self._count, self._counts[line]))
+        return True
 
     def _put(self, word: str) -> int | str | None:
         """Put a level on a pin; return the line when that changed it."""
@@ -119,6 +128,8 @@ class SimulatedRequest:
 class SimulatedEvent:
     """As `gpiod.EdgeEvent`, as far as it is used."""
 
-    def __init__(self, line_offset: int, event_type: Any) -> None:  # noqa: ANN401 - an enumeration inside a class
+    def __init__(self, line_offset: int, event_type: Any, global_seqno: int, line_seqno: int) -> None:  # noqa: ANN401 - an enumeration inside a class
         self.line_offset = line_offset
         self.event_type = event_type
+        self.global_seqno = global_seqno
+        self.line_seqno = line_seqno

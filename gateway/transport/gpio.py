@@ -17,7 +17,7 @@ from gateway.errors import LinkDown
 
 Bias = Literal["as_is", "disabled", "pull_up", "pull_down"]
 CONSUMER = "firegrid"
-EDGES = 256  # the kernel keeps so many for us; beyond it tells the newest level by the next look
+EDGES = 1024  # the most that the kernel keeps for us; beyond, it drops the oldest, whatever line they are of
 
 
 class LineSpec(msgspec.Struct, frozen=True, kw_only=True):
@@ -78,6 +78,10 @@ class Lines:
         self._active, self._inactive = gpiod.line.Value.ACTIVE, gpiod.line.Value.INACTIVE
         self._rising = gpiod.EdgeEvent.Type.RISING_EDGE
         self._chip = chip
+        self.lost = 0  # edges that the kernel had no room for, since somebody looked
+        self.gap = False  # since somebody looked: edges are missing, perhaps the newest of a line
+        self._newest = 0  # sequence number of the newest edge of all,
+        self._newest_of: dict[int, int] = {}  # and of each line
         config: dict[Any, Any] = {spec.line: _settings(spec) for spec in specs}
         try:
             self._request: Request = (request_lines or gpiod.request_lines)(
@@ -98,12 +102,26 @@ class Lines:
             loop.remove_reader(self._request.fd)
 
     def edges(self) -> list[tuple[int | str, bool]]:
-        """Return the edges that wait, the oldest first: (line, now active); after `changed`. Raises LinkDown."""
+        """Return the edges that wait, the oldest first: (line, now active); after `changed`. Raises LinkDown.
+
+        A line that lost edges (its own numbers have a gap, linux/gpio.h `struct gpio_v2_line_event`) has been both: it
+        is told as the opposite before what it became.
+        """
         try:
             events = self._request.read_edge_events()
         except OSError as error:
             raise LinkDown(f"{self._chip}: {error}") from error
-        return [(self._names[event.line_offset], event.event_type is self._rising) for event in events]
+        found: list[tuple[int | str, bool]] = []
+        for event in events:
+            line, active = self._names[event.line_offset], event.event_type is self._rising
+            self.gap = self.gap or event.global_seqno > self._newest + 1  # or two lines changed places: no harm
+            self._newest = max(self._newest, event.global_seqno)
+            if lost := event.line_seqno - self._newest_of.get(event.line_offset, 0) - 1:
+                self.lost += lost
+                found.append((line, not active))
+            self._newest_of[event.line_offset] = event.line_seqno
+            found.append((line, active))
+        return found
 
     def level(self, line: int | str) -> bool:
         """Return a line's level; of an output what stands on the pin. Raises LinkDown."""
