@@ -14,7 +14,7 @@ from typing import Any
 from benchmarks import rig
 from drivers.simulated.gb26875 import Transmitter
 from gateway.protocols.gb26875_objects import Analog
-from tests.real_mosquitto import free_port
+from tests.ports import free_port
 from tests.station_toml import station, table
 
 DEVICES = 500

@@ -23,7 +23,8 @@ import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 
 from tests.daemon import Daemon
-from tests.real_mosquitto import OPEN, free_port, running
+from tests.ports import free_port
+from tests.real_mosquitto import OPEN, running
 
 PAGES = (0, 50, 200)
 SETTLE = 3.0  # s

@@ -17,6 +17,7 @@ from drivers.simulated.modem import SimulatedModem
 from drivers.simulated.modem_network import SentMessage
 from gateway.clock import SystemClock
 from gateway.transport.serial import open_pty
+from tests.patience import PATIENCE
 
 CODE = re.compile(r"码(\d{2,3})")
 
@@ -46,18 +47,28 @@ class Field:
 
     def __enter__(self) -> Self:
         self._thread.start()
-        self._ready.wait(10)
+        assert self._ready.wait(PATIENCE)
         return self
 
     def __exit__(self, *_: object) -> None:
         self.call(self._stop.set)
-        self._thread.join(10)
+        self._thread.join(PATIENCE)
 
     def call(self, what: Callable[[], None]) -> None:
         """Do something in the field's thread."""
         if self._loop is None:
             raise AssertionError("the field does not live yet")
         self._loop.call_soon_threadsafe(what)
+
+    def read_all(self) -> None:
+        """Return when the modem has read what was written to it before this call."""
+
+        async def turns() -> None:
+            for _ in range(10):
+                await asyncio.sleep(0)
+
+        assert self._loop is not None
+        asyncio.run_coroutine_threadsafe(turns(), self._loop).result(PATIENCE)
 
     @property
     def sent(self) -> list[SentMessage]:

@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.patience import PATIENCE
+
 Behave = Callable[[socket.socket], None]
 
 
@@ -90,14 +92,14 @@ def far_end(behave: Behave, *, certificate: Path | None = None) -> Iterator[FarE
         end.released.set()
         listener.shutdown(socket.SHUT_RDWR)
         listener.close()
-        thread.join(5)
+        thread.join(PATIENCE)
 
 
 def hang(end: FarEnd) -> Behave:
     """Read the request and never answer; `cut` is set when the client gives up."""
 
     def behave(connection: socket.socket) -> None:
-        connection.settimeout(30)
+        connection.settimeout(PATIENCE)
         if not connection.recv(1):
             end.cut.set()
 

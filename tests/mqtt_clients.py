@@ -17,7 +17,8 @@ from drivers.simulated.broker import SimulatedBroker
 from gateway.clock import SystemClock
 from gateway.transport.mqtt import Message, MqttSession, connect
 from gateway.transport.mqtt_options import MqttOptions
-from tests.real_mosquitto import OPEN, running, until
+from tests.patience import until
+from tests.real_mosquitto import OPEN, running
 
 BROKERS = ("simulated", "mosquitto")
 VERSIONS = (MQTTProtocolVersion.MQTTv311, MQTTProtocolVersion.MQTTv5)

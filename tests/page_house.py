@@ -20,7 +20,7 @@ from gateway.model.batch import make_batch
 from gateway.model.station import PageSpec
 from gateway.web.facts import Facts
 from gateway.web.server import LivePage
-from tests.real_mosquitto import until
+from tests.patience import until
 
 HOSTILE = "<script>alert('x')</script>\"&"
 STATION = f"""

@@ -5,21 +5,21 @@
 
 from __future__ import annotations
 
-import asyncio
 import shutil
 import socket
 import subprocess
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from tests.patience import PATIENCE, wait
+from tests.ports import free_port
+
 SHIPPED = Path(__file__).parent.parent / "deploy" / "mosquitto.conf"
 USER = "firegrid"
 PASSWORD = "tested"  # noqa: S105 - of a broker that lives for one test
-START_WITHIN = 10.0
 
 # Everything the shipped file sets, without persistence and users: for tests about something else.
 OPEN = """
@@ -39,20 +39,6 @@ def binary() -> str:
     return found
 
 
-def free_port() -> int:
-    """Return a loopback port nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-async def until(condition: Callable[[], bool], within: float = 10.0) -> None:
-    """Let real sockets and processes work until the condition holds; TimeoutError after `within` seconds."""
-    async with asyncio.timeout(within):
-        while not condition():  # noqa: ASYNC110 - the condition is another process's doing, it sets no event
-            await asyncio.sleep(0.005)
-
-
 class Mosquitto:
     """One broker process; `kill` is SIGKILL. It may be started again on the same port and files."""
 
@@ -67,16 +53,21 @@ class Mosquitto:
         """Start it and wait until the port answers."""
         with (self.folder / "mosquitto.log").open("ab") as log:
             self._process = subprocess.Popen([binary(), "-c", str(self._file)], stdout=log, stderr=log)
-        end = time.monotonic() + START_WITHIN
-        while time.monotonic() < end and self._process.poll() is None:
-            try:
-                socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
-            except OSError:
-                time.sleep(0.02)
-            else:
+        try:
+            wait(self._answers_or_ended)
+            if self._process.poll() is None:
                 return
+        except TimeoutError:
+            pass
         self.kill()
         raise AssertionError((self.folder / "mosquitto.log").read_text(encoding="utf-8", errors="replace"))
+
+    def _answers_or_ended(self) -> bool:
+        try:
+            socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE).close()
+        except OSError:
+            return self._process is None or self._process.poll() is not None
+        return True
 
     def kill(self) -> None:
         """SIGKILL."""
@@ -89,7 +80,7 @@ class Mosquitto:
         """SIGTERM: the broker saves its database."""
         if self._process is not None:
             self._process.terminate()
-            self._process.wait(10)
+            self._process.wait(PATIENCE)
             self._process = None
 
 

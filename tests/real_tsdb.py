@@ -6,7 +6,6 @@ import json
 import shutil
 import signal
 import subprocess
-import time
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -17,9 +16,8 @@ from typing import Any
 
 import pytest
 
-from tests.real_mosquitto import free_port
-
-START_WITHIN = 20.0
+from tests.patience import PATIENCE, wait
+from tests.ports import free_port
 
 _INFLUX = """
 bind-address = "127.0.0.1:{rpc}"
@@ -55,16 +53,21 @@ class Server:
         """Start it and wait until it answers."""
         with (self._folder / "server.log").open("ab") as log:
             self._process = subprocess.Popen(self._command, stdout=log, stderr=log)
-        end = time.monotonic() + START_WITHIN
-        while time.monotonic() < end and self._process.poll() is None:
-            try:
-                self.get(self._ready)
-            except OSError:
-                time.sleep(0.02)
-            else:
+        try:
+            wait(self._answers_or_ended)
+            if self._process.poll() is None:
                 return
+        except TimeoutError:
+            pass
         self.kill()
         raise AssertionError((self._folder / "server.log").read_text(encoding="utf-8", errors="replace")[-2000:])
+
+    def _answers_or_ended(self) -> bool:
+        try:
+            self.get(self._ready)
+        except OSError:
+            return self._process is None or self._process.poll() is not None
+        return True
 
     def kill(self) -> None:
         """SIGKILL."""
@@ -86,13 +89,13 @@ class Server:
     def get(self, path: str, **query: str) -> str:
         """GET; OSError when it fails."""
         url = f"{self.url}{path}" + (f"?{urllib.parse.urlencode(query)}" if query else "")
-        with urllib.request.urlopen(url, timeout=10) as answer:  # noqa: S310 - loopback
+        with urllib.request.urlopen(url, timeout=PATIENCE) as answer:  # noqa: S310 - loopback
             return str(answer.read().decode())
 
     def post(self, path: str, body: bytes = b"", **query: str) -> str:
         """POST; OSError when it fails."""
         url = f"{self.url}{path}" + (f"?{urllib.parse.urlencode(query)}" if query else "")
-        with urllib.request.urlopen(url, data=body, timeout=10) as answer:  # noqa: S310 - loopback
+        with urllib.request.urlopen(url, data=body, timeout=PATIENCE) as answer:  # noqa: S310 - loopback
             return str(answer.read().decode())
 
 

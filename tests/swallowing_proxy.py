@@ -7,6 +7,8 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
+from tests.patience import PATIENCE
+
 
 class Link:
     """One caller and the server. `dead`: what either says is read and dropped."""
@@ -77,4 +79,4 @@ def swallowing(server_port: int) -> Iterator[Swallowing]:
         yield proxy
     finally:
         proxy.close()
-        thread.join(5)
+        thread.join(PATIENCE)

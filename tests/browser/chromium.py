@@ -15,6 +15,8 @@ from selenium.webdriver import Chrome, ChromeOptions
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 
+from tests.patience import PATIENCE
+
 DESKTOP, PHONE = (1280, 800), (390, 844)
 AXE = Path(__file__).parent / "axe.min.js"
 FAULTS = """
@@ -106,7 +108,7 @@ def browser(address: str, size: tuple[int, int] = DESKTOP, *, dark: bool = False
         driver.execute_cdp_cmd("Emulation.setTouchEmulationEnabled", {"enabled": size == PHONE})
         feature = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [feature]})
-        driver.set_script_timeout(20)
+        driver.set_script_timeout(PATIENCE)
         yield Browser(driver, address)
     finally:
         driver.quit()

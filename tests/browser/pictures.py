@@ -12,7 +12,8 @@ import time
 from pathlib import Path
 
 from tests.browser.chromium import DESKTOP, PHONE, Browser, browser
-from tests.browser.rig import Names, Rig, living, until
+from tests.browser.rig import Names, Rig, living
+from tests.patience import wait
 
 IMAGES = Path(__file__).parents[2] / "docs" / "img"
 PICTURES = (
@@ -35,21 +36,21 @@ def main() -> None:
             with browser(rig.address, size, dark=dark) as window:
                 window.open("/who?back=/")
                 window.press('button[value="wang"]')
-                until(lambda: window.there(".summary"))
+                wait(lambda: window.there(".summary"))
                 shoot(window, folder, name, path)
         with browser(rig.address, PHONE) as window:
             window.open("/who?back=/walktest")
             window.press('button[value="wang"]')
-            until(lambda: window.there('button[value="walktest:0"]'))
+            wait(lambda: window.there('button[value="walktest:0"]'))
             window.press('button[value="walktest:0"]')
-            until(lambda: window.there('button[value="end_walktest:0"]'))
+            wait(lambda: window.there('button[value="end_walktest:0"]'))
             rig.publish("kitchen", ch4=30.0)
             shoot(window, folder, "walktest-phone", "/walktest")
         with browser(rig.address, PHONE) as window:
             window.open("/language?to=en&back=/alarms")
             time.sleep(BREATH)
             rig.daemon.kill()
-            until(lambda: window.there("#stale"))
+            wait(lambda: window.there("#stale"))
             window.picture(folder / "stale-phone.png")
 
 

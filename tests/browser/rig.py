@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +15,9 @@ from paho.mqtt.enums import CallbackAPIVersion
 from gateway.transport import unix
 from tests.daemon import Daemon
 from tests.field import Field
-from tests.real_mosquitto import OPEN, free_port, running
+from tests.patience import PATIENCE
+from tests.ports import free_port
+from tests.real_mosquitto import OPEN, running
 
 STATION = """
 [station]
@@ -169,7 +171,6 @@ steps = [
 """
 CELLS = (("jc", "江城社区", ""), ("jc/3", "3号楼", "jc"), ("jc/3/b1", "地下配电间", "jc/3"))
 HOSTILE = "<img src=x onerror=\"document.title='pwned'\">\"&'"
-PATIENCE = 20.0  # s
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -257,12 +258,3 @@ def living(folder: Path, names: Names | None = None) -> Iterator[Rig]:
             client.disconnect()
             client.loop_stop()
             daemon.kill()
-
-
-def until(condition: Callable[[], bool], within: float = PATIENCE) -> float:
-    """Wait until something holds; returns the seconds it took."""
-    begin = time.monotonic()
-    while not condition():
-        assert time.monotonic() - begin < within, f"not within {within} s"
-        time.sleep(0.02)
-    return time.monotonic() - begin

@@ -15,10 +15,11 @@ import pytest
 from gateway.model.alarm import AlarmState, OperatorAct
 from gateway.store.read import Reader
 from tests.browser.chromium import DESKTOP, PHONE, Browser, browser
-from tests.browser.rig import HOSTILE, Names, Rig, living, until
+from tests.browser.rig import HOSTILE, Names, Rig, living
+from tests.patience import limit, wait
 
-APPEARS_WITHIN = 0.5  # s from the reading to the eye
-STALE_WITHIN = 5.0  # s from the death of the daemon
+APPEARS_WITHIN = limit(0.5)  # s from the reading to the eye
+STALE_WITHIN = limit(5.0)  # s from the death of the daemon
 WATCH = """
 window.seen = 0;
 new MutationObserver(() => {
@@ -49,20 +50,20 @@ def test_an_alarm_is_seen_at_once_and_acknowledged_there(rig: Rig, window: Brows
     rig.clear()
     window.open("/who?back=/alarms")
     window.press('button[value="wang"]')
-    until(lambda: window.there(".empty"))
-    until(lambda: window.run("return performance.now()") > 1_500)  # the stream is open and calm
+    wait(lambda: window.there(".empty"))
+    wait(lambda: window.run("return performance.now()") > 1_500)  # the stream is open and calm
     window.run(WATCH)
 
     at = time.time()
     rig.publish("oven", temperature=88)
-    until(lambda: window.run("return window.seen") > 0)
+    wait(lambda: window.run("return window.seen") > 0)
     took = window.run("return window.seen") / 1_000 - at
     assert took <= APPEARS_WITHIN, f"seen {took:.3f} s after the reading"
     assert HOSTILE in window.text(".alarm h3")
 
     time.sleep(0.5)  # what has just moved cannot be pressed
     window.press('button[value^="ack:"]')
-    until(lambda: not window.there(".alarm.open"))
+    wait(lambda: not window.there(".alarm.open"))
     with Reader(rig.folder / "station.db") as reader:
         (alarm,) = [entry.body for entry in reader.alarms()]
         assert (alarm.state, alarm.acknowledged_by) == (AlarmState.ACKED, "wang")
@@ -70,21 +71,21 @@ def test_an_alarm_is_seen_at_once_and_acknowledged_there(rig: Rig, window: Brows
         assert (acts[-1].who, acts[-1].via) == ("wang", "page")
 
     rig.publish("oven", temperature=22)
-    until(lambda: window.there('button[value^="reset:"]'))
+    wait(lambda: window.there('button[value^="reset:"]'))
     time.sleep(0.5)
     window.press('button[value^="reset:"]')
-    until(lambda: window.there(".empty"))
+    wait(lambda: window.there(".empty"))
 
 
 def test_names_stay_text_and_nothing_is_asked_of_others(rig: Rig, window: Browser) -> None:
     rig.publish("oven", temperature=88)
     window.open("/alarms")
-    until(lambda: window.there(".alarm"))
+    wait(lambda: window.there(".alarm"))
     details = window.run("return document.querySelector('a[href^=\"/alarm/\"]').getAttribute('href')")
     window.asked()
     for view in (*VIEWS, details):
         window.open(view)
-        until(lambda: window.run("return document.readyState") == "complete")
+        wait(lambda: window.run("return document.readyState") == "complete")
         assert HOSTILE in window.text("body"), view
         assert not window.run("return document.querySelectorAll('img').length"), view
         assert "pwned" not in window.driver.title.replace(HOSTILE, ""), view
@@ -108,12 +109,12 @@ def test_everybody_can_use_it(rig: Rig, window: Browser) -> None:
 def test_a_chart_shows_what_was_read(rig: Rig, window: Browser) -> None:
     rig.publish("oven", temperature=31)
     window.open("/point/oven.temperature")
-    until(lambda: int(window.run("return document.getElementById('chart').dataset.rows ?? 0")) > 1)
+    wait(lambda: int(window.run("return document.getElementById('chart').dataset.rows ?? 0")) > 1)
     assert window.there("#plot canvas")
     for span in ("day", "year"):
         window.run("delete document.getElementById('chart').dataset.rows")
         window.press(f'button[data-span="{span}"]')
-        until(lambda: int(window.run("return document.getElementById('chart').dataset.rows ?? 0")) >= 1)
+        wait(lambda: int(window.run("return document.getElementById('chart').dataset.rows ?? 0")) >= 1)
 
 
 def test_a_page_that_is_no_longer_live_says_so(rig: Rig) -> None:
@@ -121,9 +122,9 @@ def test_a_page_that_is_no_longer_live_says_so(rig: Rig) -> None:
     with browser(rig.address, PHONE) as window:
         window.open("/language?to=zh&back=/")
         rig.calm()
-        until(lambda: "24.5" in window.text("main"))
+        wait(lambda: "24.5" in window.text("main"))
         assert not window.there("#stale")
         rig.daemon.signal(signal.SIGKILL)
-        took = until(lambda: window.there("#stale"))
+        took = wait(lambda: window.there("#stale"))
         assert took <= STALE_WITHIN, f"{took:.2f} s"
         assert "停止更新" in window.text("#stale")

@@ -19,7 +19,7 @@ from gateway.model.batch import make_batch
 from gateway.store import migrate
 from gateway.testing import FakeClock
 from tests.care.test_no_restart import Disk, Phone, configuration
-from tests.real_mosquitto import until
+from tests.patience import until
 
 FOLDER = Path(__file__).parents[1] / "cases" / "stores"
 ALARM = "gas"  # the rule whose alarm is open in each of them

@@ -24,6 +24,8 @@ from gateway.transport import mqtt
 from gateway.transport.mqtt_options import MqttOptions
 from tests import real_mosquitto
 from tests.http_far_end import answer, far_end
+from tests.patience import until
+from tests.ports import free_port
 
 SECRET = b"0123456789abcdef0123456789abcdef"
 TOPIC = "firegrid/s1/heartbeat"
@@ -163,7 +165,7 @@ class Subscriber:
 
     async def until(self, state: str) -> None:
         """Wait for a state."""
-        await real_mosquitto.until(lambda: any(heard == state for heard, _ in self.heard))
+        await until(lambda: any(heard == state for heard, _ in self.heard))
 
 
 @asynccontextmanager
@@ -262,7 +264,7 @@ def test_what_is_no_2xx_is_a_way_that_failed(secret: Path, status: int) -> None:
 
 
 def test_a_far_end_that_is_gone_does_not_hold_up_a_stop(secret: Path) -> None:
-    port = real_mosquitto.free_port()
+    port = free_port()
     with pytest.raises(LinkDown):
         call(port, secret, lambda way: way.beat())
     call(port, secret, lambda way: way.stop())

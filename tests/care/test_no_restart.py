@@ -22,7 +22,7 @@ from gateway.model.batch import make_batch
 from gateway.model.moment import Input
 from gateway.model.notification import DeliveryState, Notification, Receipt
 from gateway.testing import FakeClock
-from tests.real_mosquitto import until
+from tests.patience import until
 from tests.station_toml import broker, rule, sensor, station
 
 WATCHED = 30.0  # s, as in the shipped unit

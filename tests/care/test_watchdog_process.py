@@ -17,7 +17,8 @@ from paho.mqtt import publish
 
 from gateway.transport.unix import ask
 from tests.care.manager import Manager
-from tests.faults.failing_station import MARK, TOLD_WITHIN, Site, site, wait
+from tests.faults.failing_station import MARK, TOLD_WITHIN, Site, site
+from tests.patience import wait
 
 WATCHDOG = 3.0  # s; shipped: 30
 PATIENT = 6.0  # s: as in the shipped proportion, longer than a probe's pause, a commit interval and a commit given up

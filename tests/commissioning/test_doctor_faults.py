@@ -24,6 +24,7 @@ from gateway.transport import at_link
 from tests import real_mosquitto
 from tests.commissioning import faulty
 from tests.commissioning.faulty import BROKER, BUS, MODEM, SENSOR, Field
+from tests.ports import free_port
 from tests.store_groups import group
 
 CERTIFICATES = Path(__file__).parent.parent / "cases" / "certificates"
@@ -139,7 +140,7 @@ def profile_of_another_device(at: Field, _: Patch) -> Path:
 
 @fault("broker", en="nothing listens there", zh="没有代理在监听", mend="systemctl status mosquitto")
 def broker_not_running(at: Field, _: Patch) -> Path:
-    return at.write(BROKER.format(port=real_mosquitto.free_port(), more=""))
+    return at.write(BROKER.format(port=free_port(), more=""))
 
 
 @fault("broker", en="user name or password is wrong", zh="用户名或密码不对", mend="password_file")

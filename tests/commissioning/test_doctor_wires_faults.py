@@ -28,7 +28,7 @@ from gateway.transport.serial import open_pty
 from tests import station_toml as toml
 from tests.commissioning import faulty
 from tests.commissioning.faulty import Field
-from tests.real_mosquitto import free_port
+from tests.ports import free_port
 from tests.store_groups import group
 
 Patch = pytest.MonkeyPatch

@@ -23,6 +23,7 @@ from gateway.model.point import AlarmClass
 from gateway.model.ports import Channel, ChannelSetup
 from gateway.registry import Group
 from tests.channel_rigs import DEAD, WORKING, Notes, Rig, RigMaker, no_output
+from tests.patience import until
 
 KINDS = registry.names(Group.CHANNEL)
 
@@ -60,14 +61,6 @@ def notice(number: int = 1) -> Notification:
         reason=NotifyReason.RAISED,
         text="火警",
     )
-
-
-async def until(condition: Any) -> None:  # noqa: ANN401 - any callable
-    for _ in range(3000):
-        if condition():
-            return
-        await asyncio.sleep(0.002)
-    raise AssertionError("never came")
 
 
 def opened() -> int:

@@ -27,6 +27,7 @@ from gateway.registry import Group
 from tests.channel_rigs import Notes
 from tests.driver_rigs import POINT, RIGS, Rig
 from tests.gateway import test_docs
+from tests.patience import until
 
 KINDS = registry.names(Group.DRIVER)
 
@@ -60,14 +61,6 @@ def on_rig(kind: str, folder: Path, scene: Scene) -> None:
 def make(kind: str, rig: Rig, notes: Notes | None = None) -> Driver:
     driver: Driver = registry.driver(kind).create(rig.setup(kind, notes or Notes()))
     return driver
-
-
-async def until(condition: Callable[[], object]) -> None:
-    for _ in range(3000):
-        if condition():
-            return
-        await asyncio.sleep(0.002)
-    raise AssertionError("never came")
 
 
 def opened() -> int:

@@ -27,7 +27,7 @@ from gateway.sinks._lines import Lines
 from gateway.web import metrics
 from tests import real_tsdb
 from tests.page_house import Lived, live
-from tests.real_mosquitto import until
+from tests.patience import until
 
 STATION = "jc-07"
 SAMPLES, EVERY = 30, MINUTE

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import resource
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -17,6 +17,7 @@ from gateway.model.batch import Batch
 from tests import line_talk
 from tests.channel_rigs import Notes
 from tests.drivers.conversation_bench import setup_of, told
+from tests.patience import until
 
 DEVICES = [f"d{number}" for number in range(500)]
 COMMIT = 0.05  # s that a store takes
@@ -71,14 +72,6 @@ class Station:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-
-
-async def until(condition: Callable[[], object]) -> None:
-    for _ in range(5000):
-        if condition():
-            return
-        await asyncio.sleep(0.005)
-    raise AssertionError("never came")
 
 
 class Caller(asyncio.Protocol):

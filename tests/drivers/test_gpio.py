@@ -23,7 +23,7 @@ from gateway.model.ports import DriverSetup
 from gateway.model.station import SourceSpec
 from gateway.transport.gpio import Request
 from tests.channel_rigs import Notes
-from tests.real_mosquitto import until
+from tests.patience import until
 
 LABELS = {"normal": 0.0, "alarm": 1.0}
 

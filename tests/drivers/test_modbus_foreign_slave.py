@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -33,6 +33,7 @@ from gateway.protocols.modbus import (
 )
 from gateway.transport.serial import PtyPair, SerialPort, open_pty
 from tests.drivers.modbus_bench import LEVEL, Report, device, driver_setup, measure, readings, state
+from tests.patience import until
 
 BAUDRATE = 115200
 MANNERS = Manners(worst=2.0)  # pymodbus on a busy machine; nothing here is about speed
@@ -115,7 +116,7 @@ def test_the_driver_reads_and_sets_a_foreign_slave() -> None:
             driver = create(setup)
             batches: list[Batch] = []
             running = asyncio.create_task(driver.run(batches.append))
-            await _until(lambda: all(readings(batches, point) for point in setup.point_ids.values() if point))
+            await until(lambda: all(readings(batches, point) for point in setup.point_ids.values() if point))
             await driver.write("far", "siren", 1.0)
             assert readings(batches, setup.point_ids["probe.level"])[-1] == (-1.0, "GOOD")
             assert readings(batches, setup.point_ids["probe.smoke"])[-1] == (1.0, "GOOD")
@@ -138,7 +139,7 @@ def test_an_adapter_pulled_and_put_back_on_a_real_pseudo_terminal(tmp_path: Path
         for _ in range(5):
             batches: list[Batch] = []
             running = asyncio.create_task(driver.run(batches.append))
-            await _until(partial(_grown, batches))
+            await until(partial(_grown, batches))
             assert readings(batches, 1)[-1] == (2.22, "GOOD")
             bus.unplug()
             with pytest.raises(LinkDown):
@@ -155,8 +156,3 @@ def test_an_adapter_pulled_and_put_back_on_a_real_pseudo_terminal(tmp_path: Path
 
 def _grown(batches: list[Batch]) -> bool:
     return len(batches) > 3
-
-
-async def _until(ready: Callable[[], bool]) -> None:
-    while not ready():  # noqa: ASYNC110 - what is waited for is a list that grows
-        await asyncio.sleep(0.01)

@@ -21,7 +21,8 @@ from gateway.model.ports import Driver
 from gateway.transport.serial import SerialPort, open_pty
 from tests.drivers.modbus_bench import LEVEL, Report, device, driver_setup, measure, readings, state
 from tests.modbus_tcp_rig import tcp_bus
-from tests.real_mosquitto import free_port, until
+from tests.patience import until
+from tests.ports import free_port
 
 POINTS = [
     measure("level", {"fc": 3, "address": 2, "type": "s16", "scale": 0.1}),

@@ -15,7 +15,7 @@ from gateway.model.station import SourceSpec
 from gateway.transport.mqtt import Message
 from tests.mqtt_clients import ours
 from tests.mqtt_driver_setup import Notebook, Store, up
-from tests.real_mosquitto import until
+from tests.patience import until
 
 
 def device(name: str, profile: str, **options: Any) -> Device:  # noqa: ANN401 - whatever a TOML table holds

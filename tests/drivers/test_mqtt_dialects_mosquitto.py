@@ -23,7 +23,8 @@ from gateway.model.station import SourceSpec
 from gateway.transport.mqtt import Message, MqttSession, connect
 from gateway.transport.mqtt_options import Announcement, MqttOptions
 from tests.mqtt_driver_setup import Notebook, Store, up
-from tests.real_mosquitto import Mosquitto, running, until
+from tests.patience import until
+from tests.real_mosquitto import Mosquitto, running
 
 TEMPERATURE = Quantity(constant(21.5))
 DEPTH = Quantity(switch(0.0, 1.0, at=10.0))

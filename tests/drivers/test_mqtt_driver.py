@@ -19,7 +19,7 @@ from gateway.model.quality import Doubt, Level, quality
 from gateway.transport.mqtt import Message, MqttSession
 from tests.mqtt_clients import ours
 from tests.mqtt_driver_setup import Notebook, Store, device, driver, plain, up
-from tests.real_mosquitto import until
+from tests.patience import until
 from tests.recording_proxy import Proxy
 
 

@@ -28,7 +28,8 @@ from gateway.transport.mqtt import Message, MqttSession
 from gateway.transport.mqtt_options import Announcement
 from tests.mqtt_clients import ours
 from tests.mqtt_driver_setup import Notebook, Store, up
-from tests.real_mosquitto import running, until
+from tests.patience import until
+from tests.real_mosquitto import running
 
 WITHIN = 30.0  # s: only whether it comes at all is asked
 DOUBTFUL = quality(Level.UNCERTAIN, Doubt.DEVICE_DOUBT)

@@ -17,7 +17,9 @@ from gateway.transport.mqtt import Message, MqttSession, Refused, connect
 from gateway.transport.mqtt_options import MqttOptions, Tls
 from tests.mqtt_clients import ours
 from tests.mqtt_driver_setup import Notebook, Store, driver, plain, supervised, up
-from tests.real_mosquitto import OPEN, PASSWORD, USER, Mosquitto, free_port, running, running_shipped, until
+from tests.patience import until
+from tests.ports import free_port
+from tests.real_mosquitto import OPEN, PASSWORD, USER, Mosquitto, running, running_shipped
 from tests.recording_proxy import Proxy
 
 KILLS = 10

@@ -22,7 +22,7 @@ from gateway.model.station import SourceSpec
 from gateway.transport.mqtt import MqttSession
 from tests.mqtt_clients import ours
 from tests.mqtt_driver_setup import Notebook, Store, up
-from tests.real_mosquitto import until
+from tests.patience import until
 
 Script = Callable[[mqtt.MqttDriver, MqttSession, list[tuple[str, bytes]], Store], Awaitable[None]]
 HA_SIREN = {

@@ -14,7 +14,7 @@ from gateway.model.batch import Mark
 from gateway.protocols.mqtt_stream import AckWindow
 from tests.mqtt_clients import ours
 from tests.mqtt_driver_setup import Notebook, Store, driver, plain, supervised, up
-from tests.real_mosquitto import until
+from tests.patience import until
 from tests.recording_proxy import Proxy
 
 SESSION = "firegrid-jc-07-broker-alarm"

@@ -18,7 +18,7 @@ from gateway.transport.mqtt import Message
 from gateway.transport.mqtt_options import MqttOptions
 from tests.mqtt_clients import ours
 from tests.mqtt_driver_setup import Notebook, PlainDialect, Store, driver, up
-from tests.real_mosquitto import until
+from tests.patience import until
 
 OPTIONS = MqttOptions("127.0.0.1", "c")
 

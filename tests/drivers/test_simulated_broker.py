@@ -12,7 +12,7 @@ from gateway.errors import LinkDown
 from gateway.transport.mqtt import Message
 from gateway.transport.mqtt_options import Announcement
 from tests.mqtt_clients import BROKERS, VERSIONS, Foreign, contract, grows, ours
-from tests.real_mosquitto import until
+from tests.patience import until
 
 
 @pytest.mark.parametrize("version", VERSIONS)

@@ -20,7 +20,7 @@ from gateway.clock import SystemClock
 from gateway.errors import ConfigError
 from gateway.model.point import Device, Profile
 from gateway.model.station import SourceSpec, Station, StoreSpec
-from tests.real_mosquitto import until
+from tests.patience import until
 
 TANK = profiles.tailor(
     profiles.profile("json-generic"),

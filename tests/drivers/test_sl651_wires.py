@@ -18,7 +18,7 @@ from gateway.model.station import SourceSpec
 from gateway.protocols.sl651 import Coding, Function
 from tests.channel_rigs import Notes
 from tests.drivers.sl651_talk import ADDRESS, WALL, device
-from tests.real_mosquitto import free_port
+from tests.ports import free_port
 
 PATIENCE, LOOK = 20.0, 0.005  # s
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from paho.mqtt import publish
@@ -19,13 +21,16 @@ from tests import station_toml as toml
 from tests.daemon import ROOT, Daemon
 from tests.faults import faulty
 from tests.field import Field
+from tests.patience import PATIENCE, limit, wait
 from tests.real_mosquitto import running
 
 DETECTORS = 8
-TOLD_WITHIN = 5.0  # s from the message to its SMS at the modem, whatever the disk does
+TOLD_WITHIN = limit(5.0)  # s from the message to its SMS at the modem, whatever the disk does
 MARK = "未存档"
 
-LIMITS: dict[str, object] = {"reopen": "1s", "open_deadline": "500ms"}
+# A disk is well until a test says otherwise, and then it is found out soon.
+LIMITS: dict[str, object] = {"reopen": "1s", **toml.WELL}
+SICK: dict[str, object] = {"commit_deadline": "500ms", "open_deadline": "500ms"}
 
 
 class Site:
@@ -42,10 +47,10 @@ class Site:
         self.write()
         self.daemon: Daemon | None = None
 
-    def write(self, extra: str = "", **limits: object) -> None:
-        """Write station.toml, with these limits of its own."""
+    def write(self, extra: str = "", limits: Mapping[str, object] = MappingProxyType({})) -> None:
+        """Write station.toml, with these limits of its own; `SICK` for a disk that is going to hang."""
         names = [f"g{n}" for n in range(DETECTORS)] + ["load"]
-        text = toml.station(self.folder, store=self.store, limits=LIMITS | limits, socket=str(self.socket))
+        text = toml.station(self.folder, store=self.store, limits={**LIMITS, **limits}, socket=str(self.socket))
         text += toml.broker(self.port) + toml.rule("gas", "g*.v", "value > 10")
         self.config.write_text(text + "".join(map(toml.sensor, names)) + extra, encoding="utf-8")
 
@@ -74,7 +79,7 @@ class Site:
     def fails_to_start(self) -> tuple[int, str]:
         """Return exit code and message of a start that is refused."""
         command = [sys.executable, "-m", "tests.faults.faulty", str(self.config), str(self._plan)]
-        ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=20, check=False)
+        ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE, check=False)
         return ended.returncode, ended.stderr
 
     def ask(self, what: str) -> dict[str, Any]:
@@ -98,6 +103,16 @@ class Site:
         wait(lambda: bool(self.told(device)))
         return time.monotonic() - begun, self.told(device)[0]
 
+    def refuse(self) -> None:
+        """Publish readings until the disk takes no more: the log beside the store has room left from before."""
+        values = itertools.count()
+
+        def refused() -> bool:
+            self.publish("load", next(values))
+            return self.volatile()
+
+        wait(refused)
+
     def volatile(self) -> bool:
         """Whether the daemon lives without its disk."""
         return bool(self.ask("status")["volatile"])
@@ -105,15 +120,6 @@ class Site:
     def faults(self) -> dict[str, str]:
         """Return state of the gateway's own alarms by key."""
         return {alarm["key"]: alarm["state"] for alarm in self.ask("alarms")["alarms"] if alarm["device"] == "@gateway"}
-
-
-def wait(condition: Callable[[], bool], within: float = 15.0) -> None:
-    """Give it time; TimeoutError."""
-    end = time.monotonic() + within
-    while not condition():
-        if time.monotonic() > end:
-            raise TimeoutError
-        time.sleep(0.02)
 
 
 @contextmanager

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,11 +16,13 @@ from gateway.model.quality import describe
 from gateway.store.read import Reader, Series
 from gateway.transport import unix
 from tests import station_toml as toml
+from tests.patience import PATIENCE
 
 
 def station(folder: Path, port: int) -> str:
     """Return the station: gas1 with a time of its own, p1 under a pattern of topics, room on the bus."""
-    text = toml.station(folder, interval="1s", limits={"link_fault": "2s"}) + toml.broker(port) + toml.bus(folder)
+    limits = {"link_fault": "2s", **toml.WELL}
+    text = toml.station(folder, interval="1s", limits=limits) + toml.broker(port) + toml.bus(folder)
     text += toml.slave("room", 1) + toml.sensor("gas1", topic="gas/1", point="ch4", unit="%", time="$.t")
     text += toml.sensor("any", topic="site/{unit}", match={"unit": "p1"})
     return text + toml.rule("gas", "gas1.ch4", "value > 10")
@@ -31,13 +32,6 @@ def write(folder: Path, port: int) -> Path:
     config = folder / "station.toml"
     config.write_text(station(folder, port), encoding="utf-8")
     return config
-
-
-def until(condition: Callable[[], object], within: float, what: str) -> None:
-    end = time.monotonic() + within
-    while not condition():
-        assert time.monotonic() < end, f"not within {within} s: {what}"
-        time.sleep(0.05)
 
 
 @contextmanager
@@ -53,7 +47,7 @@ def publisher(port: int) -> Iterator[paho.Client]:
 
 
 def publish(client: paho.Client, topic: str, payload: bytes) -> None:
-    client.publish(topic, payload, qos=1).wait_for_publish(20)
+    client.publish(topic, payload, qos=1).wait_for_publish(PATIENCE)
 
 
 def links(folder: Path) -> dict[str, dict[str, Any]]:

@@ -15,10 +15,10 @@ import threading
 import time
 from collections import defaultdict
 
+from tests.patience import PATIENCE
 from tests.real_mosquitto import PASSWORD, USER
 
 LOAD_DEVICES = 20
-PATIENCE = 20.0  # s
 _PUBACK = 0x40
 _IDS = 65_535
 
@@ -45,6 +45,7 @@ class Publisher:
         self._link.sendall(_connect())
         if self._link.recv(4) != b"\x20\x02\x00\x00":
             raise AssertionError("the broker refuses the publisher")
+        self._link.settimeout(None)  # it may be calm for long
         self._sent: dict[int, tuple[str, int]] = {}
         self._last = 0
         self._sending = threading.Lock()
@@ -133,6 +134,9 @@ class Publisher:
     def close(self) -> None:
         """End the load and the connection, whatever is still under way."""
         self._end_load()
+        with contextlib.suppress(OSError):
+            self._link.shutdown(socket.SHUT_RDWR)
+        self._threads[0].join(PATIENCE)
         self._link.close()
 
     def _end_load(self) -> None:

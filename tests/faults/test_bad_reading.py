@@ -16,12 +16,12 @@ from gateway.model.moment import Moment
 from gateway.model.verdict import Change
 from gateway.pipeline.latest import Latest
 from rules.kinds.threshold import Threshold
-from tests.faults.hearing_station import faults, publish, publisher, stored, until, write
+from tests.faults.hearing_station import faults, publish, publisher, stored, write
 from tests.field import Field
+from tests.patience import wait
 from tests.real_mosquitto import running
 
 
-@pytest.mark.timeout(60)
 def test_a_reading_that_makes_a_rule_kind_or_the_step_raise_costs_no_other(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -52,14 +52,14 @@ def test_a_reading_that_makes_a_rule_kind_or_the_step_raise_costs_no_other(
             return house
 
         def play(house: House) -> None:
-            until(lambda: house.links["broker"].health.up, 15, "the broker")
+            wait(lambda: house.links["broker"].health.up, what="the broker")
             for payload in (b'{"v": 1}', b'{"v": 667}', b'{"v": 2}', b'{"v": 667}'):
                 client.publish("site/p1", payload, qos=1)
-            until(lambda: len(stored(tmp_path, "any.v")) == 4, 10, "the offender and those beside it are kept")
+            wait(lambda: len(stored(tmp_path, "any.v")) == 4, what="the offender and those beside it are kept")
             publish(client, "gas/1", b'{"ch4": 666}')
-            until(lambda: any("threshold" in text for text in field.texts()), 10, "a fault of the rule kind is told")
+            wait(lambda: any("threshold" in text for text in field.texts()), what="a fault of the rule kind is told")
             publish(client, "gas/1", b'{"ch4": 43}')
-            until(lambda: any("43" in text for text in field.texts()), 10, "the kind judges again")
+            wait(lambda: any("43" in text for text in field.texts()), what="the kind judges again")
 
         house = asyncio.run(scene())
         assert house.runner.refused == 2

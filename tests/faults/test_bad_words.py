@@ -17,11 +17,12 @@ from gateway.cli.main import run
 from gateway.transport import unix
 from tests.daemon import ROOT
 from tests.faults.hearing_station import station
+from tests.patience import PATIENCE
 
 
 def as_process(command: str, config: Path) -> tuple[int, str]:
     line = [sys.executable, "-m", "gateway", command, "-c", str(config)]
-    ended = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, check=False, timeout=20)
+    ended = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, check=False, timeout=PATIENCE)
     return ended.returncode, ended.stdout + ended.stderr
 
 

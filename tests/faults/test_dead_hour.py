@@ -18,7 +18,7 @@ from gateway.pipeline.backlog import BACKLOG_BYTES
 from gateway.store.read import Reader
 from gateway.testing import FakeClock
 from tests import station_toml as toml
-from tests.real_mosquitto import until
+from tests.patience import until
 
 MESSAGES = 2_000  # a second
 HOUR = 3_600  # s

@@ -17,10 +17,11 @@ from tests.faults import verdict
 from tests.faults.harness import LOAD, POINTS, Harness
 from tests.faults.verdict import SECONDS_PER_SMS
 from tests.field import Field
+from tests.patience import PATIENCE
 from tests.real_mosquitto import running_shipped
 
 KILLS = int(os.environ.get("FIREGRID_KILLS", "200"))
-BUSY = 3.0  # s that other work of the machine may take from a life; `make soak` allows none
+BUSY = PATIENCE  # s that other work of the machine may take from a life; `make soak` allows none
 SEED = int(os.environ.get("FIREGRID_SEED", "20261122"))
 
 
@@ -31,7 +32,7 @@ def kill_again_and_again(folder: Path, kills: int, seed: int, *, busy: float = 0
         running_shipped(folder) as broker,
         Field(folder, slaves=8, seconds_per_sms=SECONDS_PER_SMS) as field,
         Warm(folder / "warm.log") as warm,
-        Harness(folder, broker.port, warm, kills=kills, seed=seed) as harness,
+        Harness(folder, broker.port, warm, kills=kills, seed=seed, field=field) as harness,
     ):
         harness.prepare()
         harness.publisher.start()
@@ -39,7 +40,7 @@ def kill_again_and_again(folder: Path, kills: int, seed: int, *, busy: float = 0
             if number in (kills // 3, 2 * kills // 3):
                 harness.write(edited=number == kills // 3)
             kill(harness, field, number)
-        harness.settle(field, within=60.0)
+        harness.settle(field, within=PATIENCE)
         state(harness, field, f"seed {seed}, {time.monotonic() - begun:.0f} s")
         check(harness, field, busy)
         assert sum(harness.histogram.values()) == kills

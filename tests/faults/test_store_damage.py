@@ -20,6 +20,7 @@ from gateway.store.database import Store
 from gateway.store.migrate import scripts
 from gateway.store.read import Reader
 from gateway.store.salvage import adopt, salvage
+from tests.patience import PATIENCE
 from tests.store_groups import BOOT, EPOCH, WALL, alarm, group
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -176,7 +177,12 @@ def test_a_second_daemon_is_told_who_has_the_store(path: Path) -> None:
     )
     with closing(Store.open(path)):
         other = subprocess.run(
-            [sys.executable, "-c", script, str(path)], capture_output=True, text=True, timeout=30, cwd=ROOT, check=False
+            [sys.executable, "-c", script, str(path)],
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+            cwd=ROOT,
+            check=False,
         )
         assert other.returncode == 7
         assert f"process {os.getpid()}" in other.stdout

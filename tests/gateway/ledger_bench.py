@@ -19,7 +19,7 @@ from gateway.pipeline.step import Effects
 from gateway.store.connection import Lock
 from gateway.store.database import Store
 from gateway.testing import FakeClock
-from tests.real_mosquitto import until
+from tests.patience import until
 
 WANTED = Enrolment(("gate.events", "hall.gas"), {}, "digest", b"configuration")
 POINT = 2

@@ -25,6 +25,7 @@ from gateway.testing import FakeClock
 from gateway.transport import http
 from tests.channel_rigs import Notes, no_output
 from tests.http_far_end import FarEnd, answer, far_end, hang, say
+from tests.patience import until
 
 SECRET = b"0123456789abcdef0123456789abcdef"
 NOTICE = Notification(
@@ -60,14 +61,6 @@ def failure(channel: Webhook) -> DeliveryError:
     with pytest.raises(DeliveryError) as caught:
         asyncio.run(channel.send(NOTICE))
     return caught.value
-
-
-async def until(condition: Callable[[], object]) -> None:
-    for _ in range(2000):
-        if condition():
-            return
-        await asyncio.sleep(0.002)
-    raise AssertionError("never came")
 
 
 def calls() -> list[threading.Thread]:

@@ -26,7 +26,8 @@ from gateway.clock import SystemClock
 from gateway.errors import ConfigError
 from gateway.model.point import Device
 from gateway.transport.serial import SerialPort, open_pty
-from tests.real_mosquitto import free_port, running
+from tests.ports import free_port
+from tests.real_mosquitto import running
 
 CASES = Path(__file__).parents[1] / "cases"
 FIRE = bytes.fromhex(

@@ -21,6 +21,7 @@ from drivers._decode import protocols
 from drivers._decode_live import Ears
 from gateway.cli.main import BAD_CONFIGURATION, FAILED, GOOD, run
 from gateway.transport.serial import SerialPort, open_pty
+from tests.ports import free_port
 
 REQUEST, REPLY = bytes.fromhex("01 04 00 01 00 02 20 0B"), bytes.fromhex("01 04 04 01 31 02 22 2A CE")
 CASES = Path(__file__).parents[1] / "cases"
@@ -51,12 +52,6 @@ def speaking(say: Callable[[], object], record: Path, lines: int) -> Iterator[No
     finally:
         over.set()
         thread.join()
-
-
-def free_port(kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
-    with socket.socket(socket.AF_INET, kind) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def objects(text: str) -> list[dict[str, Any]]:

@@ -28,7 +28,8 @@ from gateway.model.quality import Level, level_of
 from gateway.model.station import Station
 from tests import station_toml as toml
 from tests.channel_rigs import Notes
-from tests.real_mosquitto import free_port, until
+from tests.patience import until
+from tests.ports import free_port
 
 MN = "010000A8900016F000169DC0"
 

@@ -19,7 +19,7 @@ from gateway.model.alarm import OperatorAct, Verb
 from gateway.model.batch import Event, EventCode, make_batch
 from gateway.model.notification import Reply
 from gateway.store.read import Reader
-from tests.real_mosquitto import until
+from tests.patience import until
 
 STATION = """
 [station]

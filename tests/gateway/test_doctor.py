@@ -26,6 +26,7 @@ from gateway.testing import FakeClock
 from gateway.transport import unix
 from gateway.transport.serial import open_pty
 from tests import real_mosquitto
+from tests.ports import free_port
 from tests.store_groups import group
 
 STATION = """
@@ -115,7 +116,7 @@ def test_a_stock_broker_is_found_out(tmp_path: Path) -> None:
 
 
 def test_a_broker_that_does_not_run(tmp_path: Path) -> None:
-    station = _station(tmp_path, port=real_mosquitto.free_port())
+    station = _station(tmp_path, port=free_port())
     (found,) = _bad(brokers.brokers(station, SystemClock(), probe=True))
     assert "systemctl status mosquitto" in found.mend_en
 

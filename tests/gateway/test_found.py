@@ -22,7 +22,7 @@ from gateway.pipeline.found import Kept, Life, unanswered
 from gateway.pipeline.validate import Axis
 from tests import station_toml as toml
 from tests.faults.test_dead_hour import Phone
-from tests.real_mosquitto import until
+from tests.patience import until
 
 LIMITS: dict[str, object] = {"open_deadline": "200ms", "reopen": "300ms"}
 DETECTORS = ("g2", "g1", "g0")

@@ -13,7 +13,7 @@ from gateway.errors import StoreFull
 from gateway.model.batch import EventSeen
 from gateway.store.read import Reader
 from tests.gateway.ledger_bench import Bench
-from tests.real_mosquitto import until
+from tests.patience import until
 
 MB = 1 << 20
 AGAIN = 10.0  # Limits.reopen

@@ -21,7 +21,7 @@ from gateway.pipeline.step import Effects
 from gateway.pipeline.upkeep import COMPACT_EVERY, COMPACT_SOON
 from gateway.store.shapes import Group
 from tests.gateway.ledger_bench import Bench
-from tests.real_mosquitto import until
+from tests.patience import until
 
 BAD = OperatorAct(verb=Verb.ACK, alarms=(1 << 70,), who="li", via="cli", at=0, reason="\ud800")
 

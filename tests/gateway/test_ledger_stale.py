@@ -11,7 +11,7 @@ import pytest
 from gateway.errors import StoreError
 from gateway.store.database import Store
 from tests.gateway.ledger_bench import Bench
-from tests.real_mosquitto import until
+from tests.patience import until
 
 BACK = 10.2  # s; Limits.reopen
 

@@ -13,7 +13,7 @@ from gateway.clock import SECOND
 from gateway.pipeline import backlog
 from gateway.store.database import Store
 from tests.gateway.ledger_bench import Bench
-from tests.real_mosquitto import until
+from tests.patience import until
 
 Body = Callable[[Bench], Coroutine[Any, Any, None]]
 DEADLINE = 2.0  # Limits.commit_deadline

@@ -20,6 +20,7 @@ from gateway.model.point import AlarmClass
 from gateway.model.ports import ChannelSetup
 from gateway.protocols.smspdu import StatusReport
 from gateway.testing import FakeClock
+from tests.patience import until
 
 NUMBER = "+8613800138000"
 
@@ -87,15 +88,6 @@ async def running(
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-
-
-async def until(condition: Callable[[], object]) -> None:
-    """Wait for something that real bytes bring about."""
-    for _ in range(3000):
-        if condition():
-            return
-        await asyncio.sleep(0.002)
-    raise AssertionError("never came")
 
 
 def receipts(told: list[Input]) -> list[tuple[int, DeliveryState]]:

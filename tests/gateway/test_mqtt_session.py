@@ -15,7 +15,7 @@ from gateway.errors import ConfigError, LinkDown
 from gateway.testing import FakeClock
 from gateway.transport.mqtt import Message, MqttSession, Refused, connect
 from gateway.transport.mqtt_options import DEFAULT_RECEIVE_BYTES, MqttOptions, Tls, read_password
-from tests.real_mosquitto import until
+from tests.patience import until
 
 CONNACK = mqtt5.ConnAckPacket(session_present=True).write()
 PONG = mqtt5.PingRespPacket().write()

@@ -25,7 +25,7 @@ from gateway.pipeline.validate import Axis
 from gateway.store.database import Store
 from gateway.testing import FakeClock
 from tests import station_toml as toml
-from tests.real_mosquitto import until
+from tests.patience import until
 
 DEADLINE = 0.3  # s
 

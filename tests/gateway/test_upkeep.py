@@ -11,7 +11,7 @@ from gateway.clock import HOUR, SECOND
 from gateway.pipeline.upkeep import VERIFY_EVERY, VERIFY_ROWS
 from gateway.store.database import Store
 from tests.gateway.ledger_bench import Bench
-from tests.real_mosquitto import until
+from tests.patience import until
 
 ROWS = VERIFY_ROWS + 50
 

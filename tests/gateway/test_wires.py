@@ -18,12 +18,8 @@ from gateway.transport import wires_tcp
 from gateway.transport.serial import open_pty
 from gateway.transport.wires import Peer, WireOptions, admits, attend, networks
 from gateway.transport.wires_peer import UNSENT_LIMIT
-
-
-def free_port(kind: int = socket.SOCK_STREAM) -> int:
-    with socket.socket(socket.AF_INET, kind) as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
+from tests.patience import until
+from tests.ports import free_port
 
 
 class Listener:
@@ -62,14 +58,6 @@ async def on(ears: Listener, **options: Any) -> AsyncIterator[asyncio.Task[None]
     finally:
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
-
-
-async def until(condition: Any) -> None:  # noqa: ANN401 - anything that has a truth
-    for _ in range(5000):
-        if condition():
-            return
-        await asyncio.sleep(0.002)
-    raise AssertionError("never came")
 
 
 @pytest.mark.parametrize(

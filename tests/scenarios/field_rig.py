@@ -24,8 +24,8 @@ from tests import station_toml as toml
 from tests.daemon import Daemon
 from tests.faults import faulty
 from tests.field import Field
+from tests.patience import until
 
-WITHIN = 60.0  # s for anything to happen: a deadline of the test, not of the product
 NOTHING_FOR = 0.3  # s of looking for an answer that must not come yet
 ALARMS = "".join(
     toml.table("default_policy", class_=kind, policy="p") for kind in ("fire", "gas", "flood", "supervisory")
@@ -46,7 +46,7 @@ class Place:
 
     def write(self, text: str) -> None:
         """Write station.toml: modem, squad leader and policies, and these sources and devices."""
-        head = toml.station(self.folder, socket=str(self.folder / "control"))
+        head = toml.station(self.folder, limits=toml.WELL, socket=str(self.folder / "control"))
         self.config.write_text(head + ALARMS + text, encoding="utf-8")
 
     def disk(self, **plan: str) -> None:
@@ -62,8 +62,8 @@ class Place:
         """Begin a life; returns when it is armed and has every link."""
         command = [sys.executable, "-m", "tests.faults.faulty", str(self.config), str(self._plan)]
         self._daemon = Daemon(self.config, command=command)
-        await asyncio.to_thread(self._daemon.wait_armed, WITHIN)
-        await soon(lambda: all(link["up"] for link in self.ask("status")["links"]))
+        await asyncio.to_thread(self._daemon.wait_armed)
+        await until(lambda: all(link["up"] for link in self.ask("status")["links"]))
 
     def kill(self) -> None:
         """SIGKILL, if it lives."""
@@ -98,7 +98,7 @@ class Place:
 
     async def told(self, *words: str) -> str:
         """Wait until a phone got a text with all these words, and return it."""
-        await soon(lambda: bool(self.texts(*words)))
+        await until(lambda: bool(self.texts(*words)))
         return self.texts(*words)[0]
 
     def texts(self, *words: str) -> list[str]:
@@ -119,19 +119,12 @@ class Place:
         self.disk(before_commit="hang")
         try:
             await say()
-            await soon(lambda: self.hangs() > before)
+            await until(lambda: self.hangs() > before)
             await asyncio.sleep(NOTHING_FOR)
             assert not answered(), "answered before the commit"
         finally:
             self.disk()
-        await soon(answered)
-
-
-async def soon(condition: Callable[[], bool]) -> None:
-    """Wait until it is so; TimeoutError after `WITHIN`."""
-    async with asyncio.timeout(WITHIN):
-        while not condition():  # noqa: ASYNC110 - the condition is another process's doing, it sets no event
-            await asyncio.sleep(0.02)
+        await until(answered)
 
 
 @contextmanager

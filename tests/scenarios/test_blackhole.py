@@ -34,7 +34,7 @@ from gateway.testing import FakeClock
 from gateway.uplink.part import cursor_of
 from tests import station_toml as toml
 from tests.care.test_no_restart import Phone
-from tests.real_mosquitto import until
+from tests.patience import until
 from tests.scenarios.driven_uplink import within
 
 HOUR = 3_600

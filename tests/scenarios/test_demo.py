@@ -23,7 +23,7 @@ from gateway.cli import demo_station
 from gateway.cli.demo_screen import KINDS, STATES, WORDS
 from gateway.cli.main import run
 from tests.daemon import ROOT, Daemon
-from tests.real_mosquitto import free_port
+from tests.ports import free_port
 
 BUSY = 4.0  # s that a machine with other work may take longer to start and end processes
 PATIENCE = 40.0  # s for anything to be seen

@@ -28,7 +28,8 @@ from gateway.transport import unix
 from gateway.transport.serial import SerialPort, open_pty
 from tests.daemon import ROOT, Daemon
 from tests.mqtt_clients import Foreign
-from tests.real_mosquitto import PASSWORD, USER, running_shipped, until
+from tests.patience import until
+from tests.real_mosquitto import PASSWORD, USER, running_shipped
 
 LI, WANG = "13800138000", "13900139000"
 WITHIN = 30.0  # s for anything to happen: a deadline of the test, not of the product

@@ -21,8 +21,9 @@ from gateway.model.batch import Event
 from gateway.protocols.gb26875 import Command
 from gateway.protocols.gb26875_objects import Analog
 from tests import station_toml as toml
-from tests.real_mosquitto import free_port
-from tests.scenarios.field_rig import Place, living, place, soon
+from tests.patience import until
+from tests.ports import free_port
+from tests.scenarios.field_rig import Place, living, place
 
 DEVICES = 500
 PANEL, STRANGER = 0x17C98CB8C2, 77
@@ -157,14 +158,14 @@ def test_one_fire_among_500_connected_devices(tmp_path: Path) -> None:
         tanks = [Caller(port, Transmitter(1000 + number)) for number in range(DEVICES - 1)]
         everybody = [panel.live(), *(tank.live() for tank in tanks)]
         async with living(*everybody, *(harm(port, how) for how in (drip, babble, never_read))):
-            await soon(lambda: all(each.connected and each.confirmed for each in (panel, *tanks)))
+            await until(lambda: all(each.connected and each.confirmed for each in (panel, *tanks)))
             await a_fire_is_told(here, panel)
             await a_stranger_is_told(here, port)
             await killed_between_commit_and_answer(here, panel)
             await killed_before_the_commit(here, panel)
             for tank in tanks[:20]:  # they are as well as before
                 tank.level(250)
-            await soon(lambda: all(tank.confirmed for tank in tanks[:20]))
+            await until(lambda: all(tank.confirmed for tank in tanks[:20]))
             assert [here.values(f"d{number}.level") for number in range(20)] == [[2.5]] * 20
         burning = [place for place, (_, status, _) in panel.device.components.items() if status == FIRE]
         assert {key_of(place): len(reported(here, key_of(place))) for place in burning} == {
@@ -201,9 +202,9 @@ async def a_stranger_is_told(here: Place, port: int) -> None:
     """A device that nobody installed, whose word calls itself normal as well."""
     stranger = Caller(port, Transmitter(STRANGER, components={CORRIDOR: (SMOKE, NORMAL, "")}))
     async with living(stranger.live()):
-        await soon(lambda: stranger.connected and stranger.confirmed)
+        await until(lambda: stranger.connected and stranger.confirmed)
         stranger.change(CORRIDOR, FIRE | NORMAL)
-        await soon(lambda: stranger.confirmed)
+        await until(lambda: stranger.confirmed)
     await here.told("centre", f"{STRANGER}/1/1/2/10", "未登记的地址")
     assert len(reported(here, f"{STRANGER}/1/1/2/10")) == 1
 
@@ -214,16 +215,16 @@ async def killed_between_commit_and_answer(here: Place, panel: Caller) -> None:
         hangs = here.hangs()
         here.disk(before_ack="hang")
         panel.change(kitchen, FIRE)
-        await soon(lambda: here.hangs() > hangs)  # noqa: B023 - of this try
+        await until(lambda: here.hangs() > hangs)  # noqa: B023 - of this try
         if reported(here, key_of(kitchen)):
             break
         here.disk()  # it was the answer to something else
-        await soon(lambda: panel.confirmed)
+        await until(lambda: panel.confirmed)
     else:
         raise AssertionError("it never hung between commit and answer")
     assert not panel.confirmed
     await again(here)
-    await soon(lambda: panel.confirmed)
+    await until(lambda: panel.confirmed)
     await here.told("mall", key_of(kitchen))
 
 
@@ -232,10 +233,10 @@ async def killed_before_the_commit(here: Place, panel: Caller) -> None:
     hangs = here.hangs()
     here.disk(before_commit="hang")
     panel.change(CELLAR, FIRE)
-    await soon(lambda: here.hangs() > hangs)
+    await until(lambda: here.hangs() > hangs)
     assert not panel.confirmed
     await again(here)
-    await soon(lambda: panel.confirmed)
+    await until(lambda: panel.confirmed)
     await here.told("mall", "地下车库")
 
 

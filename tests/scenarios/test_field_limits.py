@@ -15,8 +15,9 @@ from drivers.simulated.panel import SimulatedPanel
 from gateway.protocols.gb26875_objects import Analog
 from gateway.protocols.panels import fs5101w, jb3208
 from tests import station_toml as toml
-from tests.real_mosquitto import free_port
-from tests.scenarios.field_rig import WITHIN, Place, living, place, soon
+from tests.patience import PATIENCE, until
+from tests.ports import free_port
+from tests.scenarios.field_rig import Place, living, place
 from tests.scenarios.field_wires import Far, calling, on_line
 
 COMMIT = 0.05  # s
@@ -95,7 +96,7 @@ def test_polls_and_events_within_the_limits_of_the_panels(tmp_path: Path) -> Non
             await here.start()
             here.disk(before_commit=f"{COMMIT} s")
             async with living(keep_busy(port)):
-                await soon(lambda: len(here.values("tank.level")) > 5)
+                await until(lambda: len(here.values("tank.level")) > 5)
                 await polls_wait_for_no_commit(here, (fast, one), (slow, other))
                 await polls_are_answered_in_time((fast, one), (slow, other))
                 await an_event_is_confirmed(here, slow, other)
@@ -109,7 +110,7 @@ async def polls_wait_for_no_commit(here: Place, *panels: tuple[Panel, Far]) -> N
     """They are answered while none returns."""
     hangs = here.hangs()
     here.disk(before_commit="hang")
-    await soon(lambda: here.hangs() > hangs)
+    await until(lambda: here.hangs() > hangs)
     assert None not in [await panel.say(far, 5 * AGAIN) for panel, far in panels]
     here.disk(before_commit=f"{COMMIT} s")
 
@@ -147,7 +148,7 @@ async def an_event_beside_polls(here: Place, panel: Panel, far: Far) -> None:
     """What is never confirmed by anybody is stored and told all the same, and polls go on being answered."""
     data = fs5101w.event_data(fs5101w.FIRE, 0x05, "1/2/3/4", place="配电室".encode("gb18030"))
     far.say(fs5101w.encode(1, fs5101w.EVENT, data))
-    async with asyncio.timeout(WITHIN):
+    async with asyncio.timeout(PATIENCE):
         while await panel.say(far, AGAIN) is None:
             continue
     await here.told("【火警】", "fs5101w 1/2/3/4", "配电室")

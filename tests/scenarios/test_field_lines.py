@@ -18,8 +18,9 @@ from drivers.simulated.sl651 import Station
 from gateway.protocols.hj212_packet import Factor
 from gateway.protocols.panels import gst5000, jbf11sf
 from tests import station_toml as toml
-from tests.real_mosquitto import free_port
-from tests.scenarios.field_rig import Place, place, soon
+from tests.patience import until
+from tests.ports import free_port
+from tests.scenarios.field_rig import Place, place
 from tests.scenarios.field_wires import Far, called, calling, on_line, sending
 
 MM_PER_MG = 0.859  # ppm of CO that a mg/m3 is
@@ -71,11 +72,11 @@ async def _rises(here: Place, station: Station, far: Far, device: str) -> None:
     assert here.values(f"{device}.level") == [28.4]
     answered = len(far.heard)
     far.say(report)
-    await soon(lambda: len(far.heard) > answered)
+    await until(lambda: len(far.heard) > answered)
     assert here.values(f"{device}.level") == [28.4]
     station.values["Z"] = 31.55
     far.say(station.report(time.time_ns()))
-    await soon(lambda: not station.unanswered)
+    await until(lambda: not station.unanswered)
     await here.told("【水位】", device, "31.55m")
     assert here.values(f"{device}.level") == [28.4, 31.55]
 
@@ -119,10 +120,10 @@ async def _leaks(here: Place, logger: Logger, far: Far, device: str) -> None:
 
     await here.after_commit(say, lambda: not logger.unanswered)
     far.say(report)
-    await soon(lambda: far.heard.count(b"CN=9014") == 2)
+    await until(lambda: far.heard.count(b"CN=9014") == 2)
     assert here.values(f"{device}.co") == pytest.approx([10 * MM_PER_MG])
     far.say(logger.report([Factor("a21005", {"Rtd": "500", "Flag": "N"})], time.time_ns()))
-    await soon(lambda: not logger.unanswered)
+    await until(lambda: not logger.unanswered)
     await here.told("【燃气】", device, "429.5[ppm]")
     assert here.values(f"{device}.co") == pytest.approx([10 * MM_PER_MG, 500 * MM_PER_MG])
 
@@ -147,8 +148,8 @@ def test_two_panels_on_serial_lines(tmp_path: Path) -> None:
             await here.told("【火警】", "jbf11sf 1/2/15")
             one.say(gst.tell(gst5000.encode(gst5000.RESET)))
             other.say(jbf.tell(jbf11sf.encode(jbf11sf.RESET)))
-            await soon(lambda: {alarm["state"] for alarm in here.alarms()} == {"latched_unack"})
-            await soon(lambda: len({event.point for event in here.events("reset")}) == 2)
+            await until(lambda: {alarm["state"] for alarm in here.alarms()} == {"latched_unack"})
+            await until(lambda: len({event.point for event in here.events("reset")}) == 2)
             assert len(here.events("reset")) == 2
             assert [len(here.events("fire", key)) for key in ("365089", "1/2/15")] == [1, 1]
 

@@ -27,8 +27,9 @@ from gateway.model.quality import Level, level_of
 from gateway.protocols.sparkplug import DataType, Metric
 from tests import station_toml as toml
 from tests.mqtt_clients import Foreign
+from tests.patience import PATIENCE, until
 from tests.real_mosquitto import running
-from tests.scenarios.field_rig import WITHIN, Place, place, soon
+from tests.scenarios.field_rig import Place, place
 
 SMOKE, WARMTH, PLACE = "Inputs/Smoke", "Inputs/Temperature", "smoke-1"
 
@@ -95,15 +96,15 @@ def test_sparkplug_loses_a_message_and_dies(tmp_path: Path) -> None:
         await here.start()
         node = Node()
         await node.live(port)
-        await soon(lambda: (20.0, Level.GOOD) in warmth(here))
+        await until(lambda: (20.0, Level.GOOD) in warmth(here))
         node.report(Temperature=21.5)
-        await soon(lambda: warmth(here)[-1] == (21.5, Level.GOOD))
+        await until(lambda: warmth(here)[-1] == (21.5, Level.GOOD))
         await a_gap_asks_for_births(here, node)
         await an_alias_that_nobody_explained(here, node)
         node.report(Smoke=True)
         await here.told("【火警】", "boiler")
         await node.die()
-        await soon(lambda: {row[1] for row in (warmth(here)[-1], rows(here, "boiler.smoke")[-1])} == {Level.BAD})
+        await until(lambda: {row[1] for row in (warmth(here)[-1], rows(here, "boiler.smoke")[-1])} == {Level.BAD})
         await here.told("【故障】", "boiler")
 
     (tmp_path / "broker").mkdir()
@@ -117,20 +118,20 @@ async def a_gap_asks_for_births(here: Place, node: Node) -> None:
     node.edge.fault.losing = 1
     node.report(Temperature=30.0)
     node.report(Temperature=31.0)
-    await soon(lambda: node.asked > asked)
-    await soon(lambda: warmth(here)[-1] == (31.0, Level.GOOD))
+    await until(lambda: node.asked > asked)
+    await until(lambda: warmth(here)[-1] == (31.0, Level.GOOD))
     assert warmth(here)[-2:] == [(31.0, Level.UNCERTAIN), (31.0, Level.GOOD)]
 
 
 async def an_alias_that_nobody_explained(here: Place, node: Node) -> None:
     """It may mean smoke, or a test: nothing is taken from it, the node is asked what it is."""
     asked = node.asked
-    async with asyncio.timeout(WITHIN):
+    async with asyncio.timeout(PATIENCE):
         while node.asked == asked:  # it is never asked twice within a second
             node.say(Metric(alias=99, time=_now(), value=True, kind="boolean_value"))
             await asyncio.sleep(0.2)
     node.report(Temperature=22.0)
-    await soon(lambda: warmth(here)[-1] == (22.0, Level.GOOD))
+    await until(lambda: warmth(here)[-1] == (22.0, Level.GOOD))
     assert {value for value, level in rows(here, "boiler.smoke") if level is not Level.BAD} == {0.0}
 
 
@@ -253,7 +254,7 @@ def test_a_sample_of_every_dialect(tmp_path: Path) -> None:
         async with devices(port) as link:
             for topic, payload in (each for one in told for each in one.rest):
                 await link.publish(topic, _bytes(payload))
-            await soon(lambda: all(here.values(f"{one.name}.{one.point}") == [one.value] for one in told))
+            await until(lambda: all(here.values(f"{one.name}.{one.point}") == [one.value] for one in told))
             assert here.alarms() == []
             for topic, payload in (each for one in told for each in one.alarm):
                 await link.publish(topic, _bytes(payload))

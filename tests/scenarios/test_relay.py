@@ -8,10 +8,7 @@ when the module has forgotten it, and is read back.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from pathlib import Path
-
-import pytest
 
 from drivers.simulated.modbus_bus import SimulatedSlave
 from gateway.model.quality import GOOD
@@ -20,6 +17,7 @@ from gateway.transport import unix
 from tests import station_toml as toml
 from tests.daemon import Daemon
 from tests.field import Field
+from tests.patience import wait
 
 MODULE = 5  # address of the output module
 HOT = 700  # 0.1 degrees
@@ -28,19 +26,13 @@ COOL = 200
 
 def write(folder: Path) -> Path:
     siren = {"id": "siren", "kind": "relay", "device": "hall-do", "point": "do1", "refresh": "1.5s", "retry": "0.5s"}
-    text = toml.station(folder, interval="1s", limits={"link_fault": "30s"}, modem="no-modem") + toml.bus(folder)
+    limits = {"link_fault": "30s", **toml.WELL}
+    text = toml.station(folder, interval="1s", limits=limits, modem="no-modem") + toml.bus(folder)
     text += toml.slave("room", 1, poll="0.2s") + toml.slave("hall-do", MODULE, profile="io-waveshare-8ch")
     text += toml.rule("heat", "room.temperature", "value > 60", class_="fire") + toml.table("channel", **siren)
     config = folder / "station.toml"
     config.write_text(text, encoding="utf-8")
     return config
-
-
-def until(condition: Callable[[], object], within: float, what: str) -> None:
-    begun = time.monotonic()
-    while not condition():
-        assert time.monotonic() - begun < within, f"not within {within} s: {what}"
-        time.sleep(0.01)
 
 
 def start(config: Path) -> Daemon:
@@ -59,7 +51,6 @@ def open_alarms(config: Path) -> list[int]:
     return [alarm["id"] for alarm in alarms if alarm["rule"] == "heat"]
 
 
-@pytest.mark.timeout(100)
 def test_the_siren_sounds_without_any_modem_until_somebody_acknowledges(tmp_path: Path) -> None:
     config = write(tmp_path)
     module = SimulatedSlave(address=MODULE, coils=dict.fromkeys(range(8), 0), inputs=dict.fromkeys(range(8), 0))
@@ -71,41 +62,41 @@ def test_the_siren_sounds_without_any_modem_until_somebody_acknowledges(tmp_path
             return module.coils[0] == 1
 
         life = start(config)
-        until(lambda: "link up" in (tmp_path / "daemon.log").read_text("utf-8"), 10, "the bus is read")
+        wait(lambda: "link up" in (tmp_path / "daemon.log").read_text("utf-8"), what="the bus is read")
         time.sleep(0.5)
         assert not sounds()
         room[1] = HOT
-        until(sounds, 5, "the siren")
+        wait(sounds, what="the siren")
         assert len(open_alarms(config)) == 1
 
         life.kill()
         module.coils[0] = 0  # the power was gone for everybody
         life = start(config)
-        until(sounds, 10, "set again after a restart")
+        wait(sounds, what="set again after a restart")
 
         time.sleep(0.5)  # read back: nothing is under way any more
         field.call(field.bus.unplug)
         time.sleep(0.5)
         module.coils[0] = 0
         field.call(field.bus.plug)
-        until(sounds, 15, "set again after the bus has come back")
+        wait(sounds, what="set again after the bus has come back")
 
         time.sleep(0.6)
         module.coils[0] = 0
-        until(sounds, 8, "set again when the module has forgotten it")
+        wait(sounds, what="set again when the module has forgotten it")
 
         room[1] = COOL
         time.sleep(0.6)
         assert sounds(), "only a person silences it"
         answer = ask(config, do="act", verb="ack", alarms=open_alarms(config), who="li")
         assert answer["refusals"] == []
-        until(lambda: not sounds(), 5, "silent after the acknowledgement")
+        wait(lambda: not sounds(), what="silent after the acknowledgement")
         assert life.stop() == 0
 
         module.coils[0] = 1  # whatever it woke up with
         life = start(config)
-        until(lambda: not sounds(), 10, "kept silent after a restart")
-        until(lambda: read_back(tmp_path)[-1] == 0.0, 5, "and read back")
+        wait(lambda: not sounds(), what="kept silent after a restart")
+        wait(lambda: read_back(tmp_path)[-1] == 0.0, what="and read back")
         assert life.stop() == 0
     assert {0.0, 1.0} <= set(read_back(tmp_path))
     assert notices(tmp_path)[-1] == "silence"

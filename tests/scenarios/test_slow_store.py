@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import paho.mqtt.client as paho
-import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
 from drivers.simulated.modbus_bus import SimulatedSlave
@@ -24,8 +23,9 @@ from gateway.clock import SECOND
 from gateway.model.alarm import AlarmState
 from gateway.store.read import Reader
 from tests import station_toml as toml
-from tests.faults.failing_station import TOLD_WITHIN, Site, site, wait
+from tests.faults.failing_station import TOLD_WITHIN, Site, site
 from tests.field import CODE
+from tests.patience import PATIENCE, wait
 
 UNSTEADY = {"before_commit": "unsteady 5"}
 STALLING = {"before_commit": "unsteady 5 stall"}
@@ -60,14 +60,14 @@ class Telemetry:
     def stop(self) -> None:
         """End, when everything is acknowledged."""
         self._stop.set()
-        self._thread.join(20)
+        self._thread.join(PATIENCE)
         self._client.disconnect()
         self._client.loop_stop()
 
     def _count(self) -> None:
         while not self._stop.wait(TELEMETRY):
             value = self.acknowledged + 1
-            self._client.publish("t/load", json.dumps({"v": value}), qos=1).wait_for_publish(20)
+            self._client.publish("t/load", json.dumps({"v": value}), qos=1).wait_for_publish(PATIENCE)
             self.acknowledged = value
 
 
@@ -140,10 +140,9 @@ class Story:
         return {device: match[1] for device, match in found.items() if match}
 
 
-@pytest.mark.timeout(90)
 def test_the_whole_path_on_a_store_that_is_slow_stalls_and_fails(tmp_path: Path) -> None:
     with site(tmp_path) as place:
-        place.write(EXTRA + toml.bus(tmp_path), reopen="3500ms")
+        place.write(EXTRA + toml.bus(tmp_path), {"reopen": "3500ms", "commit_deadline": "2s", "open_deadline": "500ms"})
         place.start()
         with telemetry(place.port) as sensor:
             story = Story(place)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -21,17 +20,11 @@ from gateway.store.read import Reader
 from gateway.transport import unix
 from tests import real_mosquitto, real_tsdb
 from tests.daemon import Daemon
+from tests.patience import wait
 from tests.sinks.watched_station import DEVICES, sink, write
 
 PATIENCE = 20.0
 VALUES = (1.5, 0.123456789012345, -1e-7, 25.0, 3.0)  # 25 raises, 3 returns; VictoriaMetrics keeps about 13 digits
-
-
-def wait(condition: Callable[[], object], within: float = PATIENCE) -> None:
-    end = time.monotonic() + within
-    while not condition():
-        assert time.monotonic() < end, "not in time"
-        time.sleep(0.05)
 
 
 @contextmanager

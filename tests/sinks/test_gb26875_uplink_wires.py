@@ -28,7 +28,7 @@ from gateway.store.read import Reader
 from tests.channel_rigs import Notes
 from tests.daemon import Daemon
 from tests.drivers.gb26875_centre import setup_of
-from tests.real_mosquitto import until
+from tests.patience import until
 from tests.sinks.gb26875_station import move, setup
 from tests.sinks.living_station import Living
 from tests.sinks.watched_station import write

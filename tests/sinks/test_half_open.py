@@ -12,13 +12,14 @@ import pytest
 
 from tests import real_mosquitto, real_tsdb
 from tests.daemon import Daemon
-from tests.sinks.test_daemon import at_victoria, heard, links, publish, publisher, stored, wait
+from tests.patience import limit, wait
+from tests.sinks.test_daemon import at_victoria, heard, links, publish, publisher, stored
 from tests.sinks.watched_station import DEVICES, sink, write
 from tests.swallowing_proxy import swallowing
 
 NAME = "sink vm"
 ROUNDS = 6  # of readings while the server is half-open
-LIVE_WAITS = 1.0  # s from a device's word until it is stored, beyond what that takes without an outage
+LIVE_WAITS = limit(1.0)  # s from a device's word until it is stored, beyond what that takes without an outage
 
 
 def say(client: paho.Client, folder: Path, value: float) -> float:
@@ -59,14 +60,14 @@ def test_a_half_open_server_holds_nothing_back_and_gets_everything_afterwards(tm
                 wait(lambda: len(proxy.links) >= kept + 2)  # tried again over a new connection, in vain too
                 proxy.swallowing = False  # those of before stay dead
                 say(client, tmp_path, 5.0)
-                wait(lambda: in_ms(tmp_path) == at_victoria(victoria), 60)
+                wait(lambda: in_ms(tmp_path) == at_victoria(victoria))
                 assert sum(map(len, stored(tmp_path).values())) == (4 + ROUNDS) * len(DEVICES)
 
                 victoria.hang()  # the kernel goes on taking connections for a process that is stopped
                 waits = [say(client, tmp_path, 100.0 + number) for number in range(ROUNDS)]
                 assert statistics.median(waits) <= calm + LIVE_WAITS
                 victoria.go_on()
-                wait(lambda: in_ms(tmp_path) == at_victoria(victoria), 60)
+                wait(lambda: in_ms(tmp_path) == at_victoria(victoria))
                 assert links(tmp_path)[NAME]["counters"].get("set_aside", 0) == 0
         finally:
             victoria.go_on()

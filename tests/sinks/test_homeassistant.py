@@ -24,7 +24,8 @@ from gateway.model.quality import Doubt, Level, describe, quality
 from gateway.sinks import homeassistant
 from gateway.sinks._ha_components import component, shown, slug, state_of
 from tests.mqtt_clients import ours
-from tests.real_mosquitto import running, until
+from tests.patience import until
+from tests.real_mosquitto import running
 from tests.sinks.living_station import Living
 from tests.sinks.portions import WALL, event, facts, move, portion
 from tests.sinks.portions import setup as setup_of

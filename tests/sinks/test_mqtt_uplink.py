@@ -18,7 +18,9 @@ from gateway.errors import ConfigError, DeliveryError
 from gateway.sinks import mqtt_uplink
 from gateway.sinks._messages import READINGS, rfc3339
 from gateway.transport.mqtt_options import MqttOptions
-from tests.real_mosquitto import OPEN, Mosquitto, free_port, running, until
+from tests.patience import until
+from tests.ports import free_port
+from tests.real_mosquitto import OPEN, Mosquitto, running
 from tests.sinks.living_station import Living
 from tests.sinks.portions import WALL, event, move, portion, readings, setup
 

@@ -10,7 +10,7 @@ import pytest
 
 from tests import real_tsdb
 from tests.http_far_end import answer, far_end
-from tests.real_mosquitto import until
+from tests.patience import until
 from tests.sinks.living_station import Living
 
 PATIENCE = 15.0

@@ -24,7 +24,7 @@ from gateway.uplink.messages import Order, Report
 from gateway.uplink.part import Uplink, forget, row_of
 from gateway.uplink.position import Position
 from tests.http_far_end import answer, far_end, hang
-from tests.real_mosquitto import until
+from tests.patience import until
 from tests.sinks.living_station import Living
 
 SAYS = """

@@ -9,7 +9,7 @@ import pytest
 from gateway.model.alarm import AlarmState
 from gateway.model.batch import make_batch
 from tests.page_house import HOSTILE, Caller, Lived, live
-from tests.real_mosquitto import until
+from tests.patience import until
 
 
 def test_only_our_own_names_are_answered(tmp_path: Path) -> None:

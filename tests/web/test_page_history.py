@@ -17,7 +17,7 @@ from gateway.model.batch import make_batch
 from gateway.model.quality import Doubt, Level, quality
 from gateway.web.history import MOST_ROWS, Asked, chart, thinned, with_gaps
 from tests.page_house import Lived, live
-from tests.real_mosquitto import until
+from tests.patience import until
 
 BAD = quality(Level.BAD, Doubt.NO_COMMS)
 

@@ -23,7 +23,8 @@ from gateway.web.live import Page, TooManyPagesError, message
 from gateway.web.render import Topic
 from gateway.web.server import LivePage
 from tests.page_house import Lived, live
-from tests.real_mosquitto import free_port, until
+from tests.patience import until
+from tests.ports import free_port
 
 ALARMS = Topic("alarms", "", "zh", entitled=False)
 OVERVIEW = Topic("overview", "", "zh", entitled=False)

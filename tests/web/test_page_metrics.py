@@ -15,7 +15,7 @@ from gateway.pipeline.commit import Work
 from gateway.pipeline.supervisor import Health
 from gateway.web import metrics
 from tests.page_house import REMOTE, Lived, live
-from tests.real_mosquitto import until
+from tests.patience import until
 
 ROOT = Path(__file__).parents[2]
 

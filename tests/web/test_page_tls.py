@@ -16,7 +16,8 @@ from gateway.cli.main import run
 from gateway.web.auth import code_file, known_code
 from gateway.web.server import LivePage
 from tests.page_house import REMOTE, TOKEN, Lived, live
-from tests.real_mosquitto import free_port, until
+from tests.patience import until
+from tests.ports import free_port
 
 
 def certificate(folder: Path) -> tuple[str, str]:

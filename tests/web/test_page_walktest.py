@@ -7,7 +7,7 @@ from pathlib import Path
 from gateway.web import routes
 from gateway.web.render import Topic
 from tests.page_house import HOSTILE, Lived, live
-from tests.real_mosquitto import until
+from tests.patience import until
 
 SIGN = "巡检测试进行中"
 
