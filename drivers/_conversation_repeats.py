@@ -4,7 +4,8 @@ Beside `_conversation.py`; keeps house section 4 (redelivery) for protocols that
 has the digest of what was said shortly before by the same device. One that is being committed is answered when that is
 done, a committed one at once. Marks (`gateway.model.batch.Mark`) keep the digests of the last `SLOTS` things that
 every configured device said, and of as many whose own time proves them (`Proof.TIME`), for `LASTING` at most; each
-device as a session of its own, so that few bytes change with a commit.
+device as a session of its own, so that few bytes change with a commit. What has to make room there is remembered in RAM
+alone, `OLDER` of all devices: a device that dies in a burst may say all of it again.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from gateway.model.time import DAY, MINUTE
 
 SLOTS = 16  # a device has rarely more than one thing unanswered
 STRANGERS = 256  # senders without a place in the configuration: the last ones, in RAM alone
+OLDER = 4096  # a sink that lost its place says a whole backlog again
 INHERITED = 30 * MINUTE  # ns after a start in which marks of the former life count,
 LASTING = 7 * DAY  # and those of what its own time proves
 _DIGEST = 8  # bytes
@@ -57,6 +59,7 @@ class Repeats(Generic[Entry]):
         self._prefix = f"{source} "
         self._known: dict[str, OrderedDict[bytes, _Slot[Entry]]] = {device: OrderedDict() for device in devices}
         self._strangers: OrderedDict[str, OrderedDict[bytes, _Slot[Entry]]] = OrderedDict()
+        self._older: OrderedDict[tuple[str, bytes], int] = OrderedDict()  # of this life → until when it counts
         self._inherited: dict[int, list[Mark]] = {now + INHERITED: [], now + LASTING: []}  # until when each counts
         for mark in marks:
             if not mark.session.startswith(self._prefix):
@@ -73,7 +76,9 @@ class Repeats(Generic[Entry]):
         `digest`, here and below, is of `shortened`; `proof`: of what is said now.
         """
         slot = self._slots(device).get(digest)
-        if slot is None or slot.until < now:
+        if slot is None:
+            return (Known.BEFORE if self._older.get((device, digest), 0) >= now else Known.NEW), None
+        if slot.until < now:
             return Known.NEW, None
         if slot.inherited and slot.number < SLOTS and proof is Proof.NOTHING:
             return Known.PERHAPS, None
@@ -85,7 +90,7 @@ class Repeats(Generic[Entry]):
         first = SLOTS if proof is Proof.TIME else 0
         before = slots.pop(digest, None)
         stays = before is not None and first <= before.number < first + SLOTS
-        number = before.number if before is not None and stays else _free(slots, first)
+        number = before.number if before is not None and stays else self._free(device, slots, first)
         slots[digest] = _Slot(number, until, entry)
         return Mark(self._prefix + device, number, digest) if device in self._known else None
 
@@ -120,20 +125,24 @@ class Repeats(Generic[Entry]):
                     self._strangers.popitem(last=False)
         return slots
 
+    def _free(self, device: str, slots: OrderedDict[bytes, _Slot[Entry]], first: int) -> int:
+        """Return a free place from `first` on, made by moving the oldest there if need be: first what is committed."""
+        places = range(first, first + SLOTS)
+        there = {slot.number: short for short, slot in slots.items() if slot.number in places}
+        for number in places:
+            if number not in there:
+                return number
+        oldest = next((short for short in there.values() if slots[short].entry is None), next(iter(there.values())))
+        slot = slots.pop(oldest)
+        if slot.entry is None and not slot.inherited:
+            self._older[device, oldest] = slot.until
+            if len(self._older) > OLDER:
+                self._older.popitem(last=False)
+        return slot.number
+
     def _stands(self, mark: Mark, *, renewed: bool = False) -> bool:
         slot = self._slots(mark.session.removeprefix(self._prefix)).get(mark.digest)
         return slot is not None and slot.number == mark.packet and not (renewed and slot.inherited)
-
-
-def _free(slots: OrderedDict[bytes, _Slot[Entry]], first: int) -> int:
-    """Return a free place from `first` on, made by forgetting the oldest there if need be: first what is committed."""
-    places = range(first, first + SLOTS)
-    there = {slot.number: short for short, slot in slots.items() if slot.number in places}
-    for number in places:
-        if number not in there:
-            return number
-    oldest = next((short for short in there.values() if slots[short].entry is None), next(iter(there.values())))
-    return slots.pop(oldest).number
 
 
 def shortened(digest: bytes) -> bytes:

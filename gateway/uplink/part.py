@@ -22,7 +22,7 @@ from gateway.model.batch import EventCode
 from gateway.pipeline.supervisor import Supervisor
 from gateway.store.shapes import MEMORY
 from gateway.uplink.messages import HEARTBEAT, Order, Report, Rewind
-from gateway.uplink.position import Position
+from gateway.uplink.position import Position, Range
 
 WAKE_EVERY = 0.25  # s
 HUNG_AFTER = 6 * HEARTBEAT
@@ -128,6 +128,8 @@ class Uplink:
 
     def take(self, report: Report) -> None:
         """Keep where it stands and show it."""
+        # A reading sent twice is one reading; an alarm told twice may be two to a far end that knows no numbers.
+        further = _among_notes(report.position) != _among_notes(self.position)
         self.position = report.position
         for told in report.told:
             self._tell(f"{told.key} {self._sink}", told.code, told.text)
@@ -137,7 +139,7 @@ class Uplink:
         else:
             link.alive()
         self._show(link, report)
-        if self._clock.mono() - self._written_at >= WRITE_EVERY:
+        if further or self._clock.mono() - self._written_at >= WRITE_EVERY:
             self._write()
 
     def _show(self, link: Supervisor, report: Report) -> None:
@@ -170,6 +172,10 @@ class Uplink:
             return msgspec.json.decode(self._memory.get(row_of(self._sink), ""), type=Position)
         except msgspec.MsgspecError:
             return Position(instance=secrets.token_hex(4))
+
+
+def _among_notes(position: Position) -> tuple[int, list[Range]]:
+    return position.record, position.notes
 
 
 def forget(known: Sequence[str], ledger: Progress, memory: MutableMapping[str, str]) -> None:

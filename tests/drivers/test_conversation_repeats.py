@@ -36,7 +36,7 @@ def test_what_its_time_proves_is_kept_beside_all_that_is_said_later() -> None:
     assert {repeats.find("a", short(n), NOW, Proof.TIME)[0] for n in range(SLOTS)} == {Known.BEFORE}
     [mark] = said(repeats, SLOTS, proof=Proof.TIME)
     assert mark.packet == SLOTS  # the place of the oldest of its kind
-    assert repeats.find("a", short(0), NOW, Proof.TIME) == (Known.NEW, None)
+    assert repeats.find("a", short(0), NOW, Proof.TIME) == (Known.BEFORE, None)  # while this life lasts
 
 
 @pytest.mark.parametrize(
@@ -59,6 +59,25 @@ def test_what_its_time_proves_is_kept_beside_all_that_is_said_later() -> None:
 def test_what_a_former_life_heard(kept: Proof, later: int, proof: Proof, known: Known) -> None:
     marks = said(Repeats("s", ["a"], [], NOW), 1, proof=kept)
     assert Repeats[int]("s", ["a"], marks, NOW).find("a", short(1), NOW + later, proof) == (known, None)
+
+
+@pytest.mark.parametrize("proof", Proof)
+def test_a_burst_that_is_said_again_is_known_beyond_what_lasts(proof: Proof, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("drivers._conversation_repeats.OLDER", 2 * SLOTS)
+    repeats: Repeats[int] = Repeats("s", ["a"], [], NOW)
+    said(repeats, *range(3 * SLOTS), proof=proof)
+    assert {repeats.find("a", short(n), NOW + LASTING, proof) for n in range(3 * SLOTS)} == {(Known.BEFORE, None)}
+    assert {repeats.find("a", short(n), NOW + LASTING + 1, proof)[0] for n in range(3 * SLOTS)} == {Known.NEW}
+    assert repeats.find("b", short(0), NOW, proof)[0] is Known.NEW
+    said(repeats, 9_999, proof=proof)
+    assert [repeats.find("a", short(n), NOW, proof)[0] for n in (0, 1)] == [Known.NEW, Known.BEFORE]
+
+
+def test_of_a_former_life_nothing_is_known_that_had_to_make_room() -> None:
+    marks = said(Repeats("s", ["a"], [], NOW), 1, proof=Proof.NOTHING)
+    repeats = Repeats[int]("s", ["a"], marks, NOW)
+    said(repeats, *range(100, 100 + SLOTS))
+    assert repeats.find("a", short(1), NOW, Proof.NOTHING) == (Known.NEW, None)
 
 
 def test_marks_of_a_former_life_go_in_time_but_for_what_was_said_again() -> None:
