@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gateway.model.batch import Bytes, Floats
+from gateway.model.distinct import distinct
 from gateway.model.quality import LEVEL_SHIFT, Level
 from rules._slots import Index
 from rules.expression import Bools, Condition, Test, closure, names
@@ -65,7 +66,7 @@ class Conditions:
         self._when = _bounds([row[0] for row in rows])
         self._clear = _bounds([row[1] for row in rows])
         self._tests: list[tuple[Test, Test]] = [(closure(when), closure(clear)) for when, clear in programs]
-        simple = np.unique(self._column[self._program < 0])
+        simple = distinct(self._column[self._program < 0])
         # The column of every simple condition, where it is the same: nearly always, and then nothing is to be chosen.
         self._only = self._columns[int(simple[0]) if len(simple) else 0] if len(simple) <= 1 else None
 
@@ -90,7 +91,7 @@ class Conditions:
     def _general(self, slot: Index, columns: Mapping[str, Floats], into: tuple[Bools, Bools, Bools]) -> None:
         true, clear, unknown = into
         program = self._program[slot]
-        for number in np.unique(program[program >= 0]):
+        for number in distinct(program[program >= 0]):
             rows = np.flatnonzero(program == number)
             part = {name: column[rows] for name, column in columns.items()}
             when_test, clear_test = self._tests[number]

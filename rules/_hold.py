@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from gateway.model.batch import Bytes, Floats, Ints
 from gateway.model.delta import Delta
+from gateway.model.distinct import distinct
 from gateway.model.quality import LEVEL_SHIFT, REASON_MASK, Level
 from gateway.model.verdict import ALWAYS_AGO, NEVER, Cause, Change, Delay, Running
 from rules._conditions import DEAD_BAND, FALSE, TRUE, UNKNOWN, Codes
@@ -99,7 +100,7 @@ class Hold:
             self._pass(slot, time, delta)
             return []
         rows = np.flatnonzero(hot)
-        self.remember(np.unique(slot[rows]), delta)
+        self.remember(distinct(slot[rows]), delta)
         changes: list[Change] = []
         picked = [column[rows].tolist() for column in (slot, position, code, *columns)]
         for s, *reading in zip(*picked, strict=True):

@@ -14,6 +14,7 @@ import numpy as np
 
 from gateway.model.alarm import AlarmFacts, AlarmState, Suppression, Transition
 from gateway.model.batch import EventSeen
+from gateway.model.distinct import distinct
 from gateway.model.point import Point
 from gateway.model.portion import Note, Portion
 from gateway.model.quality import LEVEL_SHIFT, Doubt, Level, quality
@@ -57,7 +58,7 @@ class Lines:
         finite = np.isfinite(portion.value)
         # 2: value, 1: raw, 0: quality alone
         form = np.where(finite & ~bad, 2, np.where(finite & (portion.quality != _SILENT), 1, 0))
-        heads = {point: self._head(point) for point in np.unique(portion.point).tolist()}
+        heads = {point: self._head(point) for point in distinct(portion.point).tolist()}
         columns = (portion.point, portion.time, portion.value, portion.quality, form)
         for point, time, value, mark, kind in zip(*(column.tolist() for column in columns), strict=True):
             if kind == 2:

@@ -48,7 +48,7 @@ class Messages:
             yield Message("readings", _encode({"readings": self._rows(portion, slice(begin, begin + READINGS))}))
 
     def _rows(self, portion: Portion, part: slice) -> list[dict[str, Any]]:
-        marks = {mark: describe(mark) for mark in np.unique(portion.quality[part]).tolist()}
+        marks = {mark: describe(mark) for mark in np.flatnonzero(np.bincount(portion.quality[part])).tolist()}
         values = [value if np.isfinite(value) else None for value in portion.value[part].tolist()]
         columns = (
             portion.point[part].tolist(),

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from gateway.config.quantities import Seconds
 from gateway.model.batch import Ints
 from gateway.model.delta import Delta
+from gateway.model.distinct import distinct
 from gateway.model.moment import Moment
 from gateway.model.verdict import ALWAYS_AGO, NEVER, Cause, Change, Delay
 from rules import _carry
@@ -97,7 +98,7 @@ class Absence:
             return
         delta.save(self._kept, slots)
         self._kept[slots] = self._last[slots]
-        for slot in np.unique(slots).tolist():
+        for slot in distinct(slots).tolist():
             row = Heard(at=int(self._last[slot]), silent=bool(self._silent[slot]))
             self._tables.heard.put(delta, name_of(*self._places[slot].id), row)
 
