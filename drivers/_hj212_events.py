@@ -15,7 +15,7 @@ from gateway.protocols import hj212_codes
 from gateway.protocols.hj212_packet import Data, Packet, time_of
 
 ALARM: Final = "2072"
-_CHINA = 8 * 3600  # s: a stranger's zone
+CHINA = 8 * 3600  # s: a stranger's zone
 _LONGEST_TEXT, _LONGEST_KEY = 400, 64
 # States that mean something is the matter: code → value of Info → what. They are told once, when they change.
 _STATES = {
@@ -27,7 +27,7 @@ _PLANT = {"4": EventCode.SUPERVISORY}  # SBn-RS
 
 def alarms(packet: Packet, data: Data, device: Installed | None, point: int, raw: bytes) -> list[Event]:
     """Return the events of an alarm event (2072); every factor of it is one."""
-    offset = _CHINA if device is None else device.offset
+    offset = CHINA if device is None else device.offset
     time = time_of(data.fields.get("AlarmTime") or data.fields.get("DataTime", ""), offset) or 0
     kind = data.fields.get("AlarmType", "")
     code = EventCode.GAS if device is None else EventCode[device.options.alarm_code.upper()]

@@ -11,17 +11,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from drivers._conversation import Decoded, Question, Said, Talking, WireOptions, read_options
+from drivers._conversation_repeats import LASTING
+from drivers._conversation_said import Proof
 from drivers._hj212_device import DeviceOptions, Installed, install
-from drivers._hj212_events import ALARM, alarms, states, tells_states, unread
+from drivers._hj212_events import ALARM, CHINA, alarms, states, tells_states, unread
 from drivers._hj212_requests import Requests
 from drivers._installing import install_named
 from gateway.model.ports import DriverSetup
-from gateway.model.time import SECOND
+from gateway.model.time import MINUTE, SECOND
 from gateway.model.verdict import NEVER
 from gateway.protocols.hj212 import Check, Frame, Frames, Garbage, encode_frame
-from gateway.protocols.hj212_packet import Data, Fault, Packet, answer, data_of, encode, parse
+from gateway.protocols.hj212_packet import Data, Fault, Packet, answer, data_of, encode, parse, time_of
 from gateway.protocols.hj212_parts import Parts
 
+AGAIN_WITHIN = 60.0  # s in which an alarm whose time proves nothing is a repeat: four sends at 10 s
 ANSWER_LIMIT = 5.0  # s; a sender waits 10, on some lines 5
 QUIET = 2 * SECOND  # ns after the last byte of a half packet
 WHOLE = 15 * SECOND  # ns after the first
@@ -113,7 +116,7 @@ class Hj212:
         device = self._devices.get(packet.mn)
         if device is None:
             if frame.check is Check.HJ212:
-                self._unknown(packet, said)
+                self._unknown(packet, said, wall)
             else:
                 said.decoded.problems.append("crc")
             return said
@@ -127,18 +130,22 @@ class Hj212:
             return said
         if frame.check is not Check.HJ212:
             said.decoded.problems.append(f"crc_{frame.check}")
-        device.st, device.pw, device.old = packet.st, packet.pw, packet.edition < 2017
+        device.st, device.pw = packet.st, packet.pw
+        if not packet.flaws:
+            device.old = packet.edition < 2017
+        said.decoded.problems += packet.flaws
         self._known(device, packet, said, now, wall)
         if not said.stores and not said.decoded.heard:
             said.decoded.heard.append(device.any_point)
         return said
 
-    def _unknown(self, packet: Packet, said: Said) -> None:
+    def _unknown(self, packet: Packet, said: Said, wall: int) -> None:
         """A device that no configuration knows: its alarms are, its data are counted and not confirmed."""
-        said.decoded.problems.append("unknown_device")
+        said.decoded.problems += ["unknown_device", *packet.flaws]
         if packet.cn == ALARM:
             said.decoded.events += alarms(packet, data_of(packet.cp), None, self._stranger, said.frame)
             said.digest = said.frame if packet.qn else b""
+            _prove(said, time_of(packet.qn, CHINA) or 0, wall)
             if packet.wants_answer:
                 said.after, said.limit = _reply(packet, "9014"), ANSWER_LIMIT
 
@@ -153,6 +160,9 @@ class Hj212:
                 pass
             case _:
                 self._data(device, packet, data, said, now)
+                if packet.cn == ALARM:
+                    time = packet.qn or data.fields.get("AlarmTime", "")
+                    _prove(said, time_of(time, device.offset) or 0, wall)
                 self._confirm(device, packet, said)
 
     def _data(self, device: Installed, packet: Packet, data: Data, said: Said, now: int) -> None:
@@ -205,6 +215,14 @@ class Hj212:
 
 def _reply(packet: Packet, cn: str) -> bytes:
     return encode_frame(encode(answer(packet, cn)))
+
+
+def _prove(said: Said, time: int, wall: int) -> None:
+    """Say what the same alarm once more proves: with a wrong clock a second one may be told in the same bytes."""
+    if time and wall and abs(time - wall) <= MINUTE:
+        said.proof, said.within = Proof.TIME, LASTING / SECOND
+    else:
+        said.proof, said.within = Proof.NOTHING, AGAIN_WITHIN
 
 
 def _digest(device: Installed, packet: Packet, time: str, raw: bytes) -> bytes:

@@ -32,11 +32,11 @@ _KNOWN = frozenset(("QN", "ST", "CN", "PW", "MN", "Flag", "PNUM", "PNO"))
 
 
 class Fault(StrEnum):
-    """Why a segment whose check is right cannot be read."""
+    """Why a segment whose check is right cannot be read, or not all of it."""
 
     NO_CP = "no_cp"
     NO_CN = "no_cn"
-    BAD_FLAG = "bad_flag"
+    BAD_FLAG = "bad_flag"  # costs the Flag alone: the rest is read as if there were none
     BAD_PARTS = "bad_parts"
     ENCRYPTED = "encrypted"  # an option of the edition of 2025: we have no key for it
 
@@ -49,7 +49,10 @@ class Factor(msgspec.Struct, frozen=True):
 
 
 class Packet(msgspec.Struct, frozen=True, kw_only=True):
-    """A data segment. Times and numbers are text as sent; `flag` is None where a device sends none (2005)."""
+    """A data segment. Times and numbers are text as sent; `flag` is None where a device sends none (2005).
+
+    `flaws`: what could not be read while the rest could.
+    """
 
     qn: str = ""
     st: str = ""
@@ -61,6 +64,7 @@ class Packet(msgspec.Struct, frozen=True, kw_only=True):
     part: int = 0  # PNO, from 1
     cp: str = ""
     extra: dict[str, str] = {}
+    flaws: tuple[Fault, ...] = ()
 
     @property
     def wants_answer(self) -> bool:
@@ -100,8 +104,6 @@ def parse(segment: bytes) -> Packet | Fault:
         return Fault.NO_CN
     flag = _number(fields.get("Flag"), 255)
     parts, part = _number(fields.get("PNUM"), MOST_PARTS), _number(fields.get("PNO"), MOST_PARTS)
-    if flag is None and fields.get("Flag"):
-        return Fault.BAD_FLAG
     if fields.get("PNUM") and not (parts and part and part <= parts):
         return Fault.BAD_PARTS
     if cp and (flag or 0) >> VERSION_SHIFT > 1 and not any(map(_ITEM.match, cp.split(";"))):
@@ -117,6 +119,7 @@ def parse(segment: bytes) -> Packet | Fault:
         part=(part or 0) if parts else 0,
         cp=cp,
         extra={name: value for name, value in fields.items() if name not in _KNOWN},
+        flaws=(Fault.BAD_FLAG,) if flag is None and fields.get("Flag") else (),
     )
 
 

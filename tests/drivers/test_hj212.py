@@ -9,6 +9,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -309,8 +310,6 @@ def test_a_tolerant_reading_of_items() -> None:
         (b"CN=2011;CP=&&a=1&&tail", Fault.NO_CP),
         (b"CP=&&&&", Fault.NO_CN),
         (b"CN=20x1;CP=&&&&", Fault.NO_CN),
-        (b"CN=2011;Flag=256;CP=&&&&", Fault.BAD_FLAG),
-        (b"CN=2011;Flag=x;CP=&&&&", Fault.BAD_FLAG),
         (b"CN=2011;Flag=7;PNUM=2;PNO=3;CP=&&&&", Fault.BAD_PARTS),
         (b"CN=2011;Flag=7;PNUM=2;PNO=0;CP=&&&&", Fault.BAD_PARTS),
         (b"CN=2011;Flag=7;PNUM=99999;PNO=1;CP=&&&&", Fault.BAD_PARTS),
@@ -320,6 +319,14 @@ def test_a_tolerant_reading_of_items() -> None:
 )
 def test_a_segment_that_cannot_be_read_is_refused_by_its_reason(segment: bytes, fault: Fault) -> None:
     assert parse(segment) is fault
+
+
+@pytest.mark.parametrize("flag", ["256", "x", "-1", "4.0", "4 5", "&"])
+def test_a_bad_flag_costs_the_flag_alone(flag: str) -> None:
+    without = packet_of(b"QN=1;CN=2011;MN=881;PNUM=2;PNO=1;CP=&&a-Rtd=1&&")
+    read = packet_of(f"QN=1;CN=2011;MN=881;Flag={flag};PNUM=2;PNO=1;CP=&&a-Rtd=1&&".encode())
+    assert read == msgspec.structs.replace(without, flaws=(Fault.BAD_FLAG,))
+    assert (read.wants_answer, read.edition) == (False, 2005)
 
 
 def test_chinese_text_is_read_in_either_coding() -> None:

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from drivers._conversation import Said
+from drivers._conversation_said import Proof
 from drivers._hj212_device import Installed, install, judged
 from drivers._profiles import profile, tailor
 from drivers.hj212 import QUIET, Hj212, create
@@ -152,6 +153,31 @@ def test_above_the_range_is_at_least_full_scale_whatever_is_sent() -> None:
         assert told == {"co": (100.0, "UNCERTAIN:over_range")}
     assert judged("over_range", (250.0, GOOD), 100.0)[0] == 250.0
     assert judged("over_range", (250.0, GOOD), math.nan)[0] == 250.0
+
+
+@pytest.mark.parametrize("answer", ["flag", "always"])
+def test_a_bad_flag_costs_no_reading(answer: str) -> None:
+    whole = Packet(qn="20240123101501421", st="39", cn="2011", pw="123456", mn=MN, flag=5, cp="a21005-Rtd=12.5")
+    data = encode_frame(encode(whole).replace(b"Flag=5;", b"Flag=5?;"))
+    said, told = hear(data, answer=answer)
+    assert told == {"co": (12.5, "GOOD")}
+    assert said.decoded.problems == ["bad_flag"]
+    assert bool(said.after) is (answer == "always")  # as if there were none: nobody asked for an answer
+    refused, told = hear(data[:-6] + b"0000\r\n", answer=answer)
+    assert (told, refused.after, "bad_flag" in refused.decoded.problems) == ({}, b"", False)
+
+
+def test_after_a_bad_flag_questions_go_by_the_edition_that_was_heard() -> None:
+    conversation, _ = talk()
+    conversation.hear(packet("DataTime=20240123101500;a21005-Rtd=1", flag=4), 0, WALL)
+    before = conversation.ask("it", "minutes", 1, 0, WALL)
+    bad = encode(Packet(qn="1", st="39", cn="2011", pw="123456", mn=MN, flag=4, cp="")).replace(b"Flag=4", b"Flag=x")
+    conversation.hear(encode_frame(bad), 0, WALL)
+    after = conversation.ask("it", "minutes", 1, 0, WALL)
+    assert before is not None
+    assert after is not None
+    assert b";Flag=5;" in before.data
+    assert b";Flag=5;" in after.data
 
 
 def test_minutes_hours_and_real_time_are_kept_apart() -> None:
@@ -310,6 +336,22 @@ def test_of_a_device_whose_stamp_stands_still_nothing_is_a_repeat() -> None:
 
 
 # -- the stream
+
+
+@pytest.mark.parametrize("mn", [MN, "77"])
+@pytest.mark.parametrize(
+    ("off", "proof", "within"),
+    [(0, Proof.TIME, 7 * 86_400.0), (61 * SECOND, Proof.NOTHING, 60.0), (None, Proof.NOTHING, 60.0)],
+)
+def test_an_alarm_told_twice_is_a_repeat_as_far_as_its_time_proves_it(
+    mn: str, off: int | None, proof: Proof, within: float
+) -> None:
+    """The same bytes may be a second alarm where the clock of the device stands still."""
+    data = packet("AlarmTime=20240123101500;04-Ala=1.1,AlarmType=1", "2072", mn=mn)
+    conversation, _ = talk()
+    (said,) = conversation.hear(data, 0, 0 if off is None else WALL + off)
+    assert said.decoded.events
+    assert (said.proof, said.within) == (proof, within)
 
 
 def test_half_a_packet_is_given_up_and_what_is_behind_it_is_heard() -> None:
