@@ -1,14 +1,17 @@
-"""The centre's side with one peer, by hand: for tests of `drivers.gb26875`."""
+"""The centre's side with one peer, by hand, and that peer: for tests of `drivers.gb26875`."""
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from drivers._conversation_said import Said
 from drivers._gb26875_device import Directory, Speaker, install
 from drivers._gb26875_talk import Centre
 from drivers._profiles import profile, tailor
+from drivers.simulated.gb26875 import NORMAL, Transmitter, TransmitterFault
 from gateway.clock import Clock
 from gateway.model.batch import Event, Mark
 from gateway.model.point import Device
@@ -21,7 +24,25 @@ from tests.channel_rigs import Notes
 NOW = 1_000 * SECOND
 WALL = 1_790_000_000 * SECOND
 SOURCE_EVENTS = 99
+CHINA = 8 * 3600
+SMOKE = (1, 1, 2 << 16 | 10)  # system, address, component: loop 2, point 10
+KEY = "1/1/2/10"
+CASES = Path(__file__).parents[1] / "cases" / "gb26875"
 QUIET: dict[str, Any] = {"ask_state": False, "set_time": False, "check": 0}
+
+
+def cases(name: str) -> list[dict[str, Any]]:
+    """Return the golden frames of a file."""
+    found: list[dict[str, Any]] = tomllib.loads((CASES / name).read_text(encoding="utf-8"))["frame"]
+    return found
+
+
+def device(**faults: Any) -> Transmitter:  # noqa: ANN401 - fields of a fault
+    """Return a device with one smoke detector, at `SMOKE`."""
+    far = Transmitter(889, centre=1, fault=TransmitterFault(**faults))
+    far.systems[1, 1] = NORMAL
+    far.components[SMOKE] = (40, NORMAL, "三层走廊")
+    return far
 
 
 def installed(number: int | str = "", name: str = "d", points: Mapping[str, Any] = {}, **options: object) -> Speaker:

@@ -9,24 +9,26 @@ import pytest
 
 from drivers._conversation_said import Said
 from drivers._gb26875_talk import Centre
-from drivers.simulated.gb26875 import DUTY_ANSWER, FIRE, NORMAL, Transmitter, TransmitterFault
+from drivers.simulated.gb26875 import DUTY_ANSWER, FIRE, NORMAL, Transmitter
 from gateway.model.time import DAY, MINUTE, SECOND
 from gateway.model.verdict import NEVER
 from gateway.protocols import gb26875_objects as o
 from gateway.protocols.gb26875 import Command, Frame
 from gateway.protocols.gb26875_units import decode_unit, time_tag
-from tests.drivers.gb26875_centre import NOW, WALL, centre, frame_in, frames_in, installed, problems, told
-
-CHINA = 8 * 3600
-SMOKE = (1, 1, 2 << 16 | 10)
-KEY = "1/1/2/10"
-
-
-def device(**faults: Any) -> Transmitter:  # noqa: ANN401 - fields of a fault
-    far = Transmitter(889, centre=1, fault=TransmitterFault(**faults))
-    far.systems[1, 1] = NORMAL
-    far.components[SMOKE] = (40, NORMAL, "三层走廊")
-    return far
+from tests.drivers.gb26875_centre import (
+    CHINA,
+    KEY,
+    NOW,
+    SMOKE,
+    WALL,
+    centre,
+    device,
+    frame_in,
+    frames_in,
+    installed,
+    problems,
+    told,
+)
 
 
 class Link:

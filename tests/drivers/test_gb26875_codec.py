@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -36,16 +34,8 @@ from gateway.protocols.gb26875_units import (
     time_ns,
     time_tag,
 )
+from tests.drivers.gb26875_centre import CHINA, cases
 from tests.drivers.gb26875_objects import PAYLOADS, frames_of, units
-
-CASES = Path(__file__).parents[1] / "cases" / "gb26875"
-CHINA = 8 * 3600
-
-
-def cases(name: str) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = tomllib.loads((CASES / name).read_text(encoding="utf-8"))["frame"]
-    return found
-
 
 GOOD = cases("frames.toml")
 BAD = cases("refused.toml")

@@ -21,11 +21,8 @@ from gateway.model.time import DAY, HOUR, SECOND
 from gateway.protocols.gb26875 import Command, Frame, Frames
 from tests.channel_rigs import Notes
 from tests.drivers.conversation_bench import FakePeer, FakeWire
-from tests.drivers.gb26875_centre import setup_of
+from tests.drivers.gb26875_centre import QUIET, SMOKE, WALL, setup_of
 
-WALL = 1_790_000_000 * SECOND
-SMOKE = (1, 1, 2 << 16 | 10)
-QUIET = {"ask_state": False, "set_time": False, "check": 0}
 GENEROUS = 20  # s of real time
 
 

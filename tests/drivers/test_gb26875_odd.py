@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-import tomllib
-from pathlib import Path
-from typing import Any
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from drivers._conversation_said import Said
 from drivers._gb26875_device import STRANGERS
-from drivers.simulated.gb26875 import FAULT, FIRE, NORMAL, Transmitter, TransmitterFault
+from drivers.simulated.gb26875 import FAULT, FIRE, NORMAL, Transmitter
 from gateway.model.quality import GOOD
 from gateway.model.time import SECOND
 from gateway.protocols import gb26875_objects as o
 from gateway.protocols.gb26875 import Command, Frame, encode_frame
 from gateway.protocols.gb26875_units import encode_unit, text_bytes, time_tag
 from tests.drivers.gb26875_centre import (
+    CHINA,
+    KEY,
     NOW,
+    SMOKE,
     WALL,
     centre,
+    device,
     events,
     frame_in,
     frames_in,
@@ -30,22 +30,6 @@ from tests.drivers.gb26875_centre import (
     told,
 )
 from tests.drivers.gb26875_objects import frames_of
-
-CASES = Path(__file__).parents[1] / "cases" / "gb26875"
-CHINA = 8 * 3600
-SMOKE = (1, 1, 2 << 16 | 10)  # system, address, component: loop 2, point 10
-KEY = "1/1/2/10"
-
-
-def cases(name: str) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = tomllib.loads((CASES / name).read_text(encoding="utf-8"))["frame"]
-    return found
-
-
-def device(**faults: Any) -> Transmitter:  # noqa: ANN401 - fields of a fault
-    far = Transmitter(889, centre=1, fault=TransmitterFault(**faults))
-    far.components[SMOKE] = (40, NORMAL, "三层走廊")
-    return far
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -16,18 +14,7 @@ from gateway.model.batch import EventCode
 from gateway.model.time import HOUR, MINUTE, SECOND
 from gateway.protocols import gb26875_objects as o
 from gateway.protocols.gb26875_units import time_tag
-from tests.drivers.gb26875_centre import NOW, WALL, centre, events, installed
-
-CHINA = 8 * 3600
-SMOKE = (1, 1, 2 << 16 | 10)
-KEY = "1/1/2/10"
-
-
-def device(**faults: Any) -> Transmitter:  # noqa: ANN401 - fields of a fault
-    far = Transmitter(889, centre=1, fault=TransmitterFault(**faults))
-    far.systems[1, 1] = NORMAL
-    far.components[SMOKE] = (40, NORMAL, "三层走廊")
-    return far
+from tests.drivers.gb26875_centre import CHINA, NOW, SMOKE, WALL, centre, device, events, installed
 
 
 def digests(line: Centre, *frames: bytes, now: int = NOW) -> list[bytes]:

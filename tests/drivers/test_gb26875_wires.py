@@ -13,9 +13,8 @@ from gateway.clock import SystemClock
 from gateway.model.batch import Batch, Event, EventCode
 from gateway.model.ports import DriverSetup
 from tests.channel_rigs import Notes
-from tests.drivers.gb26875_centre import WALL, setup_of
+from tests.drivers.gb26875_centre import SMOKE, WALL, setup_of
 
-SMOKE = (1, 1, 2 << 16 | 10)
 GENEROUS = 20  # s of real time
 
 
