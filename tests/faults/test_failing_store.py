@@ -5,8 +5,6 @@ Real broker, real process, simulated modem; the disk fails at the store's own fa
 
 from __future__ import annotations
 
-import os
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +14,7 @@ from gateway.model.notification import Notification
 from gateway.store.read import Reader
 from tests.faults.failing_station import MARK, SICK, TOLD_WITHIN, Site, site
 from tests.patience import wait
+from tests.small_disk import MB, fill, mount_again, mounted
 
 FAILURES = {
     "read-only": {"before_begin": "read-only", "before_open": "read-only"},
@@ -76,28 +75,8 @@ def test_a_disk_that_fails_and_comes_back_again_and_again(tmp_path: Path) -> Non
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 2 MB in RAM."""
-    if os.geteuid() != 0:
-        pytest.skip("mounting needs root")
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(disk)], check=False)
-    if mounted.returncode:
-        pytest.skip("this machine does not let root mount")
-    yield disk
-    subprocess.run(["umount", "-l", str(disk)], check=False)
-
-
-def fill(disk: Path) -> Path:
-    """Fill a file system to its last byte."""
-    ballast = disk / "ballast"
-    with ballast.open("ab", buffering=0) as file:
-        for size in (1 << 16, 1 << 12, 1):
-            try:
-                while True:
-                    file.write(bytes(size))
-            except OSError:
-                continue
-    return ballast
+    with mounted(tmp_path / "disk", 2 * MB) as disk:
+        yield disk
 
 
 def test_a_disk_that_is_really_full(tmp_path: Path, small_disk: Path) -> None:
@@ -120,9 +99,9 @@ def test_a_disk_that_is_really_read_only(tmp_path: Path, small_disk: Path) -> No
         assert place.daemon is not None
         assert place.daemon.stop() == 0
         place.write(limits=SICK)
-        subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+        mount_again(small_disk, "ro")
         place.start()
         assert place.volatile()
         check_told(place, "g1", "read-only")
-        subprocess.run(["mount", "-o", "remount,rw", str(small_disk)], check=True)
+        mount_again(small_disk, "rw")
         check_back(place, "g1")

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import sqlite3
-import subprocess
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -21,8 +20,8 @@ from gateway.store.eviction import RESERVE, reserve_of
 from gateway.store.read import Reader
 from tests.faults.failing_station import MARK, SICK, TOLD_WITHIN, Site, site
 from tests.patience import STRICT, limit, wait
+from tests.small_disk import MB, fill, mount, unmount
 
-MB = 1 << 20
 BACK_WITHIN = limit(10.0)  # s from room on the disk to a house that lives on it
 SHIPPED: dict[str, object] = {"reopen": "10s", "commit_deadline": "2s", "open_deadline": "5s"}
 TIMES = SHIPPED if STRICT else SICK | {"reopen": "2s"}
@@ -33,22 +32,15 @@ class Disk:
 
     def __init__(self, folder: Path, size: int, *, mountable: bool = True) -> None:
         self.folder = folder
-        folder.mkdir()
-        mount = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)]
-        self.real = mountable and os.geteuid() == 0 and not subprocess.run(mount, check=False).returncode
+        self.real = mountable and mount(folder, size)
+        folder.mkdir(exist_ok=True)
 
     def fill(self, place: Site) -> None:
         """Leave not a byte."""
-        if not self.real:
+        if self.real:
+            fill(self.folder)
+        else:
             place.plan({"after_journal": "full"})
-            return
-        with (self.folder / "ballast").open("ab", buffering=0) as file:
-            for size in (1 << 16, 1 << 12, 1):
-                try:
-                    while True:
-                        file.write(bytes(size))
-                except OSError:
-                    continue
 
     def free(self, place: Site) -> None:
         """Give all of it back."""
@@ -58,7 +50,7 @@ class Disk:
     def close(self) -> None:
         """Let go of the file system."""
         if self.real:
-            subprocess.run(["umount", "-l", str(self.folder)], check=False)
+            unmount(self.folder)
 
 
 @pytest.fixture(params=[True, False], ids=["tmpfs", "fail points"])

@@ -21,6 +21,7 @@ from gateway.store.migrate import scripts
 from gateway.store.read import Reader
 from gateway.store.salvage import adopt, salvage
 from tests.patience import PATIENCE
+from tests.small_disk import MB, fill, mount_again, mounted
 from tests.store_groups import BOOT, EPOCH, WALL, alarm, group
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -235,7 +236,7 @@ def test_a_store_of_a_newer_firegrid_is_left_as_it_is(path: Path) -> None:
 # -- full, read-only
 
 
-def fill(store: Store, start: int) -> int:
+def commit_on(store: Store, start: int) -> int:
     """Commit until the disk is full; return the number of the last group that was taken."""
     for n in range(start, 1000):
         try:
@@ -250,7 +251,7 @@ def test_a_full_store_takes_no_half_commit_and_goes_on_when_there_is_room(tmp_pa
     with closing(Store.open(tmp_path / "station.db")) as store:
         (pages,) = store.connection.execute("PRAGMA page_count").fetchone()
         store.connection.execute(f"PRAGMA max_page_count = {pages + 30}")
-        done = fill(store, 1)
+        done = commit_on(store, 1)
         assert store.last().seq == done
         assert store.verify(10_000).broken is None
         store.connection.execute("PRAGMA max_page_count = 100000")
@@ -260,16 +261,9 @@ def test_a_full_store_takes_no_half_commit_and_goes_on_when_there_is_room(tmp_pa
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of one megabyte; needs root."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    made = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)], capture_output=True, check=False
-    )
-    if made.returncode:
-        pytest.skip("needs the right to mount")
-    yield folder
-    subprocess.run(["umount", "-l", str(folder)], check=True)
+    """A file system of 1 MB in RAM."""
+    with mounted(tmp_path / "disk", MB) as disk:
+        yield disk
 
 
 def test_a_disk_without_space_is_full_and_recovers(small_disk: Path) -> None:
@@ -277,7 +271,7 @@ def test_a_disk_without_space_is_full_and_recovers(small_disk: Path) -> None:
         ballast = small_disk / "ballast"
         store.commit(group(1))
         ballast.write_bytes(bytes(500_000))
-        done = fill(store, 2)
+        done = commit_on(store, 2)
         ballast.unlink()
         assert store.commit(group(done + 1)) == done + 1
     with closing(Store.open(small_disk / "station.db")) as store:
@@ -290,12 +284,7 @@ def test_a_store_on_a_full_disk_is_salvaged(small_disk: Path) -> None:
     with closing(Store.open(file)) as store:
         for n in range(1, 20):
             store.commit(group(n))
-    with (small_disk / "ballast").open("wb", buffering=0) as ballast:
-        try:
-            while True:
-                ballast.write(bytes(4096))
-        except OSError:
-            pass
+    fill(small_disk)
     with pytest.raises(StoreFull, match="make room"):
         Store.open(file)
     assert len(salvage(file).table("alarm", Alarm)) == 19
@@ -305,7 +294,7 @@ def test_a_disk_mounted_read_only_says_so_and_is_read(small_disk: Path) -> None:
     file = small_disk / "station.db"
     with closing(Store.open(file)) as store:
         store.commit(group(1))
-    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+    mount_again(small_disk, "ro")
     with pytest.raises(StoreReadOnly, match="mounted read-only"):
         Store.open(file)
     assert "1" in salvage(file).table("alarm", Alarm)

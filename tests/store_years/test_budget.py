@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
-import subprocess
 from collections.abc import Iterator
-from contextlib import closing, suppress
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -23,9 +22,9 @@ from gateway.store.database import Store
 from gateway.store.eviction import RESERVE, reserve_of
 from gateway.store.read import Reader
 from gateway.store.shapes import Group
+from tests.small_disk import MB, fill, mounted
 from tests.store_groups import BOOT, EPOCH, WALL, group
 
-MB = 1 << 20
 PER_STEP = 1_200  # readings of ten minutes
 
 
@@ -176,15 +175,8 @@ def test_within_its_budget_nothing_goes(tmp_path: Path) -> None:
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 64 MB in RAM."""
-    if os.geteuid() != 0:
-        pytest.skip("mounting needs root")
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", str(disk)], check=False)
-    if mounted.returncode:
-        pytest.skip("this machine does not let root mount")
-    yield disk
-    subprocess.run(["umount", "-l", str(disk)], check=False)
+    with mounted(tmp_path / "disk", 64 * MB) as disk:
+        yield disk
 
 
 def test_on_a_disk_that_others_fill_telemetry_thins_and_alarms_go_on_being_stored(small_disk: Path) -> None:
@@ -226,13 +218,6 @@ def test_without_any_reading_left_to_give_up_a_full_disk_is_said(small_disk: Pat
 def commit_on(store: Store) -> None:
     for number in range(1, 20_000):
         store.commit(group(number))
-
-
-def fill(disk: Path) -> None:
-    """Fill a file system to its last page."""
-    with (disk / "ballast").open("wb", buffering=0) as ballast, suppress(OSError):
-        while ballast.write(bytes(1 << 12)):
-            pass
 
 
 def _evicted(path: Path) -> int:
