@@ -11,6 +11,7 @@ A profile file (`<id>.toml`; units in UCUM):
     driver = "modbus_rtu"        # the driver or the MQTT dialect that speaks it
     class = "fault"              # class of its events
     silence = "100s"             # so long without a word is a fault: mains and polled <= 100s, battery as it speaks
+    silence_guessed = true       # products differ: `check` warns where the [[device]] gives no silence of its own
     preheat = "3m"               # so long after the first answer readings are BAD preheat
     source = "where the map comes from"
     confirmed = true             # false: a template, to be checked against the device's own manual
@@ -145,6 +146,7 @@ class _Profile(msgspec.Struct, forbid_unknown_fields=True, rename={"alarm_class"
     points: tuple[_Point, ...] = ()
     alarm_class: Literal["fire", "gas", "flood", "supervisory", "fault", "maintenance"] = "fault"
     silence: str = f"{MAINS_SILENCE:g}s"
+    silence_guessed: bool = False
     preheat: str = "0s"
     confirmed: bool = True
     options: dict[str, Any] = {}
@@ -158,6 +160,7 @@ class _Profile(msgspec.Struct, forbid_unknown_fields=True, rename={"alarm_class"
             driver=self.driver,
             alarm_class=AlarmClass[self.alarm_class.upper()],
             silence=duration(self.silence),
+            silence_guessed=self.silence_guessed,
             preheat=duration(self.preheat),
             source=self.source,
             confirmed=self.confirmed,

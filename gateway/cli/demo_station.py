@@ -121,6 +121,7 @@ name = "$gas"
 source = "broker"
 profile = "zigbee2mqtt-gas"
 topic = "zigbee2mqtt/kitchen-gas"
+silence = "100s"
 cell = "jc/3"
 
 [[device]]

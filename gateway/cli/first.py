@@ -144,9 +144,9 @@ def _sources(answers: Answers, *, zh: bool) -> Iterator[list[str]]:
             f"cell = {cell}",
             *login,
         ]
-        topic = 'topic = "zigbee2mqtt/gas-1"'
+        own = ('topic = "zigbee2mqtt/gas-1"', 'silence = "15m"')
         yield _example(
-            'id = "gas-1"', 'source = "broker"', 'profile = "zigbee2mqtt-gas"', topic, f"cell = {cell}", zh=zh
+            'id = "gas-1"', 'source = "broker"', 'profile = "zigbee2mqtt-gas"', *own, f"cell = {cell}", zh=zh
         )
 
 

@@ -99,6 +99,12 @@ class Kind(Enum):
         "每 $poll 秒轮询一次，却在 $silence 秒后判为失联",
         "请缩短 poll 或加大 silence",
     )
+    SILENCE_GUESSED = (
+        'how often it speaks depends on the product: by profile "$profile" it is missed only after $hours h',
+        'watch it for a day and say so, e.g. silence = "15m"; switch availability on where its bridge has it',
+        "上报间隔因产品而异：按型号档案“$profile”，静默 $hours 小时后才判为失联",
+        '请观察一天后填写实际值，如 silence = "15m"；网桥支持时请打开 availability（在线状态）',
+    )
     NO_REASON = (
         "switches alarms off without a reason",
         'add reason = "why"',
@@ -196,7 +202,9 @@ class Kind(Enum):
 
 
 _REMARKS = frozenset({Kind.CLASS_OPEN, Kind.NO_DEFAULT, Kind.PLACES_ONLY, Kind.WIRE_OPEN})
-_WARNINGS = frozenset({Kind.UNKNOWN_COLUMN, Kind.PORT_ABSENT, Kind.SAME_PHONE, Kind.NOT_UTF8, Kind.UNCONFIRMED})
+_WARNINGS = frozenset(
+    {Kind.UNKNOWN_COLUMN, Kind.PORT_ABSENT, Kind.SAME_PHONE, Kind.NOT_UTF8, Kind.UNCONFIRMED, Kind.SILENCE_GUESSED}
+)
 
 
 _ZH = {

@@ -228,6 +228,8 @@ def read_device(sheet: Sheet, names: Names) -> Device | None:
     )
     if "poll" in sheet.table and poll >= device.silence_limit:
         sheet.remark(Kind.SILENCE_SHORT, "poll", poll=f"{poll:g}", silence=f"{device.silence_limit:g}")
+    if profile.silence_guessed and silence is None:
+        sheet.remark(Kind.SILENCE_GUESSED, "profile", profile=profile.id, hours=f"{profile.silence / 3600:g}")
     return device
 
 

@@ -96,6 +96,7 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     driver: str = ""  # driver or dialect that speaks it
     alarm_class: AlarmClass = AlarmClass.FAULT  # class of its events
     silence: float = MAINS_SILENCE
+    silence_guessed: bool = False  # how often it speaks depends on the product: `check` asks for the device's own
     preheat: float = 0.0
     source: str = ""  # where the map comes from
     confirmed: bool = True

@@ -15,6 +15,8 @@ from drivers import _profiles
 from drivers._decode import decode
 from drivers._profiles import names, profile, tailor
 from gateway import registry
+from gateway.app import read
+from gateway.config.problems import Kind as ProblemKind
 from gateway.errors import ConfigError
 from gateway.model.point import AlarmClass, Device, Kind, Point, Profile, Severity
 from gateway.model.ports import DialectSetup
@@ -22,6 +24,7 @@ from gateway.model.station import SourceSpec, Station, StoreSpec
 from gateway.protocols.mqtt_topics import is_filter
 from gateway.registry import Group
 from rules.compile import compile_rules
+from tests import station_toml as toml
 
 OWN_POINT = {"t": {"unit": "Cel"}}  # json-generic has none of its own
 CASES = Path(__file__).parents[1] / "cases" / "profiles"
@@ -132,6 +135,27 @@ source = "s"
 name = "t"
 unit = "Cel"
 """
+
+
+GUESSED = {"ha-gas", "nb-ctwing-gas", "zigbee2mqtt-gas"}
+
+
+def test_a_limit_that_is_a_guess_is_long_and_check_asks_for_the_devices_own(tmp_path: Path) -> None:
+    assert {name for name in names() if profile(name).silence_guessed} == GUESSED
+    places = {"ha-gas": 'points = { gas = { decode = { topic = "g" } } }', "nb-ctwing-gas": 'imei = "860000000000001"'}
+    config = tmp_path / "station.toml"
+    text = toml.station(tmp_path) + toml.broker(1)
+    for name in GUESSED:
+        assert profile(name).silence == 90_000.0
+        place = places.get(name, "")
+        for device, own in ((name, ""), (f"{name}-2", 'silence = "15m"')):
+            said = place.replace("001", "002") if own else place
+            text += f'[[device]]\nid = "{device}"\nsource = "broker"\nprofile = "{name}"\ncell = "a"\n{own}\n{said}\n'
+            text += "" if name == "ha-gas" else f'topic = "t/{device}"\n'
+    config.write_text(text, encoding="utf-8")
+    loaded = read(config)
+    asked = [problem.key for problem in loaded.problems if problem.kind is ProblemKind.SILENCE_GUESSED]
+    assert sorted(asked) == [f"device[{name}].profile" for name in sorted(GUESSED)]
 
 
 @pytest.mark.parametrize(
