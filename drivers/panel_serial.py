@@ -9,18 +9,25 @@ the commit where it stands for an event; too late it is not answered, and the pa
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Annotated, Literal
+
+import msgspec
 
 from drivers._conversation import Decoded, Said, Talking, WireOptions, read_options
 from drivers._panel_device import Dialect, Installed, PanelDeviceOptions, dialect_of, install
+from drivers._panel_polling import Addressed, NoPolls, Polls
+from gateway.config.quantities import Seconds
 from gateway.errors import ConfigError
 from gateway.model.batch import EventCode
 from gateway.model.ports import DriverSetup
 from gateway.model.time import SECOND
 from gateway.model.verdict import NEVER
-from gateway.protocols.panel_words import Heard, Refused, Stream
+from gateway.protocols.panel_words import Heard, Refused, Settings, Stream
+from gateway.transport import serial_ninth
+from gateway.transport.wires import attend
 
 QUIET = SECOND  # ns in which the rest of a frame comes, or never
+SHORTEST = 0.1  # s between two polls
 REPEAT = 30.0  # s in which the same frame is a repeat, unless something was restored meanwhile
 _CLEARS = frozenset((EventCode.RESTORE, EventCode.RESET, EventCode.ENABLED))
 
@@ -29,10 +36,20 @@ class Options(WireOptions, frozen=True, kw_only=True, forbid_unknown_fields=True
     """Keys of a `[[source]]` with `driver = "panel_serial"`, beside those of its wire.
 
     `mode`: `auto` polls a panel that says nothing by itself, and answers one that waits for it; `listen` never sends
-    a byte, for a line on which a graphic display does that; `poll` polls wherever the dialect knows how.
+    a byte, for a line on which a graphic display does that; `poll` polls wherever the dialect knows how. `period`:
+    seconds between two polls, 0: as is usual; one that is not answered by then is given up. `address`: by which a GST
+    CRT is polled.
     """
 
     mode: Literal["auto", "listen", "poll"] = "auto"
+    period: Annotated[Seconds, msgspec.Meta(ge=0, le=60)] = 0.0
+    address: Annotated[int, msgspec.Meta(ge=0, le=255)] = 0
+
+    def __post_init__(self) -> None:
+        """Check. Raises ValueError, which msgspec reports as a ValidationError."""
+        super().__post_init__()
+        if 0 < self.period < SHORTEST:
+            raise ValueError(f"period is too short: no panel answers in less than {SHORTEST} s")
 
 
 OPTIONS = Options
@@ -53,17 +70,26 @@ def create(setup: DriverSetup) -> Talking:
     if len(names) > 1:
         problems.append(f"source {setup.source.id}: one line speaks one dialect, its devices have {', '.join(names)}")
     problems += _alike(panels)
+    dialect = dialect_of(names[0]) if names else None
+    if dialect is not None and _addresses(dialect.SETTINGS, options) and options.wire != "serial":
+        fix = f'{options.wire} carries no ninth bit; fix: wire = "serial", or mode = "listen"'
+        problems.append(f"source {setup.source.id}: {dialect.SETTINGS.title} is polled with a ninth bit, and {fix}")
     if not panels and not problems:
         problems.append(f"source {setup.source.id}: it has no device, so nobody knows the dialect")
-    if problems:
+    if problems or dialect is None:
         raise ConfigError("\n".join(problems))
-    dialect = dialect_of(names[0])
-    usual = (dialect.SETTINGS.baudrate, dialect.SETTINGS.stopbits)
-    if options.wire == "serial" and (options.baudrate, options.stopbits) != usual:
-        text = f"{dialect.SETTINGS.title} usually speaks with baudrate = {usual[0]}, stopbits = {usual[1]}"
-        setup.report.finding("line", text)
+    settings = dialect.SETTINGS
+    usual = (settings.baudrate, settings.stopbits, settings.parity)
+    if options.wire == "serial" and (options.baudrate, options.stopbits, options.parity) != usual:
+        keys = f'baudrate = {usual[0]}, stopbits = {usual[1]}, parity = "{usual[2]}"'
+        setup.report.finding("line", f"{settings.title} usually speaks with {keys}")
     stranger = setup.point_ids[f"@{setup.source.id}.events"]
-    return Talking(setup, options, lambda name: PanelTalk(dialect, _at(panels, name), stranger, options))
+    return Talking(
+        setup,
+        options,
+        lambda name: PanelTalk(dialect, _at(panels, name), stranger, options),
+        wire=serial_ninth.attend if _addresses(settings, options) else attend,
+    )
 
 
 class PanelTalk:
@@ -74,11 +100,11 @@ class PanelTalk:
         self._settings = settings
         self._stream = Stream(dialect.read, dialect.BEGIN)
         self._panels = panels
+        self._alone = panels[0].id if len(panels) == 1 else ""
         self._stranger = stranger
         self._datagrams = options.wire == "udp"
         self._answers = options.mode != "listen"
-        self._polls = bool(settings.poll) and (options.mode == "poll" or (options.mode == "auto" and settings.silent))
-        self._next_poll = 0 if self._polls else NEVER
+        self._polls = _polls(settings, options)
         self._heard = 0
         self._salt = b""  # a repeat is one within this conversation: panels have no serial numbers, many have no clock
         self._generation = 0  # counts up when something is told after a reset
@@ -89,43 +115,44 @@ class PanelTalk:
         del wall
         self._heard = now
         self._salt = self._salt or now.to_bytes(8, "big")
-        said = self._told(self._stream.feed(data))
+        data, question = self._polls.hear(data)
+        said = self._told(self._stream.feed(data), now)
         while self._datagrams and self._stream.pending:
-            said += self._told(self._stream.drop())
-        return said
+            said += self._told(self._stream.drop(), now)
+        return [*said, Said(at_once=question)] if question else said
 
     def tick(self, now: int, wall: int) -> list[Said]:
         """Give up half a frame; poll."""
         del wall
         said: list[Said] = []
-        poll = self._next_poll <= now
-        while self._stream.pending and (poll or self._heard + QUIET <= now):
-            said += self._told(self._stream.drop())
-        if poll:
-            self._next_poll = now + round(self._settings.period * SECOND)
-            said.append(Said(at_once=self._settings.poll))
+        while self._stream.pending and (self._polls.due <= now or self._heard + QUIET <= now):
+            said += self._told(self._stream.drop(), now)
+        if self._polls.due <= now:
+            if self._polls.missed():
+                said.append(Said(decoded=Decoded(problems=["no_answer"]), device=self._alone))
+            said.append(Said(at_once=self._polls.poll(now)))
         return said
 
     def due(self) -> int:
         """Return when to poll, or to give up half a frame."""
-        return min(self._next_poll, self._heard + QUIET if self._stream.pending else NEVER)
+        return min(self._polls.due, self._heard + QUIET if self._stream.pending else NEVER)
 
     def ask(self, device: str, point: str, value: float, now: int, wall: int) -> None:
         """Nothing of a panel can be set from outside."""
         del device, point, value, now, wall
 
-    def _told(self, found: Sequence[Heard | Refused]) -> list[Said]:
+    def _told(self, found: Sequence[Heard | Refused], now: int) -> list[Said]:
         return [
-            self._frame(one)
+            self._frame(one, now)
             if isinstance(one, Heard)
             else Said(decoded=Decoded(problems=[one.reason.value]), frame=one.data)
             for one in found
         ]
 
-    def _frame(self, heard: Heard) -> Said:
+    def _frame(self, heard: Heard, now: int) -> Said:
         said = Said(frame=heard.frame)
         panel = self._panel(heard.panel)
-        answer = heard.answer if self._answers else b""
+        answer = self._polls.taken(now) or (heard.answer if self._answers else b"")
         if panel is None:
             said.decoded.problems.append("unknown_device")
         else:
@@ -148,7 +175,8 @@ class PanelTalk:
         self._generation += self._cleared and not clears  # copies of what clears are repeats of each other
         self._cleared = clears
         same = (heard.same or heard.frame) + self._salt + self._generation.to_bytes(8, "big")
-        said.after, said.limit, said.digest, said.within = answer, self._settings.limit, same, REPEAT
+        limit = self._settings.limit or self._polls.limit
+        said.after, said.limit, said.digest, said.within = answer, limit, same, REPEAT
         return said
 
     def _panel(self, number: int | None) -> Installed | None:
@@ -158,6 +186,20 @@ class PanelTalk:
                 if panel.options.panel == number:
                     return panel
         return next((panel for panel in self._panels if number is None or panel.options.panel is None), None)
+
+
+def _addresses(settings: Settings, options: Options) -> bool:
+    """Whether the panel is polled by its address."""
+    return bool(settings.taken) and options.mode == "poll"
+
+
+def _polls(settings: Settings, options: Options) -> Polls:
+    """Return how the panel is polled."""
+    if _addresses(settings, options):
+        return Addressed(settings, options.period, options.address)
+    if settings.poll and (options.mode == "poll" or (options.mode == "auto" and settings.silent)):
+        return Polls(settings, options.period)
+    return NoPolls(settings)
 
 
 def _at(panels: Sequence[Installed], name: str) -> list[Installed]:

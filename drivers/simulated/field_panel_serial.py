@@ -31,7 +31,8 @@ def far_end(device: Device, rest: Mapping[str, float]) -> FarEnd:
     """Return the panel."""
     del rest
     own = msgspec.convert({**device.profile.options, **device.options}, PanelDeviceOptions)
-    return _FarEnd(own.dialect, own.panel if own.panel is not None else 1)
+    usual = 0 if own.dialect == "gst_crt" else 1  # the address by which it is polled
+    return _FarEnd(own.dialect, own.panel if own.panel is not None else usual)
 
 
 class _FarEnd:

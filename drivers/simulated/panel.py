@@ -10,7 +10,7 @@ from collections import deque
 from dataclasses import dataclass, field
 
 from gateway.protocols.panel_words import Heard, Stream
-from gateway.protocols.panels import fs5101w, gst5000, jb3208, jbf193k, ld128e
+from gateway.protocols.panels import fs5101w, gst5000, gst_crt, jb3208, jbf193k, ld128e
 
 COPIES = 3  # of every frame on the GST5000 broadcast line
 _TALKS = frozenset(("gst5000", "gst_crt", "jbf11sf", "jbf193k", "gst9000_printer"))
@@ -28,17 +28,19 @@ class PanelFault:
 
 @dataclass(slots=True)
 class SimulatedPanel:
-    """A panel. `told`: frames that wait to be asked for, or to be answered."""
+    """A panel. `told`: frames that wait to be asked for, or to be answered. A GST CRT talks until it is polled."""
 
     dialect: str
     address: int = 1
     fault: PanelFault = field(default_factory=PanelFault)
     told: deque[bytes] = field(default_factory=deque)
     answered: int = 0
+    polled: bool = False
+    _asked: bytes = b""  # what was last answered to a poll, until it is thanked for
 
     def tell(self, frame: bytes) -> bytes:
         """Tell an event; return what goes on the line at once, b"" where the panel waits to be polled or polls."""
-        if self.dialect in _TALKS:
+        if self.dialect in _TALKS and not self.polled:
             return self._spoilt(frame) * (COPIES if self.dialect == "gst5000" else 1)
         self.told.append(frame)
         return b""
@@ -59,6 +61,8 @@ class SimulatedPanel:
 
     def hear(self, data: bytes) -> bytes:
         """Take what the gateway sends; return the answer to a poll."""
+        if self.dialect == "gst_crt":
+            return b"".join(self._exchange(byte) for byte in data)
         if self.dialect == "ld128e":
             polls = data.count(ld128e.SETTINGS.poll)
             return b"".join(self._spoilt(self._next(bytes((ld128e.IDLE,)))) for _ in range(polls))
@@ -72,6 +76,22 @@ class SimulatedPanel:
                     self._next(b"")
         if self.dialect == "fs5101w" and data:
             self.answered += 1
+        return b""
+
+    def _exchange(self, byte: int) -> bytes:
+        """Echo the address; tell one frame, again until it is thanked for (a first byte of FD, FE or FA says so)."""
+        if byte == self.address:
+            self.polled = True
+            return b"" if self.fault.silent else bytes((byte,))
+        if bytes((byte,)) == gst_crt.SETTINGS.taken and self._asked:
+            self.answered += 1
+            if self._asked != gst_crt.NOTHING:
+                self.told.popleft()
+            self._asked = b""
+        if bytes((byte,)) == gst_crt.SETTINGS.poll and self.polled:
+            frame = self.told[0] if self.told else gst_crt.NOTHING
+            frame, self._asked = gst_crt.again(frame) if frame == self._asked else frame, frame
+            return self._spoilt(frame)
         return b""
 
     def _next(self, otherwise: bytes) -> bytes:

@@ -27,6 +27,10 @@ class Sums:
         self._data = data
         self._registers = [0]  # after so many bytes, from 0
 
+    def __len__(self) -> int:
+        """Bytes that were gone through."""
+        return len(self._registers) - 1
+
     def crc16(self, start: int, end: int) -> int:
         """Return the CRC of `data[start:end]`."""
         registers = self._registers

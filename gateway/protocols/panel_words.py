@@ -46,8 +46,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         title: panel, in Chinese and Latin letters.
-        baudrate: and `stopbits`: of the line; 8 data bits, no parity.
+        baudrate: and `stopbits`, `parity`: of the line; 8 data bits.
         poll: what a host sends to be told news; b"" where it only listens or is itself polled.
+        taken: what a host sends when it has taken the answer to a poll. Where this is said, a poll begins with the
+            panel's address, whose ninth bit is set (mark), and `poll` follows when the panel has echoed it.
         period: seconds between two polls.
         silent: whether the panel says nothing unless it is polled.
         limit: seconds in which it wants an answer, 0: none.
@@ -56,7 +58,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     title: str
     baudrate: int
     stopbits: int = 1
+    parity: str = "N"
     poll: bytes = b""
+    taken: bytes = b""
     period: float = 1.0
     silent: bool = False
     limit: float = 0.0

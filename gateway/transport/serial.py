@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import fcntl
 import os
+import sys
 import termios
 import tty
 from pathlib import Path
@@ -21,7 +23,8 @@ from gateway.errors import LinkDown
 
 READ_SIZE = 4096  # the kernel's own line buffer
 UNSENT_LIMIT = 64 * 1024  # a port that takes no byte for that long is not a link
-_CONTROL_CHARACTERS = 6  # their place in what tcgetattr returns
+_CONTROL_FLAGS, _CONTROL_CHARACTERS = 2, 6  # their places in what tcgetattr returns
+_STICK_PARITY = 0o10000000000  # CMSPAR, which termios does not name: the parity bit is always that of PARODD
 
 
 class SerialPort:
@@ -34,6 +37,7 @@ class SerialPort:
         self._unsent = bytearray()
         self._waiter: asyncio.Future[None] | None = None
         self._gone: str | None = None  # why the port is no link any more
+        self._mark: bool | None = None  # the ninth bit of what is sent, None: nobody has said
 
     @classmethod
     def open(
@@ -98,6 +102,33 @@ class SerialPort:
             self._check()
             if self._unsent:
                 asyncio.get_running_loop().add_writer(self._descriptor, self._send)
+
+    def set_mark(self, *, on: bool) -> None:
+        """Send what follows with mark parity (a ninth bit of 1), or with space parity (0).
+
+        Waits for the last bit of what was written to leave the UART (tcdrain), which is a few characters at most: what
+        the kernel has not even handed over yet, after whatever time the caller took, is not going to leave.
+
+        Raises:
+            LinkDown: bytes still wait to be sent, or the port is gone or cannot do this parity.
+        """
+        self._check()
+        if on is self._mark:
+            return
+        try:
+            waiting = int.from_bytes(fcntl.ioctl(self._descriptor, termios.TIOCOUTQ, bytes(4)), sys.byteorder)
+            if self._unsent or waiting:
+                raise LinkDown(f"{self.name}: does not send ({len(self._unsent) + waiting} bytes wait)")
+            termios.tcdrain(self._descriptor)
+            settings = termios.tcgetattr(self._descriptor)
+            settings[_CONTROL_FLAGS] |= termios.PARENB | _STICK_PARITY | termios.PARODD
+            if not on:
+                settings[_CONTROL_FLAGS] &= ~termios.PARODD
+            termios.tcsetattr(self._descriptor, termios.TCSANOW, settings)
+        except (OSError, termios.error) as error:
+            self._lose(str(error))
+            self._check()
+        self._mark = on
 
     async def read(self) -> bytes:
         """Wait for at least one byte and return what has come. Safe to cancel: no byte is lost.

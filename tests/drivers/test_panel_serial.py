@@ -1,59 +1,21 @@
-"""The `panel_serial` driver: events with place and registration, polls and answers, repeats, what ends what."""
+"""The `panel_serial` driver: events with place and registration, repeats, what ends what, streams that are cut."""
 
 from __future__ import annotations
-
-from functools import lru_cache
-from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from drivers._conversation import Said
-from drivers._panel_device import KEYS, Installed, dialect_of, dialects, install
-from drivers._profiles import names, profile
-from drivers.panel_serial import QUIET, Options, PanelTalk, _at, create
+from drivers._panel_device import KEYS, dialect_of, dialects
+from drivers.panel_serial import QUIET, Options, PanelTalk
 from drivers.simulated.panel import COPIES, SimulatedPanel
-from gateway.clock import SystemClock
-from gateway.errors import ConfigError
 from gateway.model.batch import Event, EventCode
-from gateway.model.point import Device, Profile
-from gateway.model.ports import DriverSetup
-from gateway.model.station import SourceSpec
-from gateway.model.time import MILLISECOND, SECOND
+from gateway.model.time import SECOND
 from gateway.model.verdict import NEVER
-from gateway.protocols.panels import fs5101w, gst5000, gst_crt, jb3208, jbf11sf, jbf193k, ld128e
-from tests.channel_rigs import Notes
+from gateway.protocols.panels import gst5000, gst_crt, jbf11sf, jbf193k
+from tests.drivers.panel_bench import EVENTS, STRANGER, codes, panel, talk, told
 
-EVENTS, STRANGER = 10, 1
 FIRE = gst5000.encode(gst5000.FIRE, "365089", 3, "5#楼中16层")
-
-
-@lru_cache
-def shipped() -> dict[str, Profile]:
-    """Return the profiles by their dialects."""
-    return {one.options["dialect"]: one for one in map(profile, names()) if one.driver == "panel_serial"}
-
-
-def device(dialect: str, name: str = "it", **options: Any) -> Device:  # noqa: ANN401 - keys of any type
-    return Device(id=name, source="src", profile=shipped()[dialect], options=options)
-
-
-def panel(dialect: str, name: str = "it", point: int = EVENTS, **options: Any) -> Installed:  # noqa: ANN401 - likewise
-    return install(device(dialect, name, **options), {f"{name}.events": point})
-
-
-def talk(dialect: str, *, mode: str = "auto", wire: str = "tcp_client", **options: Any) -> PanelTalk:  # noqa: ANN401
-    keys = Options(wire=wire, port=4001, host="h", mode=mode)  # type: ignore[arg-type]
-    return PanelTalk(dialect_of(dialect), [panel(dialect, **options)], STRANGER, keys)
-
-
-def told(said: list[Said]) -> list[Event]:
-    return [event for one in said for event in one.decoded.events]
-
-
-def codes(said: list[Said]) -> list[tuple[str, EventCode]]:
-    return [(event.key, event.code) for event in told(said)]
 
 
 # -- events
@@ -166,76 +128,6 @@ def test_a_fire_after_a_reset_is_no_repeat_nor_is_one_after_a_restart() -> None:
     assert other != before
 
 
-# -- polls and answers
-
-
-def test_a_poll_of_the_panel_is_answered_at_once_and_an_event_after_the_commit() -> None:
-    conversation, far = talk("jb3208"), SimulatedPanel("jb3208", address=2)
-    (said,) = conversation.hear(far.idle(), 0, 0)
-    assert (said.at_once, said.after) == (jb3208.encode(2, jb3208.POLL), b"")
-    assert said.decoded.heard == [EVENTS]
-    far.tell(jb3208.encode(2, jb3208.FIRE, [jb3208.Item(2, 3, 4)]))
-    (said,) = conversation.hear(far.idle(), 0, 0)
-    assert (said.at_once, said.late, said.limit) == (b"", b"", 0.5)
-    assert far.idle() == said.frame  # told again
-    far.hear(said.after)
-    assert far.told == type(far.told)()
-
-
-def test_a_poll_with_a_limit_of_100_ms_is_answered_in_the_same_call() -> None:
-    conversation, far = talk("fs5101w"), SimulatedPanel("fs5101w", address=3)
-    (said,) = conversation.hear(far.idle(), 0, 0)
-    assert said.at_once == fs5101w.encode(3, fs5101w.POLL, b"\x00")
-    far.tell(fs5101w.encode(3, fs5101w.EVENT, fs5101w.event_data(0xC3, 5, "0/1/2/3")))
-    (said,) = conversation.hear(far.idle(), 0, 0)
-    assert (codes([said]), said.at_once, said.after) == ([("0/1/2/3", EventCode.FIRE)], b"", b"")
-
-
-def test_listening_never_sends_a_byte() -> None:
-    for name in dialects():
-        conversation = talk(name, mode="listen")
-        assert conversation.due() == NEVER
-        assert conversation.tick(0, 0) == []
-        for said in conversation.hear(SimulatedPanel(name).idle(), 0, 0):
-            assert said.at_once + said.after + said.late == b""
-    (said,) = talk("jb3208", mode="listen").hear(jb3208.encode(2, jb3208.FIRE, [jb3208.Item(2, 3, 4)]), 0, 0)
-    assert said.after == b""
-
-
-def test_a_panel_that_only_answers_is_polled_every_200_ms() -> None:
-    conversation, far = talk("ld128e"), SimulatedPanel("ld128e")
-    far.tell(ld128e.encode(ld128e.FIRE, "3/2"))
-    heard: list[Said] = []
-    for turn in range(5):
-        now = turn * 200 * MILLISECOND
-        assert conversation.due() <= now
-        (poll,) = conversation.tick(now, 0)
-        assert poll.at_once == b"\x20"
-        assert conversation.due() == now + 200 * MILLISECOND
-        heard += conversation.hear(far.hear(poll.at_once), now, 0)
-    assert codes(heard) == [("3/2", EventCode.FIRE)]
-    assert [bool(one.decoded.heard) for one in heard] == [False, True, True, True, True]
-
-
-def test_a_new_poll_begins_a_new_answer() -> None:
-    conversation = talk("ld128e")
-    conversation.tick(0, 0)
-    conversation.hear(b"\x01\x03", 0, 0)
-    *cut, poll = conversation.tick(200 * MILLISECOND, 0)
-    assert (cut[0].decoded.problems, poll.at_once) == (["cut"], b"\x20")
-    assert codes(conversation.hear(b"\x01\x05\x06", 200 * MILLISECOND, 0)) == [("5/6", EventCode.FIRE)]
-
-
-def test_a_panel_that_talks_by_itself_is_polled_only_on_demand() -> None:
-    assert talk("jbf193k").due() == NEVER
-    conversation, far = talk("jbf193k", mode="poll"), SimulatedPanel("jbf193k")
-    far.told.append(jbf193k.encode(jbf193k.FIRE, "1/2/3"))
-    (poll,) = conversation.tick(0, 0)
-    assert poll.at_once == jbf193k.POLL
-    assert codes(conversation.hear(far.hear(poll.at_once), 0, 0)) == [("1/2/3", EventCode.FIRE)]
-    assert talk("gst5000", mode="poll").due() == NEVER  # nobody knows how
-
-
 # -- the stream
 
 
@@ -250,7 +142,7 @@ def test_half_a_frame_is_given_up() -> None:
 
 
 def test_a_datagram_ends_where_it_ends() -> None:
-    conversation = talk("gst5000", wire="udp")
+    conversation = talk("gst5000", keys={"wire": "udp"})
     assert [one.decoded.problems for one in conversation.hear(FIRE[:10], 0, 0)] == [["cut"]]
 
 
@@ -268,72 +160,8 @@ def test_a_spoilt_frame_is_counted_and_no_event() -> None:
 @given(data=st.lists(st.binary(max_size=50), max_size=4))
 @settings(max_examples=15)
 def test_foreign_bytes_never_raise(name: str, data: list[bytes]) -> None:
-    conversation, now = talk(name, mode="poll"), 0
+    conversation, now = talk(name, keys={"mode": "poll"}), 0
     for piece in data:
         conversation.hear(piece, now, 0)
         now += QUIET
         conversation.tick(now, 0)
-
-
-# -- configuration
-
-
-class Findings(Notes):
-    """Notes that keep remarks."""
-
-    said = ""
-
-    def finding(self, key: str, text: str) -> None:
-        """Keep it."""
-        self.said += f"{key}: {text}"
-
-
-def setup(*devices: Device, **options: object) -> tuple[DriverSetup, Findings]:
-    ids = {"@src.events": STRANGER} | {f"{one.id}.events": number for number, one in enumerate(devices, EVENTS)}
-    notes = Findings()
-    made = DriverSetup(
-        source=SourceSpec(id="src", driver="panel_serial", options={"wire": "serial", "port": "/dev/x", **options}),
-        devices=devices,
-        point_ids=ids,
-        life_safety=frozenset(),
-        clock=SystemClock(),
-        memory=notes,
-        report=notes,
-    )
-    return made, notes
-
-
-def test_a_configuration_is_refused_with_every_problem() -> None:
-    create(setup(device("gst5000"), baudrate=2400)[0])
-    for wrong, reason in (
-        ((device("gst5000"), device("ld128e", "b")), "one line speaks one dialect"),
-        ((device("gst5000"), device("gst5000", "b")), "device b: peer and panel are those of it"),
-        (
-            (Device(id="it", source="src", profile=shipped()["gst5000"], options={"dialect": "gst500"}),),
-            'did you mean "gst5000"',
-        ),
-        ((device("gst5000", codes={"15": "flames"}),), "event code 'flames'"),
-        ((device("gst5000", panel=256),), "panel"),
-        ((), "it has no device"),
-    ):
-        with pytest.raises(ConfigError, match=reason):
-            create(setup(*wrong)[0])
-    with pytest.raises(ConfigError, match="no_such_key"):
-        create(setup(device("gst5000"), no_such_key=1)[0])
-
-
-def test_a_line_with_other_settings_than_usual_is_a_finding() -> None:
-    made, notes = setup(device("fs5101w"))
-    create(made)
-    assert "stopbits = 2" in notes.said
-
-
-def test_panels_behind_one_port_are_told_apart_by_their_peers() -> None:
-    panels = [panel("gst5000", "a", peer="10.0.0.7"), panel("gst5000", "b", peer="10.0.0.8")]
-    assert [one.id for one in _at(panels, "10.0.0.8:4001")] == ["b"]
-    assert _at(panels, "10.0.0.9:4001") == []
-    assert [one.id for one in _at([panel("gst5000")], "/dev/ttyUSB0")] == ["it"]
-
-
-def test_every_dialect_has_a_profile() -> None:
-    assert set(shipped()) == set(dialects())

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import binascii
 import re
+from collections.abc import Mapping
 from typing import Final
 
 from gateway.model.batch import EventCode
@@ -21,7 +22,7 @@ MOST: Final = 64  # bytes of command and data
 LONGEST: Final = 5 + MOST
 
 RESET, POLL, TIME, EVENT = 0xA1, 0xA2, 0xA4, 0xA5
-# States of an event; where a state says nothing, its function does.
+# States of an event; where a state says nothing, its function does. One of the function "fire" ends nothing.
 EVENTS: Final[dict[int, Meaning]] = {
     0x05: (EventCode.FIRE, "火警", None),
     0x09: (EventCode.FAULT, "故障", None),
@@ -40,12 +41,13 @@ _FUNCTIONS: Final[dict[int, Meaning]] = {
     FIRE: (EventCode.FIRE, "火警", None),
     ISOLATED: (EventCode.DISABLED, "屏蔽", None),
 }
-_COMMANDS = frozenset((RESET, POLL, TIME, EVENT, *_FUNCTIONS))
+_COMMANDS = range(0xA0, 0xD0)  # those that are known, and their kind
 _PARTS = {3: "loop", 4: "mains", 5: "backup", 6: "computer", 7: "repeater", 8: "multi-wire", 9: "panel"}
 _SEVERAL = ("repeater", "multi-wire")  # a panel has more than one: what ends a fault of one ends no other's
 _EVENT_SIZE, _PLACE_SIZE = 19, 20
 _LEAST = 3  # bytes of an event: function, information type, state
-_BELOW = 0x70  # floors 71 to 77 are below ground
+_BELOW = range(0x71, 0x78)  # floors below ground
+_FIRES = (EventCode.FIRE, EventCode.PRE_ALARM)
 
 
 def crc(data: bytes) -> int:
@@ -110,15 +112,17 @@ def _event(data: bytes) -> PanelEvent:
     loop, point, building, zone, floor = data[11:16]
     date = (2000 + data[5], *data[6:11]) if data[6] else ()
     place = data[19:].rstrip(b"\x00\xff ").decode("gb18030", "replace")
-    floor_text = f"地下{floor - _BELOW}层" if floor > _BELOW else f"{floor}层"
+    floor_text = f"地下{floor & 0xF}层" if floor in _BELOW else f"{floor}层"
     where = " ".join(
         [f"{building}栋" if building else "", f"{zone}区" if zone else "", floor_text if floor else "", place]
     )
+    table: Mapping[int, Meaning] = EVENTS
+    meaning = EVENTS.get(state)
+    if function in _FUNCTIONS and (meaning is None or (function == FIRE and meaning[0] not in _FIRES)):
+        meaning = _FUNCTIONS[function]
+        table = {state: meaning}
     part = _PARTS.get(information, "")
     key = f"{network}/{panel}/{loop}/{point}"
-    if part and part != "loop":
+    if part and part != "loop" and (meaning is None or meaning[0] not in _FIRES):
         key = f"{network}/{panel}/{part}" + (f"/{loop}/{point}" if part in _SEVERAL else "")
-    table = EVENTS
-    if state not in EVENTS and function in _FUNCTIONS:
-        table = {state: _FUNCTIONS[function]}
     return event_of(table, state, key, text=" ".join(where.split()), date=date, kind=data[18])

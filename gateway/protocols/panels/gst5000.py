@@ -39,6 +39,7 @@ MANUAL_CALL_POINT, COMBUSTIBLE_GAS = 11, 69
 _NATURES = {MANUAL_CALL_POINT: EventCode.MANUAL, COMBUSTIBLE_GAS: EventCode.GAS}
 _SHORT = (0x01, RESET, IDLE)
 _SHORT_SIZE = 7
+_CELLS = 94  # of a row of GB 2312, and rows
 _RESET = b"\x55" * 4
 
 
@@ -91,7 +92,7 @@ def _location(data: bytes) -> str:
     for high, low in zip(data[::2], data[1::2], strict=True):
         if not high:
             text += chr(low) if 0x20 <= low < 0x7F else ""
-        elif decimal(high) >= 0 and decimal(low) >= 0:
+        elif 1 <= decimal(high) <= _CELLS and 1 <= decimal(low) <= _CELLS:
             text += bytes((0xA0 + decimal(high), 0xA0 + decimal(low))).decode("gb2312", "replace")
     return text.strip()
 

@@ -1,8 +1,9 @@
 """海湾 GST200/GST500 CRT500 and DH9000: what the panel sends to its graphic display. 2400, ninth bit as address mark.
 
 From notes and captures. `0D DD code(4, BCD, the last is the type) state sum BB` alarm or action, `0E EE …` fault; the
-first byte is FD or FE when it is sent again. The sum is that of code and state. The display polls with a ninth bit
-(mark parity for the address, space for data), which no ordinary port can send: an adapter has to, and we listen.
+first byte is FD or FE when it is sent again. The sum is that of code and state. The panel speaks when it is polled: the
+host sends its address with the ninth bit set (mark), the panel echoes it, the host sends 0F (space), the panel answers
+one frame, and the host sends 1F; a frame that is not answered so is told again.
 """
 
 from __future__ import annotations
@@ -25,13 +26,16 @@ from gateway.protocols.panel_words import (
     total,
 )
 
-SETTINGS: Final = Settings(title="海湾 GST200/GST500 CRT", baudrate=2400)
+SETTINGS: Final = Settings(
+    title="海湾 GST200/GST500 CRT", baudrate=2400, parity="S", poll=b"\x0f", taken=b"\x1f", period=0.5
+)
 BEGIN: Final = re.compile(  # the first two bytes, whole what is always the same, and no run of CB
     rb"[\x0d\xfd](?=\xdd|\Z)|[\x0e\xfe](?=\xee|\Z)|\x09(?=\x99|\Z)|\x0a(?=\xaa(?:\xbb|\Z)|\Z)"
     rb"|\xfa(?=[\xaa\xab](?:\xbb|\Z)|\Z)|\xf0(?=\xf0(?:\xbb|\Z)|\Z)|\xcb(?=\xcb(?!\xcb\xcb\xcb)|\Z)|\xfb(?=\xcb|\Z)"
 )
 LONGEST: Final = 9
 END: Final = 0xBB
+NOTHING: Final = b"\xf0\xf0\xbb"  # is new
 LAST_DETECTOR: Final = 11  # types above are modules: what they tell in DD is an action, not a fire
 
 # Numbers of our own: what the first byte says, then the state.
@@ -54,7 +58,11 @@ EVENTS: Final[dict[int, Meaning]] = {
 }
 _PAIRS: Final = {0xDD: (0x0D, 0xFD), 0xEE: (0x0E, 0xFE), 0xCB: (0xCB, 0xFB), 0xAA: (0x0A, 0xFA), 0xAB: (0xFA, 0xFA)}
 _SIZES: Final = {0xDD: LONGEST, 0xEE: LONGEST, 0xCB: 5, 0xAA: 3, 0xAB: 3, 0xF0: 3, 0x99: 2}  # by the second byte
-_MANUAL = 11
+# Types whose alarm is another thing than a fire, or an action though the rule says so.
+_NATURES: Final[dict[int, Meaning]] = {
+    11: (EventCode.MANUAL, "手动报警", None),
+    69: (EventCode.GAS, "燃气报警", None),
+}
 
 
 def read(data: bytes, at: int) -> Reading:
@@ -71,6 +79,11 @@ def read(data: bytes, at: int) -> Reading:
     if size > 3 and total(frame[2:-2]) != frame[-2]:
         return Refusal.CHECKSUM
     return _heard(frame)
+
+
+def again(frame: bytes) -> bytes:
+    """Return a frame as it is told when it is told again."""
+    return bytes((_PAIRS.get(frame[1], frame[:1])[-1],)) + frame[1:]
 
 
 def encode(event: int, code: str = "000000", kind: int = 0, *, again: bool = False) -> bytes:
@@ -102,8 +115,8 @@ def _events(frame: bytes) -> tuple[PanelEvent, ...]:
     if len(frame) < LONGEST:
         return (event_of(EVENTS, frame[1] << 8, "", text=frame[2:-2].hex()),)
     kind, number, key = decimal(frame[5]), frame[1] << 8 | frame[6], frame[2:5].hex()
+    if number == FIRE and kind in _NATURES:
+        return (event_of({FIRE: _NATURES[kind]}, FIRE, key, kind=kind),)
     if number == FIRE and kind > LAST_DETECTOR:
         number = ACTION
-    if number == FIRE and kind == _MANUAL:
-        return (event_of({FIRE: (EventCode.MANUAL, "手动报警", None)}, FIRE, key, kind=kind),)
     return (event_of(EVENTS, number, key, text=f"类型{frame[5]:02X}", kind=max(kind, 0)),)

@@ -48,8 +48,10 @@ EVENTS: Final[dict[int, Meaning]] = {
 }
 _OF_POINTS = frozenset((FIRE, FAULT, START, FEEDBACK, SUPERVISORY, ISOLATED))
 _QUIET = frozenset((POLL, LOOPS, POINT))
-_MOST = dict.fromkeys(_OF_POINTS | _QUIET, LONGEST - 8)  # bytes of a body; of any other code far fewer
-_STATE_OF_FIRE = 1
+_MOST_UNEXPLAINED = 32  # bytes of a body that no document explains
+# States of a point, and the codes that would tell them.
+_STATES = {1: FIRE, 2: SUPERVISORY, 3: ISOLATED, 7: START, 8: FAULT}
+_ALARMS = (FIRE, FAULT, SUPERVISORY)
 _LOOPS = {
     0: "多线盘",
     73: "重复显示器",
@@ -66,6 +68,7 @@ _LOOPS = {
 }
 _ITEM: Final = struct.Struct("<BBBHBB5s20s")
 _FRONT: Final = 5
+_CELLS = 94  # of a row of GB 2312, and rows
 
 
 class Item(msgspec.Struct, frozen=True):
@@ -87,7 +90,7 @@ def read(data: Stretch, at: int) -> Reading:
         return None
     code, size = data[at + 2], data[at + 3] | data[at + 4] << 8
     end = at + _FRONT + size
-    if size > _MOST.get(code, 32) or (code in _OF_POINTS and not _counted(data, at, size)):
+    if size > LONGEST - 8 or (code not in _QUIET and not _counted(data, at, size, code)):
         return Refusal.LENGTH
     if len(data) < end + 3:
         return None
@@ -114,38 +117,48 @@ def date_of(date: Sequence[int]) -> bytes:
     return bytes(bcd(part % 100) for part in date[:5])
 
 
-def _counted(data: bytes, at: int, size: int) -> bool:
-    """Whether the length is that of the points counted, as far as they have come."""
+def _counted(data: bytes, at: int, size: int, code: int) -> bool:
+    """Whether the length is that of the points counted, as far as they have come, or a short one of another code."""
+    if size <= _MOST_UNEXPLAINED and code not in _OF_POINTS:
+        return True
     return size % 32 == 2 and (len(data) < at + _FRONT + 2 or size // 32 == data[at + 5] | data[at + 6] << 8)
 
 
 def _heard(frame: bytes, body: bytes, *, high_first: bool) -> Heard:
     panel, code = frame[1], frame[2]
     answer = encode(panel, POLL, high_first=high_first)
-    if code in _OF_POINTS:
-        items = [Item(*_ITEM.unpack(body[at : at + 32])) for at in range(2, len(body), 32)]
-        return Heard(frame=frame, events=tuple(_event(code, item) for item in items), answer=answer, panel=panel)
     if code in _QUIET:
         return Heard(frame=frame, answer=answer, panel=panel)
+    if code in _OF_POINTS or len(body) > _MOST_UNEXPLAINED:
+        items = [Item(*_ITEM.unpack(body[at : at + 32])) for at in range(2, len(body), 32)]
+        events = tuple(_event(code, item) for item in items)
+        return Heard(frame=frame, events=events, answer=answer, panel=panel, unknown=code not in EVENTS)
     event = event_of(EVENTS, code, str(panel), text=body.hex(" "))
     return Heard(frame=frame, events=(event,), answer=answer, panel=panel, unknown=code not in EVENTS)
 
 
 def _event(code: int, item: Item) -> PanelEvent:
-    number = FIRE if item.state == _STATE_OF_FIRE else code
+    """Return the event of a point; where code and state of it differ, the graver one."""
+    state = _STATES.get(item.state, code)
+    number = state if state == FIRE or (code not in _ALARMS and state in _ALARMS) or code not in EVENTS else code
     text = f"{_LOOPS.get(item.loop, '')} {_text(item.text)}".strip()
     key = f"{item.panel}/{item.loop}/{item.point}"
     return event_of(EVENTS, number, key, text=text, date=_date(item.date), kind=item.type)
 
 
 def _date(data: bytes) -> tuple[int, ...]:
+    if data[1] in (0x00, 0xFF):  # no month: nothing is told
+        return ()
     parts = [decimal(byte) for byte in data]
     if -1 in parts:
         parts = list(data)
-    return (2000 + parts[0], *parts[1:], 0) if parts[1] <= 12 else ()
+    return (2000 + parts[0], *parts[1:], 0)
 
 
 def _text(data: bytes) -> str:
-    """Row and cell of GB 2312, or the bytes themselves; FF is nothing."""
-    told = data.rstrip(b"\xff\x00 ")
-    return bytes(byte + 0xA0 if byte < 0x5F else byte for byte in told).decode("gb2312", "ignore").strip()
+    """Row and cell of GB 2312, or GB 18030 itself; FF is nothing."""
+    told = data.rstrip(b"\xff")
+    pairs = list(zip(told[::2], told[1::2], strict=False))
+    if all(max(pair) <= _CELLS for pair in pairs):
+        told = bytes(byte + 0xA0 for pair in pairs if all(pair) for byte in pair)
+    return told.rstrip(b"\x00").decode("gb18030", "replace").strip()
