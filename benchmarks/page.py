@@ -22,44 +22,13 @@ from typing import Any
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 
+from tests import station_toml as toml
 from tests.daemon import Daemon
 from tests.ports import free_port
 from tests.real_mosquitto import OPEN, running
 
 PAGES = (0, 50, 200)
 SETTLE = 3.0  # s
-STATION = """
-[station]
-id = "bench"
-clock = "trusted"
-[store]
-path = "{folder}/station.db"
-commit_interval = "1s"
-[page]
-listen = "127.0.0.1:{port}"
-[[source]]
-id = "broker"
-driver = "mqtt"
-host = "127.0.0.1"
-port = {broker}
-[[channel]]
-id = "screen"
-kind = "console"
-[[contact]]
-id = "li"
-name = "li"
-"""
-DEVICE = """
-[[device]]
-id = "d{number}"
-source = "broker"
-profile = "json-generic"
-topic = "t/{number}"
-[device.points.temperature]
-unit = "Cel"
-valid_range = [-40, 200]
-decode = {{ path = "$" }}
-"""
 
 
 def measure(
@@ -69,9 +38,7 @@ def measure(
     with running(folder, OPEN) as broker:
         port = free_port()
         config = folder / "station.toml"
-        devices = "".join(DEVICE.format(number=number) for number in range(points))
-        text = STATION.format(folder=folder, port=port, broker=broker.port) + devices
-        config.write_text(text, encoding="utf-8")
+        config.write_text(_station(folder, port, broker.port, points), encoding="utf-8")
         daemon = Daemon(config)
         try:
             daemon.wait_armed()
@@ -92,6 +59,23 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         print(json.dumps(measure(Path(folder), options.seconds, points=options.points), indent=2))
+
+
+def _station(folder: Path, port: int, broker: int, points: int) -> str:
+    """Return the lines of a station with a page and so many thermometers."""
+    point = {"unit": "Cel", "valid_range": [-40, 200], "decode": {"path": "$"}}
+    device = {"source": "broker", "profile": "json-generic", "points": {"temperature": point}}
+    return "".join(
+        [
+            toml.table("station", id="bench", clock="trusted"),
+            toml.table("store", path=str(folder / "station.db"), commit_interval="1s"),
+            toml.table("page", listen=f"127.0.0.1:{port}"),
+            toml.broker(broker),
+            toml.table("channel", id="screen", kind="console"),
+            toml.table("contact", id="li", name="li"),
+            *(toml.table("device", id=f"d{number}", topic=f"t/{number}", **device) for number in range(points)),
+        ]
+    )
 
 
 @contextmanager

@@ -17,7 +17,7 @@ TELL_SQUAD = [{"after": "0s", "notify": ["role:squad@cell"], "by": ["sms"]}]
 
 def table(name: str, /, **keys: object) -> str:
     """Write one table: `[name]` for the sections that stand once, `[[name]]` for all others; `class_` is `class`."""
-    head = f"[{name}]" if name in ("station", "store", "limits") else f"[[{name}]]"
+    head = f"[{name}]" if name in ("station", "store", "limits", "page") else f"[[{name}]]"
     lines = [f"{key.removesuffix('_')} = {inline(value)}" for key, value in keys.items()]
     return "\n".join(["", head, *lines, ""])
 
@@ -56,9 +56,9 @@ def broker(port: int, **keys: object) -> str:
     return table("source", id="broker", driver="mqtt", host="127.0.0.1", port=port, **keys)
 
 
-def bus(folder: Path) -> str:
+def bus(folder: Path, **keys: object) -> str:
     """Write the source `bus` on the field's pseudo-terminal."""
-    return table("source", id="bus", driver="modbus_rtu", port=str(folder / "bus"))
+    return table("source", id="bus", driver="modbus_rtu", port=str(folder / "bus"), **keys)
 
 
 def sensor(name: str, *, topic: str = "", point: str = "v", unit: str = "1", **keys: object) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,163 +13,17 @@ import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 
 from gateway.transport import unix
+from tests import station_toml as toml
 from tests.daemon import Daemon
 from tests.field import Field
 from tests.patience import PATIENCE
 from tests.ports import free_port
 from tests.real_mosquitto import OPEN, running
 
-STATION = """
-[station]
-id = "page"
-name = {name}
-clock = "trusted"
-{station}
-[store]
-path = "{folder}/station.db"
-commit_interval = "1s"
-
-[limits]
-settle = "1s"
-
-[page]
-listen = "{listen}"
-{page}
-[[source]]
-id = "bus"
-driver = "modbus_rtu"
-port = "{folder}/bus"
-baudrate = 115200
-
-[[source]]
-id = "broker"
-driver = "mqtt"
-host = "127.0.0.1"
-port = {broker}
-
-{cells}
-
-[[device]]
-id = "oven"
-name = {device}
-source = "broker"
-profile = "json-generic"
-topic = "t/oven"
-cell = "jc/3/b1"
-[device.points.temperature]
-unit = "Cel"
-title = "温度"
-valid_range = [-40, 200]
-decode = {{ path = "$.temperature" }}
-
-[[device]]
-id = "kitchen"
-name = "厨房燃气"
-source = "broker"
-profile = "json-generic"
-topic = "t/kitchen"
-time = "$.time"
-cell = "jc/3"
-[device.points.ch4]
-unit = "%[LEL]"
-title = "甲烷浓度"
-valid_range = [0, 100]
-decode = {{ path = "$.ch4" }}
-
-[[device]]
-id = "tank"
-name = "消防水箱"
-source = "broker"
-profile = "json-generic"
-topic = "t/tank"
-cell = "jc"
-[device.points.level]
-unit = "m"
-title = "水位"
-valid_range = [0, 4]
-decode = {{ path = "$.level" }}
-
-[[device]]
-id = "meter-room"
-name = "配电间温湿度"
-source = "bus"
-profile = "xy-md02"
-address = 1
-cell = "jc/3/b1"
-
-[[device]]
-id = "pump-room"
-name = "泵房温湿度"
-source = "bus"
-profile = "xy-md02"
-address = 2
-cell = "jc"
-
-[[rule]]
-id = "heat"
-title = {title}
-points = "oven.temperature"
-when = "value > 60"
-clear = "value < 50"
-class = "fire"
-severity = "critical"
-policy = "turn-out"
-
-[[rule]]
-id = "gas-leak"
-title = "燃气泄漏"
-points = "kitchen.ch4"
-when = "value > 10"
-clear = "value < 5"
-class = "gas"
-severity = "critical"
-policy = "turn-out"
-
-[[rule]]
-id = "tank-low"
-title = "水箱水位低"
-points = "tank.level"
-when = "value < 1.5"
-clear = "value > 1.8"
-class = "supervisory"
-severity = "warning"
-policy = "turn-out"
-
-[[contact]]
-id = "li"
-name = {contact}
-phone = "13800138000"
-cell = "jc/3"
-role = "squad"
-
-[[contact]]
-id = "wang"
-name = "王芳"
-phone = "13900139000"
-cell = "jc"
-role = "captain"
-
-[[contact]]
-id = "chen"
-name = "陈静"
-phone = "13700137000"
-cell = "jc"
-role = "grid"
-
-[[channel]]
-id = "sms"
-kind = "sms_modem"
-port = "{folder}/modem"
-
-[[policy]]
-id = "turn-out"
-repeat = "120s"
-steps = [
-  {{ after = "0s", notify = ["role:squad@cell"], by = ["sms"] }},
-  {{ after = "45s", notify = ["role:captain@community"], by = ["sms"] }},
+TURN_OUT = [
+    {"after": "0s", "notify": ["role:squad@cell"], "by": ["sms"]},
+    {"after": "45s", "notify": ["role:captain@community"], "by": ["sms"]},
 ]
-"""
-CELLS = (("jc", "江城社区", ""), ("jc/3", "3号楼", "jc"), ("jc/3/b1", "地下配电间", "jc/3"))
 HOSTILE = "<img src=x onerror=\"document.title='pwned'\">\"&'"
 
 
@@ -217,27 +71,65 @@ class Rig:
             time.sleep(0.05)
 
 
-def write(folder: Path, *, broker: int, listen: str, names: Names, page: str = "", station: str = "") -> Path:
+def write(folder: Path, *, broker: int, listen: str, names: Names) -> Path:
     """Write `station.toml`."""
-    cells = "\n".join(
-        f"[[cell]]\nid = {json.dumps(cell)}\nname = {json.dumps(name)}\n" + (f'parent = "{parent}"\n' if parent else "")
-        for cell, name, parent in CELLS
-    )
+    parts = [
+        toml.table("station", id="page", name=names.station, clock="trusted"),
+        toml.table("store", path=str(folder / "station.db"), commit_interval="1s"),
+        toml.table("limits", settle="1s"),
+        toml.table("page", listen=listen),
+        toml.bus(folder, baudrate=115200),
+        toml.broker(broker),
+        *_devices(names),
+        *_rules(names),
+        *_people(folder, names),
+    ]
     config = folder / "station.toml"
-    text = STATION.format(
-        folder=folder,
-        broker=broker,
-        listen=listen,
-        page=page,
-        station=station,
-        cells=cells,
-        name=json.dumps(names.station),
-        device=json.dumps(names.device),
-        contact=json.dumps(names.contact),
-        title=json.dumps(names.title),
-    )
-    config.write_text(text, encoding="utf-8")
+    config.write_text("".join(parts), encoding="utf-8")
     return config
+
+
+def _devices(names: Names) -> Iterator[str]:
+    """Yield three devices behind the broker and two on the bus."""
+    point = {"unit": "Cel", "title": "温度", "valid_range": [-40, 200]}
+    yield _spoken("oven", names.device, "jc/3/b1", "temperature", point)
+    point = {"unit": "%[LEL]", "title": "甲烷浓度", "valid_range": [0, 100]}
+    yield _spoken("kitchen", "厨房燃气", "jc/3", "ch4", point, time="$.time")
+    point = {"unit": "m", "title": "水位", "valid_range": [0, 4]}
+    yield _spoken("tank", "消防水箱", "jc", "level", point)
+    meter = {"source": "bus", "profile": "xy-md02"}
+    yield toml.table("device", id="meter-room", name="配电间温湿度", address=1, cell="jc/3/b1", **meter)
+    yield toml.table("device", id="pump-room", name="泵房温湿度", address=2, cell="jc", **meter)
+
+
+def _spoken(device: str, name: str, cell: str, point: str, keys: Mapping[str, object], **more: str) -> str:
+    """Return a device that tells its point by its name."""
+    points = {point: {**keys, "decode": {"path": f"$.{point}"}}}
+    more |= {"source": "broker", "profile": "json-generic", "topic": f"t/{device}"}
+    return toml.table("device", id=device, name=name, cell=cell, points=points, **more)
+
+
+def _rules(names: Names) -> Iterator[str]:
+    """Yield a rule of class fire, one of gas and one of supervisory."""
+    urgent = {"severity": "critical", "policy": "turn-out"}
+    heat = {"points": "oven.temperature", "when": "value > 60", "clear": "value < 50"}
+    yield toml.table("rule", id="heat", title=names.title, class_="fire", **heat, **urgent)
+    leak = {"points": "kitchen.ch4", "when": "value > 10", "clear": "value < 5"}
+    yield toml.table("rule", id="gas-leak", title="燃气泄漏", class_="gas", **leak, **urgent)
+    low = {"points": "tank.level", "when": "value < 1.5", "clear": "value > 1.8", "severity": "warning"}
+    yield toml.table("rule", id="tank-low", title="水箱水位低", class_="supervisory", policy="turn-out", **low)
+
+
+def _people(folder: Path, names: Names) -> Iterator[str]:
+    """Yield cells, contacts, the modem and the policy."""
+    yield toml.table("cell", id="jc", name="江城社区")
+    yield toml.table("cell", id="jc/3", name="3号楼", parent="jc")
+    yield toml.table("cell", id="jc/3/b1", name="地下配电间", parent="jc/3")
+    yield toml.table("contact", id="li", name=names.contact, phone=toml.LI, cell="jc/3", role="squad")
+    yield toml.table("contact", id="wang", name="王芳", phone="13900139000", cell="jc", role="captain")
+    yield toml.table("contact", id="chen", name="陈静", phone="13700137000", cell="jc", role="grid")
+    yield toml.table("channel", id="sms", kind="sms_modem", port=str(folder / "modem"))
+    yield toml.table("policy", id="turn-out", repeat="120s", steps=TURN_OUT)
 
 
 @contextmanager
