@@ -13,7 +13,7 @@ import signal
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 from drivers import _profiles as profiles
@@ -51,7 +51,8 @@ class BadConfigurationError(ConfigError):
 def read(path: Path) -> Loaded:
     """Read a configuration, with the shipped profiles and those in `profiles/` beside it."""
     own = path.absolute().parent / "profiles"
-    return load(path, profiles=partial(profiles.profile, own=own), tailor=profiles.tailor)
+    once = cache(partial(profiles.profile, own=own))  # a hundred devices of a kind read its file once, and share it
+    return load(path, profiles=once, tailor=profiles.tailor)
 
 
 def problems_of(loaded: Loaded) -> list[Problem]:

@@ -97,7 +97,7 @@ def load(group: Group, name: str) -> ModuleType:
         UnknownPlugInError: no such plug-in; the nearest name is given.
         ConfigError: it needs a package that is not installed.
     """
-    target = f"{group.value}.{name}" if name in _files(group) else _entries(group).get(name, "")
+    target = _target(group, name)
     if not target:
         known = names(group)
         raise UnknownPlugInError(group, name, nearest(name, known), known)
@@ -123,7 +123,7 @@ def options(table: str, name: str) -> type[msgspec.Struct] | None:
     Raises:
         ConfigError: unknown name.
     """
-    if table == "device" and name not in names(Group.DIALECT):
+    if table == "device" and not _target(Group.DIALECT, name):
         return _struct(load(Group.DRIVER, name), "DEVICE_OPTIONS")
     return _struct(load(_OWNERS[table], name), "OPTIONS")
 
@@ -136,6 +136,11 @@ def addressed(kind: str) -> ChannelKind:
 def _struct(module: ModuleType, name: str) -> type[msgspec.Struct] | None:
     found = getattr(module, name, None)
     return found if isinstance(found, type) and issubclass(found, msgspec.Struct) else None
+
+
+def _target(group: Group, name: str) -> str:
+    """Return the module of a plug-in, empty if there is none. Entry points are read for what is no file of ours."""
+    return f"{group.value}.{name}" if name in _files(group) else _entries(group).get(name, "")
 
 
 @lru_cache

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import cache
 
 _FORMS: tuple[tuple[str, str], ...] = (
     # rules.check
@@ -129,12 +130,17 @@ _FORMS: tuple[tuple[str, str], ...] = (
     (r"Expected newline or end of document after a statement", r"语句后面应换行"),
     (r"nested too deep", r"嵌套过深"),
 )
-_KNOWN = tuple((re.compile(form), text) for form, text in _FORMS)
+
+
+@cache
+def _known() -> tuple[tuple[re.Pattern[str], str], ...]:
+    """Return the forms compiled: not before something is wrong with a configuration."""
+    return tuple((re.compile(form), text) for form, text in _FORMS)
 
 
 def chinese(text: str) -> str:
     """Return a sentence in Chinese; one of no known form as it is."""
-    for form, words in _KNOWN:
+    for form, words in _known():
         found = form.fullmatch(text)
         if found is not None:
             return _filled(words, [_inside(part) for part in found.groups()])

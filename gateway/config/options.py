@@ -11,7 +11,8 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args, get_origin
 
@@ -77,7 +78,7 @@ def check(
 def _by_schema(
     sheet: Sheet, given: dict[str, Any], schema: type[msgspec.Struct], also: Collection[str]
 ) -> dict[str, Any]:
-    fields = {field.encode_name: field for field in msgspec.structs.fields(schema)}
+    fields = _fields(schema)
     kept, foreign = {}, {}
     for key, value in given.items():
         if key not in fields and key in also:
@@ -98,6 +99,12 @@ def _by_schema(
         except msgspec.ValidationError as error:  # the plug-in's own __post_init__
             sheet.report(Kind.REFUSED, error=error)
     return kept | foreign
+
+
+@cache
+def _fields(schema: type[msgspec.Struct]) -> Mapping[str, msgspec.structs.FieldInfo]:
+    """Return key → field. Resolving annotations costs more than reading a device: once a driver, not once a device."""
+    return {field.encode_name: field for field in msgspec.structs.fields(schema)}
 
 
 def _value(sheet: Sheet, key: str, value: object, wanted: Any) -> object:  # noqa: ANN401 - a type expression

@@ -17,7 +17,6 @@ from collections.abc import Awaitable, Callable, Iterator
 from functools import partial
 from importlib.metadata import version
 
-import uvicorn
 from starlette.applications import Starlette
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
@@ -27,6 +26,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway.config.page import loopback
 from gateway.transport.listener import listening
+from gateway.transport.piecemeal import piecemeal
 from gateway.web import login, routes
 from gateway.web.auth import Keeper, code_file, known_code, new_code
 from gateway.web.facts import Facts
@@ -36,6 +36,11 @@ from gateway.web.live import Live, Page, TooManyPagesError
 from gateway.web.metrics import Metrics
 from gateway.web.render import HERE, Renderer
 from gateway.web.routes import BadRequestError, Desk, Visit
+
+piecemeal("uvicorn")  # without its command line, which brings click and multiprocessing
+
+from uvicorn.config import Config  # noqa: E402 - see above
+from uvicorn.server import Server  # noqa: E402 - see above
 
 Handler = Callable[[Desk, Visit], Awaitable[Response]]
 
@@ -68,7 +73,7 @@ class LivePage:
         spec = self._facts.spec
         made = listening(spec.host, spec.port)
         self._offer_code()
-        config = uvicorn.Config(
+        config = Config(
             self.app,
             http="h11",
             ws="none",
@@ -160,7 +165,7 @@ class LivePage:
         return endpoint
 
 
-class _Server(uvicorn.Server):
+class _Server(Server):
     """Uvicorn inside a loop that is not its own: signals are the daemon's."""
 
     @contextlib.contextmanager

@@ -8,7 +8,9 @@ import msgspec
 import pytest
 
 from gateway import registry
-from gateway.config import Kind, dump, load, read_copy, undump, write_copy
+from gateway.config.kept import dump, read_copy, undump, write_copy
+from gateway.config.load import load
+from gateway.config.problems import Kind
 from gateway.errors import ConfigError
 from gateway.model.contact import ChannelKind, Contact, Policy, PolicyChoice, Step
 from gateway.model.point import AlarmClass, PointSpec, Profile, Severity

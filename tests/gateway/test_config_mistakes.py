@@ -17,7 +17,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.config import Kind, Loaded, dump, load, undump
+from gateway.config.kept import dump, undump
+from gateway.config.load import load
+from gateway.config.loaded import Loaded
+from gateway.config.problems import Kind
 from gateway.config.quantities import Seconds
 from gateway.errors import ConfigError
 from gateway.model.contact import ChannelKind

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from gateway.config import Kind, load
+from gateway.config.load import load
 from gateway.config.people import bare
-from gateway.config.problems import Problem
+from gateway.config.problems import Kind, Problem
 from gateway.errors import ConfigError
 from gateway.model.contact import ChannelKind, Contact
 from gateway.model.point import Profile

@@ -1,4 +1,4 @@
-"""What the process of a sink must not import, and the library of which it imports a part.
+"""What the process of a sink and the page must not import, and libraries of which they import a part.
 
 Not RSS against a number, on which no two machines agree, but the modules that once made it: told by name when one comes
 back, also when another version of the library brings it.
@@ -49,6 +49,9 @@ print(sorted(sys.modules))
 
 import influxdb_client
 assert influxdb_client.Point is influxdb_client.client.write.point.Point
+
+import gateway.web.server
+print(sorted(sys.modules))
 """
 
 
@@ -56,17 +59,18 @@ def weighs(loaded: set[str]) -> set[str]:
     return {name for name in loaded if any(name == one or name.startswith(f"{one}.") for one in ELSEWHERE)}
 
 
-def test_the_process_of_a_sink_imports_what_it_uses() -> None:
+def test_the_process_of_a_sink_and_the_page_import_what_they_use() -> None:
     """Of the library 14 modules of some 400, which weigh 13 MB: what a new version wants more must not come unseen."""
     with far_end(answer(204)) as end:
         told = subprocess.check_output(
             [sys.executable, "-c", CHILDREN, f"http://127.0.0.1:{end.port}"], cwd=ROOT, text=True
         )
-    publisher, writer = (set(ast.literal_eval(line)) for line in told.splitlines())
+    publisher, writer, page = (set(ast.literal_eval(line)) for line in told.splitlines())
     assert not weighs(writer | publisher)
     assert not {"influxdb_client", "urllib3", "http.client"} & publisher
     assert b"influxdb-client-python/" in end.requests[0]
     assert {name.removeprefix("influxdb_client.") for name in writer if name.startswith("influxdb_client")} == PIECES
+    assert not {"click", "uvicorn.main", "uvicorn.supervisors"} & page  # uvicorn's command line
 
 
 @pytest.fixture
