@@ -39,10 +39,13 @@ _MESSAGES = 256
 
 
 class _Desk:
-    """Memory and report of a conversation with nobody: everything was heard before, nothing is counted."""
+    """Memory and report of a conversation with nobody: all was warm since this `boot`, nothing is counted."""
+
+    def __init__(self, boot: str) -> None:
+        self._boot = boot
 
     def get(self, key: str) -> str | None:
-        return "" if key.startswith("warm/") else None
+        return self._boot if key.startswith("warm/") else None
 
     def put(self, key: str, value: str) -> None:
         del key, value
@@ -66,14 +69,15 @@ def speaks_on_wires(driver: str) -> bool:
 def conversation(driver: str, devices: Sequence[Device], ids: Mapping[str, int], *, datagrams: bool) -> Conversation:
     """Return a driver's conversation with a peer, on no wire at all. Raises ConfigError as the driver does."""
     wire: dict[str, Any] = {"wire": "udp", "port": 1} if datagrams else {"wire": "serial", "port": SOURCE}
-    desk = _Desk()
+    clock = SystemClock()
+    desk = _Desk(clock.boot())
     made = registry.driver(driver).create(
         DriverSetup(
             source=SourceSpec(id=SOURCE, driver=driver, options=wire),
             devices=devices,
             point_ids=ids,
             life_safety=frozenset(),
-            clock=SystemClock(),
+            clock=clock,
             memory=desk,
             report=desk,
         )

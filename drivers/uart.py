@@ -17,7 +17,7 @@ from drivers._conversation import Decoded, Question, Said, Talking, WireOptions,
 from drivers._values import NO_COMMS, Reading, number_reader
 from gateway.errors import ConfigError
 from gateway.model.point import Device
-from gateway.model.ports import DriverSetup
+from gateway.model.ports import DriverSetup, Memory
 from gateway.model.quality import Doubt, Level, quality
 from gateway.model.time import MILLISECOND, SECOND
 from gateway.protocols.uart import EARS, MEGATEC_QUESTION, Told, Unfit, winsen_command
@@ -39,7 +39,8 @@ class DeviceOptions(msgspec.Struct, frozen=True, kw_only=True):
 
     `sensor`: which frames. `mode`: whether it is asked. `set_mode`: tell a Winsen sensor at the start which mode is
     meant. `gas`, `units`: of frames sent unasked, the gas code that it must be and the factor of each unit code into
-    the point's unit; anything else is BAD.
+    the point's unit; anything else is BAD. `power`: "shared" with this box, it is cold after the box was; "own": only
+    a silence of its own makes it cold.
     """
 
     sensor: Literal["", "winsen", "dyp", "megatec"] = ""
@@ -47,6 +48,7 @@ class DeviceOptions(msgspec.Struct, frozen=True, kw_only=True):
     set_mode: bool = False
     gas: Annotated[int, msgspec.Meta(ge=0, le=127)] | None = None
     units: dict[str, float] = {}
+    power: Literal["shared", "own"] = "shared"
 
 
 class FigureOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -69,6 +71,32 @@ class _Figure:
     scaled_by_unit: bool
 
 
+class _Warmth:
+    """Whether a sensor has been under power for long enough, in all conversations with it. `preheat` in ns, 0: always.
+
+    It was cold when it was never heard, when it was silent for long, and when it is fed with this box and the box was
+    booted since it was warm (`boot`); a restart of the daemon alone does not cool it.
+    """
+
+    def __init__(self, memory: Memory, key: str, *, preheat: int, boot: str, shared: bool) -> None:
+        self._memory, self._key, self._boot = memory, key, boot
+        self._preheat = preheat
+        before = memory.get(key)
+        self._cold = before is None or (shared and before != boot)
+        self._heard = 0  # ns of the last frame, 0: none yet
+        self._warm_at = 0
+
+    def heard(self, now: int) -> bool:
+        """Note a frame; return whether its figures count already."""
+        if now - self._heard > POWER_CUT if self._heard else self._cold:
+            self._warm_at = now + self._preheat
+        self._heard = now
+        warm = now >= self._warm_at
+        if warm:  # not before: a restart in the middle begins anew
+            self._memory.put(self._key, self._boot)
+        return warm
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Sensor:
     """The device with what is asked of it."""
@@ -79,7 +107,7 @@ class _Sensor:
     units: Mapping[float, float]
     question: bytes
     greeting: bytes
-    cold: bool  # never heard before, in this life or an earlier one
+    warmth: _Warmth
 
 
 def create(setup: DriverSetup) -> Talking:
@@ -119,9 +147,13 @@ def _sensor(device: Device, setup: DriverSetup) -> _Sensor:
         units = {}
     if problems:
         raise ConfigError("\n".join(problems))
-    known = f"warm/{device.id}"
-    cold = setup.memory.get(known) is None
-    setup.memory.put(known, "1")
+    warmth = _Warmth(
+        setup.memory,
+        f"warm/{device.id}",
+        preheat=round(device.profile.preheat * SECOND),
+        boot=setup.clock.boot(),
+        shared=own.power == "shared",
+    )
     asks = own.mode == "question"
     question = {"winsen": winsen_command(0x86), "megatec": MEGATEC_QUESTION, "dyp": b"\x55"}[own.sensor]
     greeting = winsen_command(0x78, 0x41 if asks else 0x40) if own.set_mode and own.sensor == "winsen" else b""
@@ -132,7 +164,7 @@ def _sensor(device: Device, setup: DriverSetup) -> _Sensor:
         units=units,
         question=question if asks else b"",
         greeting=greeting,
-        cold=cold,
+        warmth=warmth,
     )
 
 
@@ -145,9 +177,7 @@ class Uart:
         self._poll = round(sensor.device.poll * SECOND)
         self._ask_at = 0
         self._fed = 0  # ns of the last byte of a half frame
-        self._heard = 0  # ns of the last frame, 0: none yet
         self._silent_at = NEVER_YET
-        self._warm_at = 0
 
     def hear(self, data: bytes, now: int, wall: int) -> list[Said]:
         """Take bytes."""
@@ -193,11 +223,10 @@ class Uart:
     def _said(self, one: Told | Unfit, now: int) -> Said:
         if isinstance(one, Unfit):
             return Said(decoded=Decoded(problems=[one.reason.value]), frame=one.raw, device=self._sensor.device.id)
-        if self._sensor.device.profile.preheat and self._is_cold(now):
-            self._warm_at = now + round(self._sensor.device.profile.preheat * SECOND)
-        self._heard, self._silent_at = now, now + self._patience()
+        self._silent_at = now + self._patience()
         decoded = Decoded()
-        doubt = PREHEAT if now < self._warm_at else self._doubt(one.figures, decoded.problems)
+        warm = self._sensor.warmth.heard(now)
+        doubt = self._doubt(one.figures, decoded.problems) if warm else PREHEAT
         factor = self._sensor.units.get(one.figures.get("unit", -1.0), 1.0)
         for figure in self._sensor.figures:
             raw = one.figures.get(figure.name)
@@ -208,9 +237,6 @@ class Uart:
         if not decoded.rows:
             decoded.heard.append(self._sensor.figures[0].point)
         return Said(decoded=decoded, frame=one.raw, device=self._sensor.device.id)
-
-    def _is_cold(self, now: int) -> bool:
-        return now - self._heard > POWER_CUT if self._heard else self._sensor.cold
 
     def _doubt(self, figures: Mapping[str, float], problems: list[str]) -> int | None:
         """Return the quality of a frame that is not of the sensor that the profile means."""

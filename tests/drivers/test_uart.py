@@ -137,7 +137,7 @@ def told(said: list[Said]) -> list[tuple[int, float, str]]:
 def warm() -> Notes:
     """Return the memory of a station that has heard it before."""
     notes = Notes()
-    notes.put("warm/it", "1")
+    notes.put("warm/it", SystemClock().boot())
     return notes
 
 
@@ -152,6 +152,41 @@ def test_a_sensor_that_warms_up_is_not_believed_and_a_restart_of_ours_does_not_c
         last = told(first.hear(frame, second * S, 0))
     assert last == [(1, 12.3, "GOOD")]
     assert told(sensor("winsen-ze07-co", notes=notes).hear(frame, 500 * S, 0)) == [(1, 12.3, "GOOD")]
+
+
+@pytest.mark.parametrize(
+    ("before", "power", "quality"),
+    [
+        (None, "shared", "BAD:preheat"),
+        (None, "own", "BAD:preheat"),
+        ("another boot", "shared", "BAD:preheat"),  # its power was cut with ours
+        ("1", "shared", "BAD:preheat"),  # of a former version
+        ("another boot", "own", "GOOD"),
+        (SystemClock().boot(), "shared", "GOOD"),
+        (SystemClock().boot(), "own", "GOOD"),
+    ],
+)
+def test_after_a_power_cut_of_the_box_a_sensor_warms_up_that_shares_its_power(
+    before: str | None, power: str, quality: str
+) -> None:
+    notes = Notes({} if before is None else {"warm/it": before})
+    one = sensor("winsen-ze07-co", notes=notes, power=power)
+    assert told(one.hear(winsen_upload(4, 3, 1, 123, 5000), S, 0)) == [(1, 12.3, quality)]
+
+
+def test_a_restart_in_the_middle_of_warming_up_begins_anew() -> None:
+    notes, frame = Notes(), winsen_upload(4, 3, 1, 123, 5000)
+    for life in (1_000, 2_000):
+        one = sensor("winsen-ze07-co", notes=notes)
+        assert {told(one.hear(frame, (life + second) * S, 0))[0][2] for second in range(0, 100, 10)} == {"BAD:preheat"}
+    assert notes.kept == {}
+
+
+def test_a_wire_that_was_away_for_long_leaves_it_cold() -> None:
+    known = uart._sensor(device("winsen-ze07-co"), setup("winsen-ze07-co", warm()))  # noqa: SLF001 - the seam
+    frame = winsen_upload(4, 3, 1, 123, 5000)
+    said = [told(uart.Uart(known).hear(frame, second * S, 0))[0][2] for second in (10, 70, 131)]
+    assert said == ["GOOD", "GOOD", "BAD:preheat"]
 
 
 @pytest.mark.parametrize(
