@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 import gpiod
 import pytest
@@ -28,11 +28,10 @@ from gateway.transport.serial import open_pty
 from tests import station_toml as toml
 from tests.commissioning import faulty
 from tests.commissioning.faulty import Field
+from tests.commissioning.sown import Faults, Patch, check
 from tests.ports import free_port
 from tests.store_groups import group
 
-Patch = pytest.MonkeyPatch
-Sow = Callable[[Field, Patch], Path]
 Says = Callable[[], bytes]
 CO2 = toml.table("device", id="co2", source="wire", profile="winsen-mhz19b", cell="a", poll="100ms")
 GAS = toml.table("device", id="gas", source="wire", profile="hj212-gas", cell="a", mn="010000A8900016F000169DC0")
@@ -41,30 +40,8 @@ PINS = toml.table(
     "device", id="box", source="wire", profile="gpio", cell="a",
     points={"di1": {"kind": "state", "labels": {"normal": 0, "alarm": 1}, "decode": {"line": 17}}},
 )  # fmt: skip
-
-
-class Case(NamedTuple):
-    """One fault: how it is sown, and what must be said of it (part of the line, in either language)."""
-
-    sow: Sow
-    area: str
-    level: Level
-    en: str
-    zh: str
-    mend: str
-
-
-FAULTS: dict[str, Case] = {}
-
-
-def fault(area: str, *, en: str, zh: str, mend: str, level: Level = Level.BAD) -> Callable[[Sow], Sow]:
-    """Enter a fault into the table."""
-
-    def enter(sow: Sow) -> Sow:
-        FAULTS[sow.__name__] = Case(sow, area, level, en, zh, mend)
-        return sow
-
-    return enter
+FAULTS = Faults()
+fault = FAULTS.fault
 
 
 def _wire(driver: str, **keys: object) -> str:
@@ -266,14 +243,7 @@ def place(tmp_path: Path, monkeypatch: Patch) -> Iterator[Field]:
 
 @pytest.mark.parametrize("name", FAULTS)
 def test_a_seeded_fault_is_found_and_comes_with_its_fix(name: str, place: Field, monkeypatch: Patch) -> None:
-    case = FAULTS[name]
-    with monkeypatch.context() as patch:
-        rows = list(doctor.findings(case.sow(place, patch), probe=False))
-    found = [row for row in rows if row.area == case.area and case.en in row.en]
-    assert [row.level for row in found] == [case.level], "\n".join(map(str, rows))
-    assert case.zh in found[0].zh
-    assert case.mend in found[0].mend_en
-    assert found[0].mend_zh
+    check(FAULTS[name], place, monkeypatch)
 
 
 def _good(at: Field, patch: Patch) -> Iterator[tuple[str, Path]]:
