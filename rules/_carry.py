@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 from gateway.model.delta import Delta
 from gateway.model.quality import LEVEL_SHIFT, Level
 from gateway.model.verdict import ALWAYS_AGO, NEVER, Delay, Running
-from rules._hold import ACTIVE, CLEARING, LOST, ON, PENDING, QUIET, RAISED, STRANDED, Hold
+from rules._hold import ACTIVE, CLEARING, LOST, ON, PENDING, QUIET, RAISED, RETAINED, STRANDED, Hold
 from rules._slots import Index
 from rules.compiled import Place, PlaceId, Restarted, name_of
 
-_ARRAYS = ("newest", "state", "since", "due", "value", "quality")
+_ARRAYS = ("newest", "state", "since", "due", "value", "quality", "stale")
 
 
 def pack(places: Sequence[Place], arrays: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
@@ -71,6 +71,7 @@ def restore(hold: Hold, columns: Mapping[str, Any]) -> Index:
     held = np.isin(old["state"][changed_from], ACTIVE)
     hold.state[changed_to] = np.where(held, RAISED, QUIET)
     hold.since[changed_to] = old["since"][changed_from]
+    hold.stale[changed_to] = held & old["stale"][changed_from]
     hold.earliest[0] = hold.due.min(initial=NEVER)
     for slot in np.flatnonzero(np.isin(hold.state, (*ON, CLEARING))).tolist():
         row = hold.row(slot)
@@ -90,6 +91,7 @@ def resume(hold: Hold, delays: Sequence[Delay], conditions: frozenset[PlaceId]) 
         hold.state[slot] = _state_of(row)
         hold.since[slot], hold.due[slot] = row.since, row.due
         hold.value[slot], hold.quality[slot] = row.value, row.quality
+        hold.stale[slot] = row.quality == RETAINED
         hold.tables.delays.rows[name_of(*place.id)] = row
     hold.earliest[0] = hold.due.min(initial=NEVER)
 

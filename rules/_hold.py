@@ -5,6 +5,9 @@ may raise but never clears and never touches a timer, an on-delay runs on throug
 
 Most readings change nothing: one table look-up over arrays says so. The few that may change something go one by one
 through `_take`, the only place that knows the rules; a test proves that what the look-up skips would change nothing.
+
+What a state from before the start has raised (`stale`) is told again by the first live reading that says the same: the
+book takes it for news where a person had closed that state, else for none.
 """
 
 from __future__ import annotations
@@ -18,7 +21,7 @@ from numpy.typing import NDArray
 from gateway.model.batch import Bytes, Floats, Ints
 from gateway.model.delta import Delta
 from gateway.model.distinct import distinct
-from gateway.model.quality import LEVEL_SHIFT, REASON_MASK, Level
+from gateway.model.quality import LEVEL_SHIFT, REASON_MASK, Doubt, Level, quality
 from gateway.model.verdict import ALWAYS_AGO, NEVER, Cause, Change, Delay, Running
 from rules._conditions import DEAD_BAND, FALSE, TRUE, UNKNOWN, Codes
 from rules._slots import Index
@@ -28,6 +31,7 @@ from rules.compiled import Place, Tables, name_of
 QUIET, RAISED, PENDING, LOST, STRANDED, CLEARING = range(6)
 ON = (PENDING, LOST, STRANDED)
 ACTIVE = (RAISED, CLEARING)  # the condition holds
+RETAINED = quality(Level.UNCERTAIN, Doubt.RETAINED)
 
 # _INERT[state, verdict]: nothing changes, unless a timer is due.
 _INERT = np.zeros((6, 4), dtype=np.bool_)
@@ -55,6 +59,7 @@ class Hold:
         state: QUIET … CLEARING.
         since, due: ns, of the running delay; `since` of a raised slot is when it became true.
         value, quality: the reading that began it; BAD quality marks a lost one.
+        stale: all that says TRUE is a state from before the start.
     """
 
     def __init__(self, places: Sequence[Place], tables: Tables) -> None:
@@ -67,6 +72,7 @@ class Hold:
         self.due: Ints = np.full(n, NEVER, dtype=np.int64)
         self.value: Floats = np.zeros(n, dtype=np.float64)
         self.quality: Bytes = np.zeros(n, dtype=np.uint8)
+        self.stale: NDArray[np.bool_] = np.zeros(n, dtype=np.bool_)
         self.earliest: Ints = np.full(1, NEVER, dtype=np.int64)  # lower bound of all dues
         self._hot = np.zeros(n, dtype=np.bool_)  # scratch of `apply`
 
@@ -90,6 +96,9 @@ class Hold:
         slot, position = pairs
         time = columns[0]
         hot = ~_INERT[self.state[slot], code] | (self.due[slot] <= time)
+        stale = self.stale[slot]
+        if stale.any():
+            hot |= stale & (code == TRUE) & (columns[2] != RETAINED)
         if hot.any():  # with every other reading of the same slot: their order counts
             self._hot[slot[hot]] = True
             hot = self._hot[slot]
@@ -113,7 +122,7 @@ class Hold:
 
     def remember(self, slots: Index, delta: Delta) -> None:
         """Keep the slots' whole state in the delta."""
-        for array in (self.newest, self.state, self.since, self.due, self.value, self.quality):
+        for array in (self.newest, self.state, self.since, self.due, self.value, self.quality, self.stale):
             delta.save(array, slots)
 
     def _take(self, slot: int, reading: _Reading, at: int, delta: Delta, changes: list[Change]) -> None:
@@ -121,6 +130,7 @@ class Hold:
         if self.due[slot] <= reading.time:
             self._expire(slot, reading.position, delta, changes)
         state, code = int(self.state[slot]), reading.code
+        self._confirm(slot, reading, at, delta, changes)
         if reading.time < self.newest[slot]:
             if code == TRUE and state == QUIET:
                 self._take_late(slot, reading, at, delta, changes)
@@ -142,6 +152,31 @@ class Hold:
             self.cancel(slot, RAISED, delta)
         elif state in ON:
             self._take_pending(slot, reading, delta, changes)
+
+    def _confirm(self, slot: int, reading: _Reading, at: int, delta: Delta, changes: list[Change]) -> None:
+        """Tell it when a live reading says TRUE where so far only a state from before did."""
+        if reading.code != TRUE or reading.quality == RETAINED or not self.stale[slot] or self.state[slot] == QUIET:
+            return
+        self.stale[slot] = False
+        self.quality[slot] = reading.quality
+        if self.state[slot] not in ACTIVE:
+            self._write(slot, delta)
+            return
+        place, late = self.places[slot], reading.time < self.newest[slot]
+        stamp = at if late else reading.time
+        cause = Cause.LATE_READING if late else Cause.CONDITION
+        told = (
+            reading.position,
+            place.order,
+            *place.id,
+            True,
+            stamp,
+            reading.time,
+            cause,
+            reading.value,
+            reading.quality,
+        )
+        changes.append(Change(*told))
 
     def _take_late(self, slot: int, reading: _Reading, at: int, delta: Delta, changes: list[Change]) -> None:
         """An older reading shows that it was true, perhaps still is: raise, or begin the on-delay from now on."""
@@ -197,6 +232,8 @@ class Hold:
 
     def _keep(self, slot: int, reading: _Reading, since: int) -> None:
         self.since[slot], self.value[slot], self.quality[slot] = since, reading.value, reading.quality
+        if reading.code == TRUE:
+            self.stale[slot] = reading.quality == RETAINED
 
     def _begin(self, slot: int, state: int, reading: _Reading, delta: Delta) -> None:
         place = self.places[slot]

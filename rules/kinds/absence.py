@@ -1,9 +1,10 @@
 """Absence: a configured device that says nothing for its limit is a fault, also one that was never heard.
 
 A rule kind of the step; one slot per device, rule id `silence` unless a rule refines it. House rule 5 and section 6:
-any reading better than BAD, any event and any sign of life counts as heard, at its arrival. Last-heard is durable
-(table `heard`, at most one row a minute and device), so a daily reboot does not restart a 25 h limit; after a start
-nothing falls silent before the first poll round has ended.
+any reading better than BAD, any event and any sign of life counts as heard, at its arrival; not a retained state, which
+the broker says for a device that may be dead. Last-heard is durable (table `heard`, at most one row a minute and
+device), so a daily reboot does not restart a 25 h limit; after a start nothing falls silent before the first poll round
+has ended.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from gateway.model.batch import Ints
 from gateway.model.delta import Delta
 from gateway.model.distinct import distinct
 from gateway.model.moment import Moment
+from gateway.model.quality import Doubt, Level, quality
 from gateway.model.verdict import ALWAYS_AGO, NEVER, Cause, Change, Delay
 from rules import _carry
 from rules._conditions import BAD_FROM
@@ -28,6 +30,7 @@ from rules.compiled import SECOND, Heard, KindSetup, Place, PlaceId, Restarted, 
 
 VERSION = 1
 _KEEP_EVERY = 60 * SECOND
+_RETAINED = quality(Level.UNCERTAIN, Doubt.RETAINED)
 _ONE = np.zeros(1, dtype=np.intp)
 
 
@@ -63,7 +66,8 @@ class Absence:
     def judge(self, moment: Moment, delta: Delta) -> list[Change]:
         """Note who was heard at `moment.at`."""
         entry, position = self._map.pairs(moment.point)
-        alive = moment.quality[position] < BAD_FROM
+        marks = moment.quality[position]
+        alive = (marks < BAD_FROM) & (marks != _RETAINED)
         slot, position = self._slot_of[entry[alive]], position[alive]
         if moment.heard:
             entry, _ = self._map.pairs(np.array(moment.heard, dtype=np.int32))

@@ -50,6 +50,13 @@ def test_a_bad_reading_is_not_heard_of() -> None:
     assert _flips(made.fire(101 * SECOND, Delta())) == [(1, True, 100.0, Cause.SILENCE)]
 
 
+def test_a_retained_state_is_said_by_the_broker_and_no_sign_of_life() -> None:
+    made = _started()
+    made.judge(moment(50, [(2, 50, 0.0, quality(Level.UNCERTAIN, Doubt.RETAINED))]), Delta())
+    assert _flips(made.fire(101 * SECOND, Delta())) == [(1, True, 100.0, Cause.SILENCE)]
+    assert made.judge(moment(120, [(2, 120, 0.0, quality(Level.UNCERTAIN, Doubt.RETAINED))]), Delta()) == []
+
+
 def test_signs_of_life_and_events_are_heard() -> None:
     made = _started()
     made.judge(moment(50, [], heard=[2]), Delta())
