@@ -25,7 +25,7 @@ class Sums:
 
     def __init__(self, data: bytes) -> None:
         self._data = data
-        self._registers = [0]  # after so many bytes, from 0
+        self._registers = [0]  # after so many bytes; where it begins does not matter
 
     def __len__(self) -> int:
         """Bytes that were gone through."""
@@ -47,6 +47,12 @@ class Sums:
             if not length:
                 break
         return moved ^ registers[end]
+
+    def followed(self, start: int, data: bytes) -> Sums:
+        """Return the sums of `data`, which begins with what stood from `start` on: that is not gone through again."""
+        sums = Sums(data)
+        sums._registers = self._registers[start:] or [0]
+        return sums
 
     def leading(self, start: int, stretch: bytes) -> int:
         """Return the CRC of a stretch that stands at `start`."""

@@ -21,7 +21,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from enum import StrEnum
-from functools import cached_property
 
 import msgspec
 
@@ -117,10 +116,21 @@ Meaning = tuple[EventCode, str, EventCode | None]  # code, text, `ends`
 class Stretch(bytes):
     """Some bytes of a stream."""
 
-    @cached_property
+    _sums: Sums | None = None
+
+    @property
     def sums(self) -> Sums:
         """Running sums, for CRC-16/MODBUS of parts that overlap."""
-        return Sums(bytes(self))
+        if self._sums is None:
+            self._sums = Sums(bytes(self))
+        return self._sums
+
+    def followed(self, start: int, data: bytes = b"") -> Stretch:
+        """Return what stands from `start` on and `data` behind it, with the sums that were made."""
+        stretch = Stretch(self[start:] + data)
+        if self._sums is not None:
+            stretch._sums = self._sums.followed(start, bytes(stretch))
+        return stretch
 
 
 class Stream:
@@ -129,27 +139,26 @@ class Stream:
     def __init__(self, read: Callable[[Stretch, int], Reading], begin: re.Pattern[bytes]) -> None:
         self._read = read
         self._begin = begin
-        self._buffer = b""
+        self._waiting = Stretch()
 
     @property
     def pending(self) -> bool:
         """Whether a frame has begun and is not whole."""
-        return bool(self._buffer)
+        return bool(self._waiting)
 
     def feed(self, data: bytes) -> list[Heard | Refused]:
         """Return what has become whole, and what is refused, in the order of the stream."""
         found = list[Heard | Refused]()
         for place in range(0, len(data), _PIECE):
-            self._buffer += data[place : place + _PIECE]
-            found += self._scan(0, Refusal.NOISE)
+            found += self._scan(self._waiting.followed(0, data[place : place + _PIECE]), 0, Refusal.NOISE)
         return found
 
     def drop(self) -> list[Heard | Refused]:
         """Give up the frame that waits for its rest; return what was hidden behind it."""
-        return self._scan(1, Refusal.CUT) if self._buffer else []
+        return self._scan(self._waiting, 1, Refusal.CUT) if self._waiting else []
 
-    def _scan(self, at: int, reason: Refusal) -> list[Heard | Refused]:
-        data, search, read = Stretch(self._buffer), self._begin.search, self._read
+    def _scan(self, data: Stretch, at: int, reason: Refusal) -> list[Heard | Refused]:
+        search, read = self._begin.search, self._read
         found = list[Heard | Refused]()
         quiet = 0  # from here on nothing is reported yet
         while begin := search(data, at):
@@ -170,7 +179,7 @@ class Stream:
             at = len(data)
         if quiet < at:
             found.append(_refused(reason, data, quiet, at))
-        self._buffer = data[at:]
+        self._waiting = data.followed(at)
         return found
 
 

@@ -38,6 +38,7 @@ class Frames:
     def __init__(self, coding: Coding | None = None) -> None:
         self._start = _STARTS[coding]
         self._buffer = bytearray()
+        self._sums: Sums | None = None  # of the buffer, once frames seem to begin inside one another
         self._after_frame = False  # nothing but a frame's last byte stands before the buffer
 
     @property
@@ -59,7 +60,7 @@ class Frames:
         found: list[Frame | Garbage] = []
         data = self._buffer
         clean = 0  # what stands before has been handed on
-        sums: Sums | None = None
+        sums = None if self._sums is None else self._sums.followed(0, bytes(data))
         while True:
             start = self._start.search(data, at)
             place = len(data) if start is None else start.start()
@@ -84,6 +85,7 @@ class Frames:
             at = clean = place + size
         self._refuse(found, bytes(data[clean:place]), refused)
         del data[:place]
+        self._sums = sums.followed(place, b"") if sums is not None and data else None
         return found
 
     def _refuse(self, found: list[Frame | Garbage], data: bytes, refused: set[Refusal]) -> None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from drivers._panel_device import dialect_of, dialects
+from gateway.protocols.modbus_line import Sums
+from gateway.protocols.modbus_line import crc16 as crc16_of
 from gateway.protocols.panel_words import KEPT, Heard, Reading, Stream, Stretch
 from gateway.protocols.panels import jb3208, jbf193k
 from tests.drivers.panel_frames import FRAMES, SHORT, events, stream
@@ -126,39 +129,72 @@ class Watched:
     def __init__(self, name: str) -> None:
         dialect = dialect_of(name)
         self.judged = 0
-        self._seen: dict[int, Stretch] = {}
         self._read = dialect.read
         self._stream = Stream(self._judge, dialect.BEGIN)
         self._longest = dialect.LONGEST
 
-    @property
-    def summed(self) -> int:
-        """Bytes that running sums went through."""
-        return sum(len(data.sums) for data in self._seen.values() if "sums" in vars(data))
-
     def _judge(self, data: Stretch, at: int) -> Reading:
         self.judged += 1
-        self._seen[id(data)] = data
         return self._read(data, at)
 
-    def feed(self, data: bytes) -> None:
+    def feed(self, data: bytes, size: int = 4096) -> None:
         """Feed in pieces; what is kept and told stays bounded."""
-        for at in range(0, len(data), 4096):
-            for one in self._stream.feed(data[at : at + 4096]):
+        for at in range(0, len(data), size):
+            for one in self._stream.feed(data[at : at + size]):
                 assert isinstance(one, Heard) or len(one.data) <= KEPT
         given_up = self._stream.drop()
         assert sum(len(one.frame) if isinstance(one, Heard) else one.size for one in given_up) <= self._longest
 
 
+@pytest.fixture
+def summed(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
+    """Count the bytes that are summed up."""
+    counted: Counter[str] = Counter()
+    sum_up = Sums.crc16
+
+    def crc16(sums: Sums, start: int, end: int) -> int:
+        before = len(sums)
+        crc = sum_up(sums, start, end)
+        counted["bytes"] += len(sums) - before
+        return crc
+
+    def alone(data: bytes) -> int:
+        counted["bytes"] += len(data)
+        return crc16_of(data)
+
+    monkeypatch.setattr(Sums, "crc16", crc16)
+    monkeypatch.setattr(jb3208, "crc16", alone)
+    return counted
+
+
 @pytest.mark.parametrize("name", dialects())
-def test_a_stream_without_an_end_keeps_no_memory_and_costs_no_time(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stream_without_an_end_keeps_no_memory_and_costs_no_time(name: str, summed: Counter[str]) -> None:
     begin = FRAMES[name](1, 2)[0]
-    monkeypatch.setattr(jb3208, "crc16", None)  # not over and over
     for pattern in (begin[:-1], begin[:4], *NESTED[name], b"\x00"):
         one, data = Watched(name), pattern * (SIZE // len(pattern))
+        summed.clear()
         one.feed(data)
         assert one.judged <= len(data) / 2 + 8, pattern
-        assert one.summed <= 2 * len(data), pattern
+        assert summed["bytes"] <= len(data), pattern
+
+
+@pytest.mark.parametrize("size", [1, 16, 300])
+def test_small_pieces_are_not_summed_up_again_and_again(size: int, summed: Counter[str]) -> None:
+    for pattern in NESTED["jb3208"]:
+        data = pattern * (SIZE // 4 // len(pattern))
+        summed.clear()
+        Watched("jb3208").feed(data, size)
+        assert len(data) / 4 < summed["bytes"] <= len(data)
+
+
+@given(st.lists(st.tuples(st.binary(max_size=40), st.integers(0, 60)), max_size=5))
+def test_sums_go_on_where_bytes_follow(parts: list[tuple[bytes, int]]) -> None:
+    stretch = Stretch()
+    for data, start in parts:
+        stretch = stretch.followed(min(start, len(stretch)), data)
+        middle = len(stretch) // 2
+        assert stretch.sums.crc16(middle // 2, middle) == crc16_of(stretch[middle // 2 : middle])
+    assert stretch.sums.crc16(0, len(stretch)) == crc16_of(stretch)
 
 
 @pytest.mark.parametrize("name", sorted(set(dialects()) - {"ld128e"}))  # of which three such bytes are an event
