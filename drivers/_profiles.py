@@ -79,6 +79,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from drivers._modbus_registers import Loop
 from gateway.config.quantities import duration
 from gateway.errors import ConfigError
 from gateway.model.point import MAINS_SILENCE, AlarmClass, AlarmSpec, Kind, PointSpec, Profile, Severity
@@ -190,8 +191,9 @@ def tailor(known: Profile, changes: Mapping[str, Any]) -> Profile:
     """Return the profile as one installed device has it.
 
     `changes` is the `points` table of a `[[device]]`: point name → keys of a `[[point]]` that differ there, e.g.
-    `{"di1": {"invert": True, "title": "门厅烟感"}}`. `decode` is merged key by key, every other key replaces. A name
-    that the profile does not have makes a new point where `options.open` allows it.
+    `{"di1": {"invert": True, "title": "门厅烟感"}}`. `decode` is merged key by key, every other key replaces. Another
+    `loop` (4–20 mA) brings its own ranges, unless they are given. A name that the profile does not have makes a new
+    point where `options.open` allows it.
 
     Raises:
         ConfigError: an unknown point or key, or a wrong value.
@@ -222,7 +224,17 @@ def _changed(old: PointSpec | None, name: str, keys: Mapping[str, Any]) -> Point
     given = {key: getattr(new, key) for key in keys} | {"decode": new.decode}
     if "title" in keys:  # the device's own word stands in any language
         given["title_en"] = new.title_en
+    loop = written.decode.get("loop")
+    if loop is not None and "valid_range" not in keys:
+        given = {"over_range": None, **given, "valid_range": _range_of(msgspec.convert(loop, Loop, strict=False))}
     return msgspec.structs.replace(old, **given)
+
+
+def _range_of(loop: Loop) -> tuple[float, float] | None:
+    """Return what a 4–20 mA transmitter may mean, from 3 to 22 mA; what no transmitter sends is a fault anyway."""
+    step = (loop.high - loop.low) / 16
+    ends = sorted((loop.low - step, loop.high + 2 * step))
+    return (ends[0], ends[1]) if ends[0] < ends[1] else None  # without a span: the driver says so
 
 
 def _folders(own: Path | None) -> tuple[Path, ...]:

@@ -7,12 +7,15 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from drivers import _profiles
 from drivers._decode import decode
+from drivers._modbus_points import Field
+from drivers._modbus_registers import Decode
 from drivers._profiles import names, profile, tailor
 from gateway import registry
 from gateway.app import read
@@ -20,6 +23,7 @@ from gateway.config.problems import Kind as ProblemKind
 from gateway.errors import ConfigError
 from gateway.model.point import AlarmClass, Device, Kind, Point, Profile, Severity
 from gateway.model.ports import DialectSetup
+from gateway.model.quality import describe
 from gateway.model.station import SourceSpec, Station, StoreSpec
 from gateway.protocols.mqtt_topics import is_filter
 from gateway.registry import Group
@@ -220,6 +224,36 @@ def test_tailoring_merges_decode_key_by_key() -> None:
     assert changed.points[0].valid_range == (-40, 125)
 
 
+@pytest.mark.parametrize(
+    ("loop", "own", "ranges"),
+    [
+        ({"low": 0, "high": 2.5}, {}, (-0.15625, 2.8125)),
+        ({"low": 10, "high": -6}, {}, (-8, 11)),
+        ({"low": 0, "high": 2.5}, {"valid_range": [0, 3]}, (0, 3)),
+        ({"low": 1, "high": 1}, {}, None),  # the driver refuses it
+    ],
+)
+def test_another_loop_brings_its_own_range(
+    loop: dict[str, float], own: dict[str, Any], ranges: tuple[float, float] | None
+) -> None:
+    before = profile("loop-pump-pressure")
+    (point,) = tailor(before, {"pressure": {"decode": {"loop": loop}, **own}}).points
+    assert point.valid_range == (ranges and pytest.approx(ranges))
+    assert point.alarms == before.points[0].alarms
+    (same,) = tailor(before, {"pressure": {"decode": {"address": 3}}}).points
+    assert same.valid_range == before.points[0].valid_range
+
+
+@given(low=st.floats(-1e3, 1e3), span=st.floats(0.1, 1e3) | st.floats(-1e3, -0.1), share=st.floats(0, 1))
+def test_all_that_another_loop_can_say_is_plausible(low: float, span: float, share: float) -> None:
+    loop = {"low": low, "high": low + span}
+    (point,) = tailor(profile("loop-pump-pressure"), {"pressure": {"decode": {"loop": loop}}}).points
+    raw = round(3600 + (21_000 - 3600) * share)
+    made = Field(1, point, msgspec.convert(point.decode, Decode))
+    assert describe(made.reading([raw])[1]) == "GOOD"
+    assert describe(made.reading([3599])[1]) == "BAD:fault_value"
+
+
 def test_a_fault_code_is_the_pattern_that_the_register_shows() -> None:
     assert profile("wb-msw-v3").points[0].fault_values == (32767, -1)
     assert profile("wb-msw-v3").points[1].fault_values == (32767, 65535)
@@ -232,6 +266,8 @@ def test_a_fault_code_is_the_pattern_that_the_register_shows() -> None:
         ("xy-md02", {"temperature": {"uint": "K"}}, "uint"),
         ("xy-md02", {"temperature": {"valid_range": [3, 1]}}, "valid_range"),
         ("xy-md02", {"temperature": 5}, "temperature"),
+        ("loop-tank-level", {"level": {"decode": {"loop": {"high": 5}}}}, "low"),
+        ("loop-tank-level", {"level": {"decode": {"loop": 5}}}, "points.level"),
         ("json-generic", {"t": {}}, "needs a unit"),
         ("json-generic", {"A": {"unit": "m"}}, "lower-case"),
     ],
