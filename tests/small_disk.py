@@ -41,6 +41,13 @@ def mounted(folder: Path, size: int) -> Iterator[Path]:
         unmount(folder)
 
 
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 2 MB in RAM."""
+    with mounted(tmp_path / "disk", 2 * MB) as disk:
+        yield disk
+
+
 def fill(disk: Path) -> Path:
     """Fill a file system to its last byte; returns the file that does."""
     ballast = disk / "ballast"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import tomllib
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,17 +15,10 @@ from gateway.config.kept import undump
 from gateway.store.database import Store
 from gateway.store.read import Reader
 from tests.care.backed_up import Box, box, firegrid
-from tests.small_disk import MB, fill, mounted
+from tests.small_disk import fill, small_disk
 from tests.store_groups import group
 
-__all__ = ["box"]  # a fixture
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 2 MB in RAM."""
-    with mounted(tmp_path / "disk", 2 * MB) as disk:
-        yield disk
+__all__ = ["box", "small_disk"]  # fixtures
 
 
 def test_a_backup_holds_store_configuration_people_and_profiles_and_no_secret(tmp_path: Path, box: Box) -> None:

@@ -18,7 +18,7 @@ from gateway.store import backup, chain
 from gateway.store.database import Store
 from gateway.store.read import Reader
 from gateway.store.shapes import Group
-from tests.faults.test_failing_store import fill, small_disk
+from tests.small_disk import fill, small_disk
 from tests.store_groups import BOOT, EPOCH, WALL, group
 
 __all__ = ["small_disk"]  # a fixture

@@ -18,7 +18,7 @@ from gateway.store.connection import Lock
 from gateway.store.database import Store
 from gateway.store.read import Reader
 from tests.care import stores
-from tests.faults.test_failing_store import fill, small_disk
+from tests.small_disk import fill, small_disk
 
 __all__ = ["small_disk"]  # a fixture
 

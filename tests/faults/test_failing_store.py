@@ -5,16 +5,15 @@ Real broker, real process, simulated modem; the disk fails at the store's own fa
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
-
-import pytest
 
 from gateway.model.notification import Notification
 from gateway.store.read import Reader
 from tests.faults.failing_station import MARK, SICK, TOLD_WITHIN, Site, site
 from tests.patience import wait
-from tests.small_disk import MB, fill, mount_again, mounted
+from tests.small_disk import fill, mount_again, small_disk
+
+__all__ = ["small_disk"]  # a fixture
 
 FAILURES = {
     "read-only": {"before_begin": "read-only", "before_open": "read-only"},
@@ -70,13 +69,6 @@ def test_a_disk_that_fails_and_comes_back_again_and_again(tmp_path: Path) -> Non
 
 
 # -- real disks
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 2 MB in RAM."""
-    with mounted(tmp_path / "disk", 2 * MB) as disk:
-        yield disk
 
 
 def test_a_disk_that_is_really_full(tmp_path: Path, small_disk: Path) -> None:
