@@ -97,7 +97,7 @@ def test_how_often_a_panel_is_polled_is_a_setting() -> None:
 
 # -- a panel that is called by its address
 
-PERIOD = 500 * MILLISECOND
+PERIOD, LATER = 500 * MILLISECOND, 90 * MILLISECOND
 ADDRESS, ASK, TAKEN = bytes.fromhex("0100"), bytes.fromhex("000f"), bytes.fromhex("001f")  # ninth bit, byte
 FIRE = gst_crt.encode(gst_crt.FIRE, "001004", 3)
 
@@ -113,7 +113,7 @@ def ask(conversation: PanelTalk, far: SimulatedPanel, now: int) -> list[Said]:
     assert poll.at_once == ADDRESS
     (question,) = conversation.hear(far.hear(poll.at_once[1:]), now, 0)
     assert question.at_once == ASK
-    return conversation.hear(far.hear(question.at_once[1:]), now, 0)
+    return conversation.hear(far.hear(question.at_once[1:]), now + LATER, 0)
 
 
 def test_a_panel_called_by_its_address_is_thanked_when_its_event_is_stored() -> None:
@@ -122,9 +122,9 @@ def test_a_panel_called_by_its_address_is_thanked_when_its_event_is_stored() -> 
     (said,) = ask(conversation, far, 0)
     assert (said.frame, codes([said]), said.device) == (FIRE, [("001004", EventCode.FIRE)], "it")
     assert (said.at_once, said.after, said.late, said.limit) == (b"", TAKEN, b"", 0.5)
-    assert conversation.due() == PERIOD  # not before it is stored, or was too late
+    assert conversation.due() == LATER + PERIOD  # not before it is stored, or was too late
     far.hear(said.after[1:])
-    (idle,) = ask(conversation, far, PERIOD)
+    (idle,) = ask(conversation, far, LATER + PERIOD)
     assert (idle.decoded.heard, idle.decoded.events, idle.at_once, idle.after) == ([EVENTS], [], TAKEN, b"")
     far.hear(idle.at_once[1:])
     assert far.answered == 2
@@ -134,7 +134,7 @@ def test_what_is_not_thanked_for_in_time_is_told_again_and_is_a_repeat() -> None
     conversation, far = called()
     far.tell(FIRE)
     (first,) = ask(conversation, far, 0)
-    (again,) = ask(conversation, far, PERIOD)
+    (again,) = ask(conversation, far, LATER + PERIOD)
     assert (first.frame[:1], again.frame) == (b"\x0d", b"\xfd" + FIRE[1:])
     assert (again.digest, again.after) == (first.digest, TAKEN)
 
