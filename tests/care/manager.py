@@ -18,7 +18,9 @@ from pathlib import Path
 from typing import Self
 
 from tests.daemon import ROOT
+from tests.patience import PATIENCE, wait
 
+LOOK = 0.1  # s
 ABORT_WITHIN = 2.0  # s between SIGABRT and SIGKILL
 
 
@@ -58,19 +60,23 @@ class Manager:
             )
 
     def _tend(self) -> None:
-        alive_until = float("inf")  # the start has a limit of its own
+        left = float("inf")  # the start has a limit of its own
+        looked = time.monotonic()
         while not self._ended:
-            if select.select([self._socket], [], [], 0.05)[0]:
+            # When the machine stands still, so does who watches: that is no hanging of the daemon.
+            left -= min(time.monotonic() - looked, LOOK)
+            looked = time.monotonic()
+            if select.select([self._socket], [], [], LOOK / 2)[0]:
                 lines = self._socket.recv(4096).decode().splitlines()
                 self.said += lines
                 if "READY=1" in lines:
                     self.ready.append(time.monotonic())
                 if "WATCHDOG=1" in lines:
-                    alive_until = time.monotonic() + self._watchdog
-            if time.monotonic() > alive_until:
+                    left = self._watchdog
+            if left < 0:
                 self.killed.append(time.monotonic())
                 self._abort()
-                self.process, alive_until = self._start(), float("inf")
+                self.process, left = self._start(), float("inf")
 
     def _abort(self) -> None:
         self.process.send_signal(signal.SIGABRT)
@@ -81,11 +87,6 @@ class Manager:
             self.process.kill()
             self.process.wait()
 
-    def wait(self, condition: Callable[[Manager], bool], within: float) -> float:
+    def wait(self, condition: Callable[[Manager], bool], within: float = PATIENCE) -> float:
         """Wait until it holds; returns the seconds that took. TimeoutError."""
-        begun = time.monotonic()
-        while not condition(self):
-            if time.monotonic() - begun > within:
-                raise TimeoutError(self.said[-5:])
-            time.sleep(0.02)
-        return time.monotonic() - begun
+        return wait(lambda: condition(self), within, what=lambda: self.said[-5:])

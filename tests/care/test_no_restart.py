@@ -22,7 +22,7 @@ from gateway.model.batch import make_batch
 from gateway.model.moment import Input
 from gateway.model.notification import DeliveryState, Notification, Receipt
 from gateway.testing import FakeClock
-from tests.patience import until
+from tests.patience import PATIENCE, until
 from tests.station_toml import broker, rule, sensor, station
 
 WATCHED = 30.0  # s, as in the shipped unit
@@ -49,11 +49,12 @@ class Disk:
         """Pass a point."""
         if point == self.hangs_at:
             self.hanging.set()
-            self._go_on.wait(60)
+            self._go_on.wait(2 * PATIENCE)
 
     def release(self) -> None:
         """Be well again."""
         self.hangs_at = ""
+        self.hanging.clear()
         self._go_on.set()
 
 
@@ -93,12 +94,10 @@ class Life:
         self.volatile_at = 0
 
     async def drive(self, seconds: float) -> None:
-        """Let time pass; a disk that is well has answered before the next tick."""
+        """Let time pass; the disk, which lives in real time, has answered or hangs before the next tick."""
         for _ in range(round(seconds / TICK)):
             await self.clock.advance(TICK)
-            if not self.disk.hangs_at:
-                with suppress(TimeoutError):
-                    await until(lambda: not self.house.ledger.busy)
+            await until(lambda: not self.house.ledger.busy or self.disk.hanging.is_set())
             with suppress(BlockingIOError):
                 while True:
                     lines = self._manager.recv(4096).decode().splitlines()
@@ -132,6 +131,7 @@ async def live(folder: Path, hangs_at_start: str, script: Callable[[Life], objec
     manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
     manager.bind(str(folder / "notify"))
     opening = asyncio.create_task(open_house(config, clock, disk))
+    await until(lambda: opening.done() or disk.hanging.is_set())
     while not opening.done():
         await clock.advance(TICK)
         await asyncio.sleep(0.01)

@@ -22,6 +22,7 @@ from gateway.model.station import Station, StoreSpec
 from gateway.protocols import nut
 from gateway.testing import FakeClock
 from gateway.transport.nut import variables
+from tests.patience import PATIENCE, until
 
 IDS = numbered(furnished(Station(id="s", name="s", store=StoreSpec(path="/nowhere/s.db")))) | {"io.di1": 99}
 NAMES = {number: name for name, number in IDS.items()}
@@ -114,12 +115,12 @@ async def server(lines: list[str], *, hangs: bool = False) -> AsyncIterator[tupl
         listening.close()
 
 
-def asked_of(lines: list[str], *, hangs: bool = False) -> dict[str, str]:
+def asked_of(lines: list[str], *, hangs: bool = False, deadline: float = PATIENCE) -> dict[str, str]:
     """Ask a real server."""
 
     async def main() -> dict[str, str]:
         async with server(lines, hangs=hangs) as (port, asked):
-            found = await variables("ups", "127.0.0.1", port, clock=SystemClock(), deadline=0.3)
+            found = await variables("ups", "127.0.0.1", port, clock=SystemClock(), deadline=deadline)
             assert asked == [b"LIST VAR ups\n"]
             return found
 
@@ -132,11 +133,11 @@ def test_a_server_is_asked_over_a_real_socket() -> None:
 
 def test_a_server_that_hangs_is_gone_or_says_no_end_is_a_link_that_is_down() -> None:
     with pytest.raises(LinkDown, match="within"):
-        asked_of(ANSWER, hangs=True)
+        asked_of(ANSWER, hangs=True, deadline=0.3)
     with pytest.raises(LinkDown):
         asked_of(["x" * 100_000])
     with pytest.raises(LinkDown):
-        asyncio.run(variables("ups", "127.0.0.1", 1, clock=SystemClock(), deadline=1))
+        asyncio.run(variables("ups", "127.0.0.1", 1, clock=SystemClock(), deadline=PATIENCE))
     with pytest.raises(ProtocolViolation, match="UNKNOWN-UPS"):
         asked_of(["ERR UNKNOWN-UPS"])
 
@@ -158,9 +159,7 @@ def test_a_ups_becomes_points_and_a_phase_of_ones_own_counts_more_than_its_word(
             spec = PowerSpec(nut=f"ups@127.0.0.1:{port}", mains_lost=phase)
             ups = Ups(spec, batches.append, ids=IDS, clock=SystemClock())
             task = asyncio.create_task(ups.run())
-            async with asyncio.timeout(5):
-                while not batches:  # noqa: ASYNC110 - a real socket's doing
-                    await asyncio.sleep(0.005)
+            await until(lambda: batches)
             assert ups.low
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)

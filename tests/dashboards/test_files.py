@@ -18,6 +18,7 @@ from dashboards.panels import COLUMNS, SOURCES, Json, Source
 from dashboards.words import LABELS_ZH, LANGUAGES
 from gateway.care.own import POINTS
 from gateway.model.point import Kind
+from tests.patience import PATIENCE
 
 ROOT = Path(__file__).parents[2]
 GRAFANA = ROOT / "dashboards" / "grafana"
@@ -151,7 +152,7 @@ def test_both_languages_show_the_same() -> None:
 
 def test_the_alert_rules_are_what_vmalert_takes() -> None:
     path = ROOT / "deploy" / "alert-rules.yml"
-    done = subprocess.run(["vmalert", "-dryRun", f"-rule={path}"], capture_output=True, timeout=30, check=False)
+    done = subprocess.run(["vmalert", "-dryRun", f"-rule={path}"], capture_output=True, timeout=PATIENCE, check=False)
     assert done.returncode == 0, done.stderr.decode()
     rules = [rule for group in yaml.safe_load(path.read_text(encoding="utf-8"))["groups"] for rule in group["rules"]]
     for rule in rules:
@@ -162,5 +163,5 @@ def test_the_alert_rules_are_what_vmalert_takes() -> None:
 def test_vmalert_refuses_a_rule_that_is_wrong(tmp_path: Path) -> None:
     path = tmp_path / "wrong.yml"
     path.write_text("groups: [{name: x, rules: [{alert: A, expr: 'sum(('}]}]", encoding="utf-8")
-    done = subprocess.run(["vmalert", "-dryRun", f"-rule={path}"], capture_output=True, timeout=30, check=False)
+    done = subprocess.run(["vmalert", "-dryRun", f"-rule={path}"], capture_output=True, timeout=PATIENCE, check=False)
     assert done.returncode != 0

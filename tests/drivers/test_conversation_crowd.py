@@ -17,7 +17,7 @@ from gateway.model.batch import Batch
 from tests import line_talk
 from tests.channel_rigs import Notes
 from tests.drivers.conversation_bench import setup_of, told
-from tests.patience import until
+from tests.patience import PATIENCE, until
 
 DEVICES = [f"d{number}" for number in range(500)]
 COMMIT = 0.05  # s that a store takes
@@ -193,7 +193,7 @@ def test_a_device_that_we_call_and_that_hangs_up_is_link_down_and_is_called_agai
         for _ in range(2):
             with pytest.raises(LinkDown, match="hung up"):
                 async with station.living() as living:
-                    await asyncio.wait_for(living.running, 20)
+                    await asyncio.wait_for(living.running, PATIENCE)
         server.close()
         assert answers == [b"ok 0\n", b"ok 1\n"]
         assert station.stored == [("d1", 1.0)] * 2
@@ -213,7 +213,8 @@ def test_over_udp_every_device_is_answered_at_its_address() -> None:
                     sock.send(f"{name} 7{name} fire\n".encode())
                 await until(lambda: len(station.stored) == 50)
                 loop = asyncio.get_running_loop()
-                answers = await asyncio.wait_for(asyncio.gather(*(loop.sock_recv(sock, 99) for sock in socks)), 20)
+                hearing = asyncio.gather(*(loop.sock_recv(sock, 99) for sock in socks))
+                answers = await asyncio.wait_for(hearing, PATIENCE)
                 assert answers == [f"ok 7{name}\n".encode() for name in DEVICES[:50]]
 
     asyncio.run(main())

@@ -14,6 +14,7 @@ from gateway.testing import FakeClock
 from gateway.transport.mqtt import Message, connect
 from gateway.transport.mqtt_options import Announcement, MqttOptions
 from tests.mqtt_clients import ours
+from tests.patience import PATIENCE
 
 
 def test_wrong_passwords_are_refused_by_the_simulated_broker() -> None:
@@ -109,7 +110,7 @@ def test_rubbish_ends_its_own_connection_only(rubbish: bytes) -> None:
             reader, writer = await asyncio.open_connection("127.0.0.1", simulated.port)
             writer.write(rubbish)
             with suppress(ConnectionError):
-                await asyncio.wait_for(reader.read(), 5)
+                await asyncio.wait_for(reader.read(), PATIENCE)
             writer.close()
             assert await good.publish("t", b"") == 0x10
             await good.close()

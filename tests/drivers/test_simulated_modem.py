@@ -16,6 +16,7 @@ from gateway.protocols.smsparts import submit_parts
 from gateway.protocols.smspdu import Deliver, decode, encode, tpdu_length
 from gateway.testing import FakeClock
 from gateway.transport.serial import SerialPort
+from tests.patience import PATIENCE
 
 NUMBER = "+8613800138000"
 
@@ -24,7 +25,7 @@ async def talk(port: SerialPort, asked: bytes, end: bytes = b"OK\r\n") -> bytes:
     """Write bytes and read until the end of the answer."""
     port.write(asked)
     answer = b""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         while end not in answer:
             answer += await port.read()
     return answer

@@ -19,7 +19,7 @@ from gateway.pipeline.step import Effects
 from gateway.store.connection import Lock
 from gateway.store.database import Store
 from gateway.testing import FakeClock
-from tests.patience import until
+from tests.patience import PATIENCE, until
 
 WANTED = Enrolment(("gate.events", "hall.gas"), {}, "digest", b"configuration")
 POINT = 2
@@ -51,7 +51,7 @@ class Disk:
     def hang(self) -> None:
         """Hold the calling thread until the release."""
         self.hanging += 1
-        self.go_on.wait(20)
+        self.go_on.wait(2 * PATIENCE)
         self.hanging -= 1
 
     def release(self) -> None:

@@ -20,6 +20,7 @@ from gateway.clock import SystemClock
 from gateway.transport import unix
 from tests.daemon import ROOT, Daemon
 from tests.mqtt_clients import ours
+from tests.patience import PATIENCE
 
 STATION = """
 [station]
@@ -187,7 +188,7 @@ async def _command(*arguments: str) -> tuple[int, str]:
 
 async def _become(config: Path, wanted: list[str]) -> None:
     """Wait until the only alarm is in this state and suppression, or there is none."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE):
         while True:
             _, said = await _command("alarms", "--json", "-c", str(config))
             rows: list[dict[str, Any]] = [json.loads(line) for line in said.splitlines()]
@@ -198,7 +199,7 @@ async def _become(config: Path, wanted: list[str]) -> None:
 
 async def _source_up(socket: Path) -> None:
     """Wait for the broker's link: a broker it never saw before keeps nothing for it."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE):
         while True:
             links = (await asyncio.to_thread(unix.ask, socket, {"do": "status"}))["links"]
             if any(link["up"] for link in links if link["name"] == "broker"):

@@ -21,6 +21,7 @@ from drivers._decode import protocols
 from drivers._decode_live import Ears
 from gateway.cli.main import BAD_CONFIGURATION, FAILED, GOOD, run
 from gateway.transport.serial import SerialPort, open_pty
+from tests.patience import PATIENCE
 from tests.ports import free_port
 
 REQUEST, REPLY = bytes.fromhex("01 04 00 01 00 02 20 0B"), bytes.fromhex("01 04 04 01 31 02 22 2A CE")
@@ -28,7 +29,6 @@ CASES = Path(__file__).parents[1] / "cases"
 FIRE = bytes.fromhex(
     tomllib.loads((CASES / "gb26875" / "frames.toml").read_text(encoding="utf-8"))["frame"][0]["bytes"]
 )
-ENOUGH = 20.0  # s, real time, for what takes milliseconds
 
 
 @contextmanager
@@ -37,7 +37,7 @@ def speaking(say: Callable[[], object], record: Path, lines: int) -> Iterator[No
     over = threading.Event()
 
     def work() -> None:
-        for _ in range(round(ENOUGH / 0.02)):
+        for _ in range(round(PATIENCE / 0.02)):
             if over.wait(0.02):
                 return
             if record.exists() and len(record.read_bytes().splitlines()) > lines:
@@ -89,7 +89,7 @@ def test_a_caller_on_tcp_is_heard_and_is_answered_nothing(tmp_path: Path, capsys
 
     def call() -> None:
         try:
-            with socket.create_connection(("127.0.0.1", port), timeout=5) as caller:
+            with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as caller:
                 caller.sendall(FIRE)
                 caller.settimeout(0.1)
                 heard.append(caller.recv(100))

@@ -19,7 +19,7 @@ from gateway.model.alarm import OperatorAct, Verb
 from gateway.model.batch import Event, EventCode, make_batch
 from gateway.model.notification import Reply
 from gateway.store.read import Reader
-from tests.patience import until
+from tests.patience import PATIENCE, until
 
 STATION = """
 [station]
@@ -58,7 +58,7 @@ def live(folder: Path, body: Callable[[House, Control], Coroutine[Any, Any, None
             living.cancel()
             await asyncio.gather(living, return_exceptions=True)
 
-    asyncio.run(asyncio.wait_for(main(), 30))
+    asyncio.run(asyncio.wait_for(main(), PATIENCE))
 
 
 def test_surrogates_of_another_encoding_are_replaced_and_the_act_is_recorded(tmp_path: Path) -> None:
@@ -132,7 +132,7 @@ def test_a_refused_input_is_answered_at_once_and_its_channel_may_forget_it(
         slot, forgotten = "slot 3", list[str]()
         monkeypatch.setattr(house.channels["screen"], "accepted", forgotten.append)
         house.intake.put(Reply(channel="screen", number="1", text="\ud800", at=now, token=slot))
-        async with house.clock.timeout(2):
+        async with house.clock.timeout(PATIENCE):
             refusals = await asyncio.gather(*asked)
             while not forgotten:
                 await house.clock.sleep(0.01)

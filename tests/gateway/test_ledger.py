@@ -17,6 +17,7 @@ from gateway.model.verdict import NEVER
 from gateway.pipeline.commit import BUCKET, GROUP_READINGS, LONGEST_GROUP, Acknowledgements, Policy, Work
 from gateway.pipeline.step import Effects
 from tests.gateway.ledger_bench import POINT, Bench
+from tests.patience import PATIENCE, until
 
 Body = Callable[[Bench], Coroutine[Any, Any, None]]
 
@@ -25,7 +26,7 @@ def run(folder: Path, body: Body, **options: Any) -> Bench:  # noqa: ANN401 - pa
     async def main() -> Bench:
         bench = Bench(folder, **options)
         try:
-            await asyncio.wait_for(body(bench), 20)
+            await asyncio.wait_for(body(bench), PATIENCE)
         finally:
             bench.disk.release()
         return bench
@@ -200,8 +201,8 @@ def test_the_end_writes_what_is_open(tmp_path: Path) -> None:
         bench.take(bench.message(5))
         closing = asyncio.create_task(bench.ledger.close())
         while not closing.done():
-            await asyncio.sleep(0.001)
             await bench.clock.advance(0.01)
+            await until(lambda: closing.done() or not bench.ledger.busy)
         assert bench.acked == [1]
         assert bench.values() == [5.0]
 

@@ -13,7 +13,7 @@ from gateway.errors import StoreFull
 from gateway.model.batch import EventSeen
 from gateway.store.read import Reader
 from tests.gateway.ledger_bench import Bench
-from tests.patience import until
+from tests.patience import PATIENCE, until
 
 MB = 1 << 20
 AGAIN = 10.0  # Limits.reopen
@@ -47,7 +47,7 @@ def test_a_disk_that_gets_on_is_tried_again_at_once(tmp_path: Path) -> None:
         assert bench.values() == [float(value) for value in range(WAITING)]
         bench.disk.release()
 
-    asyncio.run(asyncio.wait_for(main(), 20))
+    asyncio.run(asyncio.wait_for(main(), PATIENCE))
 
 
 def test_the_way_back_to_a_disk_full_of_readings_gives_up_readings_first(tmp_path: Path) -> None:
@@ -69,7 +69,7 @@ def test_the_way_back_to_a_disk_full_of_readings_gives_up_readings_first(tmp_pat
             left = connection.execute("SELECT point, count(*) FROM chunk GROUP BY point").fetchall()
         assert left == [(2, 128)], "what a gas rule watches goes last"
 
-    asyncio.run(asyncio.wait_for(main(), 20))
+    asyncio.run(asyncio.wait_for(main(), PATIENCE))
 
 
 def chunks(bench: Bench) -> int:
@@ -109,4 +109,4 @@ def test_a_full_disk_is_tried_often_enough_to_be_back_within_ten_seconds(tmp_pat
         assert max(after - before for before, after in itertools.pairwise(tries)) < 6 * SECOND
         bench.disk.release()
 
-    asyncio.run(asyncio.wait_for(main(), 20))
+    asyncio.run(asyncio.wait_for(main(), PATIENCE))

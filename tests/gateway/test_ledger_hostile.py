@@ -21,7 +21,7 @@ from gateway.pipeline.step import Effects
 from gateway.pipeline.upkeep import COMPACT_EVERY, COMPACT_SOON
 from gateway.store.shapes import Group
 from tests.gateway.ledger_bench import Bench
-from tests.patience import until
+from tests.patience import PATIENCE, until
 
 BAD = OperatorAct(verb=Verb.ACK, alarms=(1 << 70,), who="li", via="cli", at=0, reason="\ud800")
 
@@ -30,7 +30,7 @@ def run(folder: Path, body: Callable[[Bench], Coroutine[Any, Any, None]]) -> Non
     async def main() -> None:
         bench = Bench(folder)
         try:
-            await asyncio.wait_for(body(bench), 20)
+            await asyncio.wait_for(body(bench), PATIENCE)
         finally:
             bench.disk.release()
 

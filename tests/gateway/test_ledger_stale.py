@@ -11,7 +11,7 @@ import pytest
 from gateway.errors import StoreError
 from gateway.store.database import Store
 from tests.gateway.ledger_bench import Bench
-from tests.patience import until
+from tests.patience import PATIENCE, until
 
 BACK = 10.2  # s; Limits.reopen
 
@@ -28,6 +28,7 @@ async def back_beside(bench: Bench) -> None:
     bench.take(bench.message(6), urgent=True)
     await bench.quiet()
     bench.disk.release()
+    await until(lambda: not bench.disk.hanging)
     await asyncio.sleep(0.2)  # the one that was given up wakes in a thread of its own
     bench.poll()
     bench.take(bench.message(7), urgent=True)
@@ -62,13 +63,13 @@ def test_a_retry_that_wakes_late_leaves_the_store_alone(
         else:
             bench.disk.once["before_open"] = "hang"
         bench.take(bench.message(2), answer="gas", safety=True)
-        await asyncio.sleep(0.05)  # the commit fails, the retry begins
+        await until(lambda: bench.disk.hanging)  # the commit fails, the retry begins
         await back_beside(bench)
         assert not bench.path.with_name("station.db.aside-1").exists()
         assert bench.values() == [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0]
         assert bench.house.faults == ["a commit takes too long", None]
 
-    asyncio.run(asyncio.wait_for(main(), 20))
+    asyncio.run(asyncio.wait_for(main(), PATIENCE))
 
 
 def test_a_retry_that_comes_too_late_closes_its_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -89,14 +90,14 @@ def test_a_retry_that_comes_too_late_closes_its_store(tmp_path: Path, monkeypatc
         bench.disk.once["before_commit"] = "raise"
         bench.disk.once["before_open"] = "hang"
         bench.take(bench.message(2), answer="gas", safety=True)
-        await asyncio.sleep(0.05)  # the commit fails, the retry begins
+        await until(lambda: bench.disk.hanging)  # the commit fails, the retry begins
         await bench.wait(2.1)
         assert bench.ledger.volatile
         bench.disk.release()
         await until(lambda: len(opened) == 1)
         await until(lambda: opened[0] in closed)
 
-    asyncio.run(asyncio.wait_for(main(), 20))
+    asyncio.run(asyncio.wait_for(main(), PATIENCE))
 
 
 def snapshot(store: Store) -> None:
@@ -129,7 +130,8 @@ def test_what_hangs_before_its_transaction_writes_nothing_after_the_way_back(
         writer.submit(hangs)
         bench.take(bench.message(2), answer="gas", safety=True)
         await back_beside(bench)
+        await until(lambda: came)
         assert came == [f"{bench.path}: this connection was given up, another has taken over"]
         assert bench.values() == [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0]
 
-    asyncio.run(asyncio.wait_for(main(), 20))
+    asyncio.run(asyncio.wait_for(main(), PATIENCE))

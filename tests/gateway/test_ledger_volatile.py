@@ -13,19 +13,19 @@ from gateway.clock import SECOND
 from gateway.pipeline import backlog
 from gateway.store.database import Store
 from tests.gateway.ledger_bench import Bench
-from tests.patience import until
+from tests.patience import PATIENCE, until
 
 Body = Callable[[Bench], Coroutine[Any, Any, None]]
 DEADLINE = 2.0  # Limits.commit_deadline
 AGAIN = 10.0  # Limits.reopen
-PATIENCE = 5.0  # Limits.open_deadline
+OPEN_DEADLINE = 5.0  # Limits.open_deadline
 
 
 def run(folder: Path, body: Body, **options: Any) -> Bench:  # noqa: ANN401 - passed on to Bench
     async def main() -> Bench:
         bench = Bench(folder, **options)
         try:
-            await asyncio.wait_for(body(bench), 20)
+            await asyncio.wait_for(body(bench), PATIENCE)
         finally:
             bench.disk.release()
         return bench
@@ -110,7 +110,7 @@ def test_hanging_telemetry_alone_is_given_up_later(tmp_path: Path) -> None:
     async def body(bench: Bench) -> None:
         bench.disk.plan["before_commit"] = "hang"
         bench.take(bench.message(1), urgent=True)
-        await bench.wait(PATIENCE - 0.1)
+        await bench.wait(OPEN_DEADLINE - 0.1)
         assert not bench.ledger.volatile
         await bench.wait(0.1)
         assert bench.ledger.volatile

@@ -15,7 +15,7 @@ from gateway.errors import ConfigError, LinkDown
 from gateway.testing import FakeClock
 from gateway.transport.mqtt import Message, MqttSession, Refused, connect
 from gateway.transport.mqtt_options import DEFAULT_RECEIVE_BYTES, MqttOptions, Tls, read_password
-from tests.patience import until
+from tests.patience import PATIENCE, until
 
 CONNACK = mqtt5.ConnAckPacket(session_present=True).write()
 PONG = mqtt5.PingRespPacket().write()
@@ -75,7 +75,7 @@ def nothing(_session: MqttSession, _messages: list[Message]) -> None:
 
 
 async def link_down(session: MqttSession) -> LinkDown:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         with pytest.raises(LinkDown) as caught:
             await session.run()
     return caught.value

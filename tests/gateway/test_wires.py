@@ -18,7 +18,7 @@ from gateway.transport import wires_tcp
 from gateway.transport.serial import open_pty
 from gateway.transport.wires import Peer, WireOptions, admits, attend, networks
 from gateway.transport.wires_peer import UNSENT_LIMIT
-from tests.patience import until
+from tests.patience import PATIENCE, until
 from tests.ports import free_port
 
 
@@ -114,7 +114,7 @@ def test_serial_both_ways_and_lost(tmp_path: Path) -> None:
             assert await pair.port.read() == b"down"
             pair.unplug()
             with pytest.raises(LinkDown):
-                await asyncio.wait_for(running, 10)
+                await asyncio.wait_for(running, PATIENCE)
             assert not peer.write(b"x")
         pair.close()
 
@@ -128,7 +128,7 @@ def test_a_serial_line_that_takes_nothing_is_lost(tmp_path: Path) -> None:
             (peer,) = ears.peers
             assert not all(peer.write(bytes(4096)) for _ in range(100))
             with pytest.raises(LinkDown):
-                await asyncio.wait_for(running, 10)
+                await asyncio.wait_for(running, PATIENCE)
         pair.close()
 
     asyncio.run(main())
@@ -150,7 +150,7 @@ def test_a_tcp_client_both_ways_and_lost() -> None:
             await until(lambda: ears.bytes.get(peer) == b"down!")
             came[0].transport.abort()
             with pytest.raises(LinkDown, match=f"127.0.0.1:{port}"):
-                await asyncio.wait_for(running, 10)
+                await asyncio.wait_for(running, PATIENCE)
         server.close()
         with pytest.raises(LinkDown):
             await attend(
@@ -186,7 +186,7 @@ def test_a_tcp_server_both_ways_with_many() -> None:
                     msgspec.convert({"wire": "tcp_server", "port": port}, WireOptions), Listener(), SystemClock()
                 )
         ends = [reader.read() for reader, _ in callers]
-        assert set(await asyncio.wait_for(asyncio.gather(*ends), 10)) == {b""}  # leaving closes everything
+        assert set(await asyncio.wait_for(asyncio.gather(*ends), PATIENCE)) == {b""}  # leaving closes everything
         for _, writer in callers:
             writer.close()
 
@@ -194,7 +194,7 @@ def test_a_tcp_server_both_ways_with_many() -> None:
 
 
 def test_a_caller_that_has_said_its_last_word_still_gets_its_answer(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(wires_tcp, "ANSWERED_WITHIN", 0.1)
+    monkeypatch.setattr(wires_tcp, "ANSWERED_WITHIN", PATIENCE)
 
     async def main() -> None:
         port, ears = free_port(), Listener()
@@ -208,17 +208,18 @@ def test_a_caller_that_has_said_its_last_word_still_gets_its_answer(monkeypatch:
             assert not ears.gone
             assert peer.write(b"one")
             assert peer.write(b"two")
-            assert await asyncio.wait_for(reader.read(), 10) == b"onetwo"
+            assert await asyncio.wait_for(reader.read(), PATIENCE) == b"onetwo"
             writer.close()
             await until(lambda: ears.gone)
+            monkeypatch.setattr(wires_tcp, "ANSWERED_WITHIN", 0.1)
             reader, writer = await asyncio.open_connection("127.0.0.1", port)
             writer.write(b"never answered")
             writer.write_eof()
-            assert await asyncio.wait_for(reader.read(), 10) == b""
+            assert await asyncio.wait_for(reader.read(), PATIENCE) == b""
             writer.close()
             reader, writer = await asyncio.open_connection("127.0.0.1", port)
             writer.write_eof()  # has said nothing: there is no answer to wait for
-            assert await asyncio.wait_for(reader.read(), 10) == b""
+            assert await asyncio.wait_for(reader.read(), PATIENCE) == b""
             writer.close()
             await until(lambda: len(ears.gone) == 3)
 
@@ -281,7 +282,7 @@ def test_udp_is_a_peer_an_address() -> None:
             with socket.socket(type=socket.SOCK_DGRAM) as one, socket.socket(type=socket.SOCK_DGRAM) as two:
                 for sender in (one, two):
                     sender.connect(("127.0.0.1", port))
-                    sender.settimeout(10)
+                    sender.settimeout(PATIENCE)
                 one.send(b"a")
                 one.send(b"b")
                 two.send(b"c")

@@ -15,6 +15,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from tests.patience import PATIENCE
+
 SYSTEMD = Path("/usr/lib/systemd/systemd")
 GROUPS = Path("/sys/fs/cgroup")
 UP_WITHIN = 20.0  # s
@@ -73,7 +75,7 @@ class RealSystemd:
         """Run a command in the namespaces of the manager."""
         child = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text(encoding="ascii").split()
         enter = ["nsenter", "-t", child[0] if child else "0", "-m", "-p", "-i", "-u", "-C", "--", *command]
-        return subprocess.run(enter, capture_output=True, text=True, timeout=30, check=False)
+        return subprocess.run(enter, capture_output=True, text=True, timeout=PATIENCE, check=False)
 
     def shows(self, name: str) -> str:
         """Return a property of the unit, empty while the manager does not answer."""

@@ -34,7 +34,7 @@ from tests import station_toml as toml
 from tests.gateway.ledger_bench import Bench
 from tests.gateway.test_dispatch import NOTICE, Failing
 from tests.gateway.test_mqtt_session import CONNACK, Peer, nothing, says
-from tests.patience import until
+from tests.patience import PATIENCE, until
 from tests.step_station import STATION
 
 FAULT_WITHIN = 100.0  # s from the loss of a link to its fault alarm, GB 4717 and EN 54-2
@@ -211,7 +211,7 @@ def play(test: Callable[[Bench], Awaitable[None]], folder: Path) -> None:
         finally:
             bench.disk.release()
 
-    asyncio.run(asyncio.wait_for(main(), 20))
+    asyncio.run(asyncio.wait_for(main(), PATIENCE))
 
 
 def test_commit_deadline(tmp_path: Path) -> None:

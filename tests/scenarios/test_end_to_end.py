@@ -28,11 +28,10 @@ from gateway.transport import unix
 from gateway.transport.serial import SerialPort, open_pty
 from tests.daemon import ROOT, Daemon
 from tests.mqtt_clients import Foreign
-from tests.patience import until
+from tests.patience import PATIENCE, until
 from tests.real_mosquitto import PASSWORD, USER, running_shipped
 
 LI, WANG = "13800138000", "13900139000"
-WITHIN = 30.0  # s for anything to happen: a deadline of the test, not of the product
 BAUDRATE = 115200
 WRITE_REGISTER = 6
 
@@ -45,6 +44,10 @@ clock = "trusted"
 [store]
 path = "{folder}/station.db"
 commit_interval = "1s"
+
+[limits]
+commit_deadline = "60s"  # of a disk that is well, on a machine that may not be
+open_deadline = "60s"
 
 [[source]]
 id = "bus"
@@ -67,7 +70,7 @@ profile = "renke-smoke"
 address = 3
 cell = "jc/3"
 poll = "200ms"
-timeout = "2s"
+timeout = "10s"
 
 [[device]]
 id = "kitchen-gas"
@@ -141,7 +144,7 @@ class World:
     async def connected(self) -> None:
         """Wait until the daemon has every source: a broker it never saw before keeps nothing for it."""
         socket = self.config.with_name("station.db.sock")
-        async with asyncio.timeout(WITHIN):
+        async with asyncio.timeout(PATIENCE):
             while True:
                 status = await asyncio.to_thread(unix.ask, socket, {"do": "status"})
                 if all(link["up"] for link in status["links"] if not link["name"].startswith("channel ")):
@@ -159,7 +162,7 @@ class World:
 
     async def told(self, number: str, *words: str) -> str:
         """Wait until a phone got such a text, and return it."""
-        await until(lambda: bool(self.texts(number, *words)), WITHIN)
+        await until(lambda: bool(self.texts(number, *words)))
         return self.texts(number, *words)[0]
 
     async def command(self, *arguments: str, code: int = 0) -> list[dict[str, Any]]:
@@ -176,7 +179,7 @@ class World:
 
     async def become(self, wanted: dict[str, str]) -> None:
         """Wait until the open alarms are in these states."""
-        async with asyncio.timeout(WITHIN):
+        async with asyncio.timeout(PATIENCE):
             while (found := await self.states()) != wanted:
                 assert found is not None
                 await asyncio.sleep(0.2)

@@ -20,10 +20,9 @@ from gateway.store.read import Reader
 from gateway.transport import unix
 from tests import real_mosquitto, real_tsdb
 from tests.daemon import Daemon
-from tests.patience import wait
+from tests.patience import PATIENCE, wait
 from tests.sinks.watched_station import DEVICES, sink, write
 
-PATIENCE = 20.0
 VALUES = (1.5, 0.123456789012345, -1e-7, 25.0, 3.0)  # 25 raises, 3 returns; VictoriaMetrics keeps about 13 digits
 
 

@@ -17,6 +17,7 @@ from gateway.errors import ConfigError, DeliveryError, LinkDown
 from gateway.model.portion import Aside, Portion
 from gateway.sinks import influx
 from tests.http_far_end import Behave, FarEnd, answer, far_end, hang, say
+from tests.patience import PATIENCE
 from tests.sinks.portions import readings, setup
 
 TAKEN = answer(204)
@@ -25,7 +26,7 @@ TAGS = "station=jc-07,device=kitchen,point=ch4,cell=jc/3/14,unit=%[LEL]"
 
 def send(url: str, portion: Portion, **options: Any) -> Sequence[Aside]:  # noqa: ANN401 - whatever a TOML table holds
     async def main() -> Sequence[Aside]:
-        sink = influx.create(setup("influx", url=url, **{"timeout": 5.0, "bucket": "b", **options}))
+        sink = influx.create(setup("influx", url=url, **{"timeout": PATIENCE, "bucket": "b", **options}))
         try:
             return await sink.send(portion)
         finally:
@@ -127,9 +128,7 @@ def test_what_may_be_over_soon_is_tried_again(behave: Behave) -> None:
 def test_a_server_that_hangs_or_drips_is_given_up_in_time() -> None:
     def drip(connection: socket.socket) -> None:
         connection.sendall(b"HTTP/1.1 400 X\r\nContent-Length: 1000\r\n\r\n")
-        for _ in range(50):
-            if end.released.wait(0.1):
-                return
+        while not end.released.wait(0.1):
             connection.sendall(b"x")
 
     with far_end(TAKEN) as end:

@@ -76,7 +76,7 @@ def test_everything_stored_arrives_also_over_a_broker_that_goes(
                 await until(lambda: living.at_rest)
                 wanted = dict(zip(rfc3339(list(living.stored())), living.stored().values(), strict=True))
                 await until(lambda: centre.values() == wanted)
-                assert len({one["n"] for one in centre.of("/event")}) == living.count("event")
+                await until(lambda: len({one["n"] for one in centre.of("/event")}) == living.count("event"))
                 await until(lambda: len({one["n"] for one in centre.of("/transition")}) == living.count("transition"))
         finally:
             centre.close()

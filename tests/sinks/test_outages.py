@@ -13,8 +13,6 @@ from tests.http_far_end import answer, far_end
 from tests.patience import until
 from tests.sinks.living_station import Living
 
-PATIENCE = 15.0
-
 
 def readings(server: real_tsdb.Influx) -> dict[int, float]:
     return {time: fields["value"] for _, time, fields in server.rows("firegrid_reading") if "value" in fields}
@@ -28,23 +26,23 @@ def test_a_server_that_is_stopped_hung_and_emptied_gets_everything_that_it_can(
             living = Living(tmp_path, "influx", url=server.url, api="v1", bucket="firegrid", timeout=0.5)
             async with living.sending(monkeypatch):
                 living.read(1.0, 2.0, 50.0)
-                await until(lambda: living.at_rest and readings(server) == living.stored(), PATIENCE)
+                await until(lambda: living.at_rest and readings(server) == living.stored())
 
                 server.kill()
                 living.read(3.0)
-                await until(lambda: "refused" in living.error, PATIENCE)
+                await until(lambda: "refused" in living.error)
                 living.read(4.0, 60.0)
                 assert living.reports[-1].waits
                 await asyncio.to_thread(server.start)
-                await until(lambda: living.at_rest, PATIENCE)
+                await until(lambda: living.at_rest)
                 assert readings(server) == living.stored()
 
                 server.hang()
                 living.read(5.0)
-                await until(lambda: "no answer" in living.error or "timed out" in living.error, PATIENCE)
+                await until(lambda: "no answer" in living.error or "timed out" in living.error)
                 living.read(6.0)
                 server.go_on()
-                await until(lambda: living.at_rest, PATIENCE)
+                await until(lambda: living.at_rest)
                 assert readings(server) == living.stored()
                 assert len(server.rows("firegrid_event")) == living.count("event")
                 assert len(server.rows("firegrid_transition")) == living.count("transition")
@@ -55,9 +53,9 @@ def test_a_server_that_is_stopped_hung_and_emptied_gets_everything_that_it_can(
                 await asyncio.to_thread(server.start)
                 before = set(living.stored())
                 living.read(7.0)
-                await until(lambda: "check url, org and bucket" in living.error, PATIENCE)
+                await until(lambda: "check url, org and bucket" in living.error)
                 server.make()  # as the words say
-                await until(lambda: living.at_rest, PATIENCE)
+                await until(lambda: living.at_rest)
                 assert readings(server) == {time: v for time, v in living.stored().items() if time not in before}
 
     asyncio.run(main())
@@ -69,12 +67,12 @@ def test_victoria_metrics_goes_and_comes_back(tmp_path: Path, monkeypatch: pytes
             living = Living(tmp_path, "influx", url=server.url, timeout=0.5)
             async with living.sending(monkeypatch):
                 living.read(1.0)
-                await until(lambda: living.at_rest, PATIENCE)
+                await until(lambda: living.at_rest)
                 server.hang()
                 living.read(*range(2, 40))
-                await until(lambda: bool(living.error), PATIENCE)
+                await until(lambda: bool(living.error))
                 server.go_on()
-                await until(lambda: living.at_rest, PATIENCE)
+                await until(lambda: living.at_rest)
                 (series,) = server.rows("firegrid_reading_value")
                 assert series[1] == {time // 1_000_000: value for time, value in living.stored().items()}
 
@@ -87,10 +85,10 @@ def test_a_portal_that_wants_a_login_passes_nothing_over(tmp_path: Path, monkeyp
             living = Living(tmp_path, "influx", url=f"http://127.0.0.1:{end.port}", bucket="b")
             async with living.sending(monkeypatch):
                 living.read(1.0, 2.0)
-                await until(lambda: "portal" in living.error, PATIENCE)
+                await until(lambda: "portal" in living.error)
                 assert living.reports[-1].position.sent == 0
                 end.behave = answer(204)
-                await until(lambda: living.at_rest, PATIENCE)
+                await until(lambda: living.at_rest)
                 assert living.reports[-1].position.sent == 2 + living.count("event") + living.count("transition")
 
     asyncio.run(main())
@@ -107,7 +105,7 @@ def test_a_refused_point_is_set_aside_and_shown_while_the_others_arrive(
             living = Living(tmp_path, "influx", url=server.url, api="v1", bucket="firegrid")
             async with living.sending(monkeypatch):
                 living.read(1.0, 2.0)
-                await until(lambda: living.at_rest, PATIENCE)
+                await until(lambda: living.at_rest)
                 position = living.reports[-1].position
                 assert position.set_aside == 2
                 assert "conflict" in position.asides[0].why

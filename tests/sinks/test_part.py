@@ -24,7 +24,7 @@ from gateway.uplink.messages import Order, Report
 from gateway.uplink.part import Uplink, forget, row_of
 from gateway.uplink.position import Position
 from tests.http_far_end import answer, far_end, hang
-from tests.patience import until
+from tests.patience import PATIENCE, until
 from tests.sinks.living_station import Living
 
 SAYS = """
@@ -99,15 +99,23 @@ def test_its_place_is_remembered_when_the_daemon_stops_and_handed_to_the_next_pr
     assert again.part.position.instance == desk.part.position.instance
 
 
-def test_a_far_end_that_is_down_is_a_fault_while_the_process_goes_on_and_returns_to_normal() -> None:
-    desk = Desk("""
-for _ in range(8):
+def test_a_far_end_that_is_down_is_a_fault_while_the_process_goes_on_and_returns_to_normal(tmp_path: Path) -> None:
+    up = tmp_path / "up"
+    desk = Desk(f"""
+import pathlib
+while not pathlib.Path({str(up)!r}).exists():
     say(1, "nobody there")
     time.sleep(0.05)
 say(2)
 sys.stdin.read()
 """)
-    desk.run(lambda: desk.link.health.up)
+
+    def told() -> bool:
+        if EventCode.FAULT in desk.codes():
+            up.touch()
+        return up.exists() and desk.link.health.up
+
+    desk.run(told)
     assert desk.codes() == [EventCode.FAULT, EventCode.RESTORE]
     assert desk.link.health.counters["sent"] == 2
     assert "commit 2" in desk.link.health.findings["position"]
@@ -174,7 +182,7 @@ def test_a_real_process_sends_and_dies_with_the_daemon(tmp_path: Path) -> None:
             process.stdin.write(b"\n")
             await until(lambda: len(end.requests) > 1)  # it hangs in an exchange
             process.stdin.close()
-            async with asyncio.timeout(2):
+            async with asyncio.timeout(PATIENCE):
                 assert await process.wait() == 0
 
     asyncio.run(main())

@@ -23,7 +23,7 @@ from gateway.web.live import Page, TooManyPagesError, message
 from gateway.web.render import Topic
 from gateway.web.server import LivePage
 from tests.page_house import Lived, live
-from tests.patience import until
+from tests.patience import PATIENCE, until
 from tests.ports import free_port
 
 ALARMS = Topic("alarms", "", "zh", entitled=False)
@@ -212,7 +212,7 @@ def test_stopping_says_so_and_frees_the_address(tmp_path: Path) -> None:
             reader, writer = await asyncio.open_connection("127.0.0.1", port)
             writer.write(b"GET /stream?view=alarms HTTP/1.1\r\nHost: localhost\r\n\r\n")
             await until(lambda: len(lived.page.live) == 1)
-        said = await asyncio.wait_for(reader.read(), 5)
+        said = await asyncio.wait_for(reader.read(), PATIENCE)
         assert b"event: bye" in said
         writer.close()
         listening("127.0.0.1", port).close()
