@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from drivers._conversation_gather import COMPANY, Answer, Gathered, Gatherer
-from drivers._conversation_peers import Party
+from drivers._conversation_peers import Party, Rank
 from drivers._conversation_repeats import Known, Repeats, shortened
 from drivers._conversation_said import Said
 from gateway.model.batch import Mark
@@ -25,6 +25,7 @@ PERHAPS = "疑似重发 maybe sent again: "  # before the text of an event
 UNKNOWN = "unknown"  # the device in counters of strangers
 WINDOW = 64 * 1024  # bytes of a peer that may wait for a commit; then it is held back
 WINDOWS = 8 * 1024 * 1024  # of all peers together; then what cannot be held back is dropped, and counted
+PART = WINDOWS // 8  # of one device that cannot be held back; a stranger has its window, all strangers together half
 _IN_TIME = 0.8  # of a limit: the rest is for the way
 
 
@@ -61,6 +62,12 @@ class Keeping:
     def full(self) -> bool:
         """Whether so much waits for a commit that no more can be taken."""
         return self._unsaved >= WINDOWS
+
+    def crowded_out(self, party: Party) -> bool:
+        """Whether a peer among many that cannot be held back has had its share: a flood leaves room to devices."""
+        if party.rank is Rank.DEVICE:
+            return self.full or party.unsaved >= PART
+        return 2 * self._unsaved >= WINDOWS or party.unsaved >= WINDOW
 
     # -- what comes
 

@@ -163,7 +163,7 @@ class Listening:
         party = self._peers.get(peer)
         if party is None:
             return
-        if self._keeping.full and not self._holds:
+        if not self._holds and (self._keeping.crowded_out(party) if self._many else self._keeping.full):
             self._report.count("overflow")
             return
         now = self._clock.mono()

@@ -23,10 +23,10 @@ Address = tuple[Any, ...]
 class UdpPeer:
     """One remote address (port `Peer`)."""
 
-    def __init__(self, socket_: _Socket, far: Address) -> None:
+    def __init__(self, socket_: UdpSocket, far: Address) -> None:
         self.address = str(far[0])
         self.name = f"[{far[0]}]:{far[1]}" if ":" in self.address else f"{far[0]}:{far[1]}"
-        self._socket: _Socket | None = socket_
+        self._socket: UdpSocket | None = socket_
         self._far = far
 
     def write(self, data: bytes) -> bool:
@@ -43,8 +43,8 @@ class UdpPeer:
             self._socket = None
 
 
-class _Socket(asyncio.DatagramProtocol):
-    """The one bound socket."""
+class UdpSocket(asyncio.DatagramProtocol):
+    """The one bound socket; `peers` are those that the listener keeps."""
 
     def __init__(self, ears: Ears) -> None:
         self.peers: dict[Address, UdpPeer] = {}
@@ -54,11 +54,13 @@ class _Socket(asyncio.DatagramProtocol):
         self._stuck = False  # so much waits to be sent that more would only fill the memory
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Make room for many at once."""
         self._transport = cast("asyncio.DatagramTransport", transport)
         with contextlib.suppress(OSError):
             transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
 
     def datagram_received(self, data: bytes, addr: Address) -> None:
+        """Hand it on; meet who has not been here."""
         peer = self.peers.get(addr)
         if peer is None:
             peer = self.peers[addr] = UdpPeer(self, addr)
@@ -67,17 +69,21 @@ class _Socket(asyncio.DatagramProtocol):
             self._ears.heard(peer, data)
 
     def connection_lost(self, exc: Exception | None) -> None:
+        """Tell of the loss."""
         self._transport = None
         if not self.gone.done():
             self.gone.set_result("closed" if exc is None else str(exc))
 
     def pause_writing(self) -> None:
+        """Send nothing more for now."""
         self._stuck = True
 
     def resume_writing(self) -> None:
+        """Go on."""
         self._stuck = False
 
     def send(self, data: bytes, far: Address) -> bool:
+        """Send one datagram; False: it was not."""
         transport = self._transport
         if transport is None or transport.is_closing() or self._stuck:
             return False
@@ -90,7 +96,7 @@ async def bind(options: WireOptions, ears: Ears) -> None:
     where = f"{options.listen}:{options.port}"
     try:
         transport, bound = await asyncio.get_running_loop().create_datagram_endpoint(
-            lambda: _Socket(ears), local_addr=(options.listen, options.number)
+            lambda: UdpSocket(ears), local_addr=(options.listen, options.number)
         )
     except OSError as error:
         raise LinkDown(f"cannot listen on {where}: {error}") from error
