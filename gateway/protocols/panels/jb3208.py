@@ -48,6 +48,7 @@ EVENTS: Final[dict[int, Meaning]] = {
 }
 _OF_POINTS = frozenset((FIRE, FAULT, START, FEEDBACK, SUPERVISORY, ISOLATED))
 _QUIET = frozenset((POLL, LOOPS, POINT))
+_KNOWN = _OF_POINTS | _QUIET
 _MOST_UNEXPLAINED = 32  # bytes of a body that no document explains
 # States of a point, and the codes that would tell them.
 _STATES = {1: FIRE, 2: SUPERVISORY, 3: ISOLATED, 7: START, 8: FAULT}
@@ -68,6 +69,7 @@ _LOOPS = {
 }
 _ITEM: Final = struct.Struct("<BBBHBB5s20s")
 _FRONT: Final = 5
+_PLACE = 3  # bytes of an item, at least: panel, loop, point
 _CELLS = 94  # of a row of GB 2312, and rows
 
 
@@ -90,7 +92,7 @@ def read(data: Stretch, at: int) -> Reading:
         return None
     code, size = data[at + 2], data[at + 3] | data[at + 4] << 8
     end = at + _FRONT + size
-    if size > LONGEST - 8 or (code not in _QUIET and not _counted(data, at, size, code)):
+    if size > LONGEST - 8 or (code not in _KNOWN and size > _MOST_UNEXPLAINED and not _counted(data, at, size)):
         return Refusal.LENGTH
     if len(data) < end + 3:
         return None
@@ -117,10 +119,8 @@ def date_of(date: Sequence[int]) -> bytes:
     return bytes(bcd(part % 100) for part in date[:5])
 
 
-def _counted(data: bytes, at: int, size: int, code: int) -> bool:
-    """Whether the length is that of the points counted, as far as they have come, or a short one of another code."""
-    if size <= _MOST_UNEXPLAINED and code not in _OF_POINTS:
-        return True
+def _counted(data: bytes, at: int, size: int) -> bool:
+    """Whether the length is that of the points counted, as far as they have come."""
     return size % 32 == 2 and (len(data) < at + _FRONT + 2 or size // 32 == data[at + 5] | data[at + 6] << 8)
 
 
@@ -130,9 +130,11 @@ def _heard(frame: bytes, body: bytes, *, high_first: bool) -> Heard:
     if code in _QUIET:
         return Heard(frame=frame, answer=answer, panel=panel)
     if code in _OF_POINTS or len(body) > _MOST_UNEXPLAINED:
-        items = [Item(*_ITEM.unpack(body[at : at + 32])) for at in range(2, len(body), 32)]
-        events = tuple(_event(code, item) for item in items)
-        return Heard(frame=frame, events=events, answer=answer, panel=panel, unknown=code not in EVENTS)
+        odd = len(body) % 32 != 2 or len(body) // 32 != int.from_bytes(body[:2], "little")
+        told = range(2, len(body) - _PLACE + 1, 32)  # a fire is one, however much is told of its place
+        items = [Item(*_ITEM.unpack(body[at : at + 32].ljust(32, b"\xff"))) for at in told]
+        events = tuple(_event(code, item) for item in items) or (event_of(EVENTS, code, str(panel)),)
+        return Heard(frame=frame, events=events, answer=answer, panel=panel, unknown=odd or code not in EVENTS)
     event = event_of(EVENTS, code, str(panel), text=body.hex(" "))
     return Heard(frame=frame, events=(event,), answer=answer, panel=panel, unknown=code not in EVENTS)
 
