@@ -83,6 +83,8 @@ def plain(value: object) -> Any:  # noqa: ANN401 - whatever JSON has
     """Return a value of a codec as JSON has it: bytes as hexadecimal text, no NaN, enumerations by their value."""
     if value is None or type(value) in _AS_IT_IS:
         return value
+    if type(value) is str or type(value) is bytes:  # most are, and what follows takes its time
+        return _atom(value)
     if isinstance(value, Enum):
         value = value.value
     if isinstance(value, Mapping):
