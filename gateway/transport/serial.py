@@ -125,9 +125,11 @@ class SerialPort:
             if not on:
                 settings[_CONTROL_FLAGS] &= ~termios.PARODD
             termios.tcsetattr(self._descriptor, termios.TCSANOW, settings)
+            if not termios.tcgetattr(self._descriptor)[_CONTROL_FLAGS] & _STICK_PARITY:  # its driver took it back
+                self._lose("cannot send mark and space parity")
         except (OSError, termios.error) as error:
             self._lose(str(error))
-            self._check()
+        self._check()
         self._mark = on
 
     async def read(self) -> bytes:

@@ -102,6 +102,25 @@ def test_a_port_that_does_not_send_is_no_link(pair: PtyPair, monkeypatch: pytest
     asyncio.run(main())
 
 
+def test_a_port_without_mark_and_space_parity_is_no_link(pair: PtyPair, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def main() -> None:
+        port = SerialPort.open(pair.path, parity="S")
+        setting = termios.tcsetattr
+
+        def as_some_drivers(descriptor: int, when: int, settings: list[Any]) -> None:
+            settings[CONTROL] &= ~CMSPAR
+            setting(descriptor, when, settings)
+
+        monkeypatch.setattr(termios, "tcsetattr", as_some_drivers)
+        with pytest.raises(LinkDown, match="cannot send mark and space parity"):
+            port.set_mark(on=True)
+        assert not NinthBitPeer(port).write(bytes.fromhex("0100"))
+        assert pair.port.read_waiting() == b""
+        port.close()
+
+    asyncio.run(main())
+
+
 def test_a_port_that_is_gone_is_no_link(pair: PtyPair) -> None:
     async def main() -> None:
         peer = NinthBitPeer(SerialPort.open(pair.path))
