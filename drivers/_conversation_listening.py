@@ -151,9 +151,11 @@ class Listening:
         if before.devices:
             return
         self._peers.rank(before, Rank.STRANGER)
-        if not self._holds or now - before.heard >= REPLACED:
+        alive = now - before.heard < REPLACED
+        # Over UDP a device may come from another port each time: then it waits for its answer at all of them.
+        if not alive or not (self._holds or before.unsaved):
             self._hang_up(before, "hung_up_replaced")
-        else:
+        if alive and (self._holds or before.peer.address != self._owner[device].peer.address):
             self._report.finding(f"twice {device}", f"two peers speak as {device}, the second at {before.peer.name}")
 
     # -- what they say

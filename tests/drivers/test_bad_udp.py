@@ -4,64 +4,24 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
-from drivers import _conversation_keeping, gb26875, hj212, sl651
+from drivers import _conversation_keeping
 from drivers._conversation import Talking, WireOptions
 from drivers._conversation_keeping import WINDOW
-from drivers.simulated.gb26875 import FIRE, Transmitter
-from drivers.simulated.hj212 import Logger
-from drivers.simulated.sl651 import Station
 from gateway.clock import Clock
 from gateway.driven_clock import FakeClock
 from gateway.model.batch import Batch
-from gateway.model.point import Device, PointSpec, Profile
-from gateway.model.ports import DriverSetup
-from gateway.model.station import SourceSpec
-from gateway.model.time import SECOND
-from gateway.protocols.hj212_packet import Factor
 from gateway.transport.wires import Ears
 from gateway.transport.wires_udp import Address, UdpSocket
 from tests.channel_rigs import Notes
+from tests.drivers.three_protocols import PROTOCOLS, Spoken
 
 PEERS = 200
 WINDOWS, PART = 1 << 20, 1 << 17  # bytes; less than in a house, to be quick
-WALL = 1_790_000_000
 GOOD: Address = ("10.0.0.1", 5000)
-Says = Callable[[int, int], bytes]  # device, number of the report → datagram
-
-
-def _gb26875(device: int, number: int) -> bytes:
-    far = Transmitter(device)
-    return far.change((1, 1, number), FIRE, (WALL + number) * SECOND)
-
-
-def _sl651(device: int, number: int) -> bytes:
-    return Station(f"{device:010}", values={"Z": number / 100}).report((WALL + number) * SECOND)
-
-
-def _hj212(device: int, number: int) -> bytes:
-    return Logger(str(device)).report([Factor("v", {"Rtd": str(number)})], (WALL + number) * SECOND)
-
-
-@dataclass(frozen=True)
-class Protocol:
-    """A protocol: its driver, a report, and what a device and its point are called."""
-
-    create: Callable[[DriverSetup], Talking]
-    says: Says
-    key: dict[str, Any]
-    decode: dict[str, Any]
-
-
-PROTOCOLS = {
-    "gb26875": Protocol(gb26875.create, _gb26875, {"address": 7}, {"analog": 1}),
-    "sl651": Protocol(sl651.create, _sl651, {"address": "0000000007"}, {"element": "Z"}),
-    "hj212": Protocol(hj212.create, _hj212, {"mn": "7"}, {"code": "v"}),
-}
 DEVICE, STRANGER = 7, 8
 NOISE = bytes(range(256))
 
@@ -94,22 +54,11 @@ class Net(asyncio.DatagramTransport):
 class House:
     """A driver over UDP, and a store that commits when it is told."""
 
-    def __init__(self, protocol: Protocol, peers: int = PEERS) -> None:
+    def __init__(self, protocol: Spoken, peers: int = PEERS) -> None:
         self.clock, self.notes, self.net = FakeClock(), Notes(), Net()
         self.batches: list[Batch] = []
         self.committed = 0
-        point = PointSpec(name="v", unit="m", decode=protocol.decode)
-        profile = Profile(id="it-type", title="", points=(point,), driver="x")
-        setup = DriverSetup(
-            source=SourceSpec(id="src", driver="x", options={"wire": "udp", "port": 1, "peers": peers}),
-            devices=[Device(id="it", source="src", profile=profile, options=protocol.key)],
-            point_ids={"@src.events": 0, "it.v": 1},
-            life_safety=frozenset({"it"}),
-            clock=self.clock,
-            memory=self.notes,
-            report=self.notes,
-            station="s",
-        )
+        setup = protocol.setup(self.clock, self.notes, {"it": DEVICE}, wire="udp", peers=peers)
         talk = protocol.create(setup).talk
         self.driver = Talking(
             setup, WireOptions(wire="udp", port=1, peers=peers), talk, lost_after=None, wire=self._attend
@@ -147,10 +96,15 @@ class House:
         asyncio.run(main())
 
 
-def flood(kind: str, protocol: Protocol, number: int, senders: int) -> tuple[bytes, Address]:
+def said(protocol: Spoken, device: int, number: int) -> bytes:
+    """Return the report of a number by a device."""
+    return protocol.says(protocol.far(device), number)
+
+
+def flood(kind: str, protocol: Spoken, number: int, senders: int) -> tuple[bytes, Address]:
     """Return datagram `number` of a flood."""
     place = number % senders
-    data = NOISE[number % 200 :] if kind == "noise" else protocol.says(STRANGER, number)
+    data = NOISE[number % 200 :] if kind == "noise" else said(protocol, STRANGER, number)
     return data, (f"10.1.{place >> 8}.{place & 255}", 1024 + place)
 
 
@@ -166,7 +120,7 @@ def test_a_flood_leaves_the_device_beside_it_its_answers(name: str, kind: str, s
             for number in range(round_ * 400, (round_ + 1) * 400):
                 house.socket.datagram_received(*flood(kind, protocol, number, senders))
             answered = house.net.sent.count(GOOD)
-            house.socket.datagram_received(protocol.says(DEVICE, round_), GOOD)
+            house.socket.datagram_received(said(protocol, DEVICE, round_), GOOD)
             await house.commit()
             assert house.net.sent.count(GOOD) > answered
             assert len(house.socket.peers) <= PEERS
@@ -185,15 +139,15 @@ def test_while_nothing_is_committed_a_hundred_thousand_datagrams_leave_room_to_t
     monkeypatch.setattr(_conversation_keeping, "WINDOWS", WINDOWS)
     protocol = PROTOCOLS["gb26875"]
     house = House(protocol, 2 * senders + 2)
-    some = [protocol.says(STRANGER, number) for number in range(2_000)]
+    some = [said(protocol, STRANGER, number) for number in range(2_000)]
     others = [flood("noise", protocol, number, senders)[1] for number in range(senders)]
 
     async def scene() -> None:
-        house.socket.datagram_received(protocol.says(DEVICE, 0), GOOD)
+        house.socket.datagram_received(said(protocol, DEVICE, 0), GOOD)
         await house.commit()
         for number in range(100_000):
             house.socket.datagram_received(some[number % len(some)], others[number % senders])
-        house.socket.datagram_received(protocol.says(DEVICE, 1), GOOD)
+        house.socket.datagram_received(said(protocol, DEVICE, 1), GOOD)
         await house.clock.advance(0.25)
         assert house.waiting() <= (WINDOW if senders == 1 else WINDOWS // 2)
         assert house.notes.counts["overflow"] >= 50_000
@@ -214,11 +168,11 @@ def test_a_device_that_babbles_has_its_part_and_its_neighbours_have_theirs(monke
 
     async def scene() -> None:
         for number in range(1_000):
-            house.socket.datagram_received(protocol.says(DEVICE, number), GOOD)
+            house.socket.datagram_received(said(protocol, DEVICE, number), GOOD)
         await house.clock.advance(0.25)
         assert house.notes.counts["overflow"]
         assert 0 < house.waiting() <= PART
-        house.socket.datagram_received(protocol.says(STRANGER, 1), ("10.0.0.2", 1))
+        house.socket.datagram_received(said(protocol, STRANGER, 1), ("10.0.0.2", 1))
         await house.commit()
         assert ("10.0.0.2", 1) in house.net.sent
 
