@@ -20,7 +20,7 @@ from gateway.model.batch import make_batch
 from gateway.model.station import PageSpec
 from gateway.web.facts import Facts
 from gateway.web.server import LivePage
-from tests.patience import until
+from tests.patience import PATIENCE, until
 
 HOSTILE = "<script>alert('x')</script>\"&"
 STATION = f"""
@@ -31,6 +31,9 @@ clock = "trusted"
 [store]
 path = "station.db"
 commit_interval = "100ms"
+[limits]
+commit_deadline = "60s"
+open_deadline = "60s"
 [[source]]
 id = "broker"
 driver = "mqtt"
@@ -221,4 +224,4 @@ def live(folder: Path, body: Callable[[Lived], Awaitable[None]], spec: PageSpec 
             await asyncio.gather(*tasks, return_exceptions=True)
 
     with socket.socket() as mute:
-        asyncio.run(asyncio.wait_for(main(), 60))
+        asyncio.run(asyncio.wait_for(main(), 2 * PATIENCE))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from gateway.transport import unix
 from tests import station_toml as toml
 from tests.daemon import Daemon
 from tests.field import Field
-from tests.patience import PATIENCE
+from tests.patience import PATIENCE, wait
 from tests.ports import free_port
 from tests.real_mosquitto import OPEN, running
 
@@ -62,13 +61,15 @@ class Rig:
         """Let every device say that all is well, and a person end every alarm."""
         self.calm()
         socket = self.folder / "station.db.sock"
-        end = time.monotonic() + PATIENCE
-        while found := unix.ask(socket, {"do": "alarms"})["alarms"]:
-            assert time.monotonic() < end, found
+
+        def cleared() -> bool:
+            found = unix.ask(socket, {"do": "alarms"})["alarms"]
             for alarm in found:
                 verb = "reset" if alarm["state"] == "latched_acked" else "ack"
                 unix.ask(socket, {"do": "act", "verb": verb, "alarms": [alarm["id"]], "who": "wang"})
-            time.sleep(0.05)
+            return not found
+
+        wait(cleared, every=0.05)
 
 
 def write(folder: Path, *, broker: int, listen: str, names: Names) -> Path:
@@ -76,7 +77,7 @@ def write(folder: Path, *, broker: int, listen: str, names: Names) -> Path:
     parts = [
         toml.table("station", id="page", name=names.station, clock="trusted"),
         toml.table("store", path=str(folder / "station.db"), commit_interval="1s"),
-        toml.table("limits", settle="1s"),
+        toml.table("limits", settle="1s", **toml.WELL),
         toml.table("page", listen=listen),
         toml.bus(folder, baudrate=115200),
         toml.broker(broker),

@@ -16,6 +16,7 @@ from drivers.simulated.modem import SimulatedModem
 from gateway.clock import SystemClock
 from gateway.transport import unix
 from gateway.transport.serial import open_pty
+from tests.patience import PATIENCE
 
 HEAD = """
 [station]
@@ -85,7 +86,7 @@ def running(serve: Callable[[], Awaitable[None]]) -> Iterator[None]:
         yield
     finally:
         loop.call_soon_threadsafe(task.cancel)
-        thread.join(10)
+        thread.join(PATIENCE)
 
 
 @contextmanager
@@ -102,7 +103,7 @@ def daemon(path: Path, status: dict[str, Any]) -> Iterator[None]:
             await asyncio.Event().wait()
 
     with running(serve):
-        assert up.wait(10)
+        assert up.wait(PATIENCE)
         yield
 
 
@@ -127,7 +128,7 @@ def web_server(status: int) -> Iterator[str]:
             yield f"http://127.0.0.1:{server.server_port}"
         finally:
             server.shutdown()
-            thread.join(10)
+            thread.join(PATIENCE)
 
 
 @dataclass

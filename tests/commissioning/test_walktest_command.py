@@ -27,6 +27,9 @@ clock = "trusted"
 language = "en"
 [store]
 path = "station.db"
+[limits]
+commit_deadline = "60s"
+open_deadline = "60s"
 [[source]]
 id = "broker"
 driver = "mqtt"

@@ -125,7 +125,7 @@ def test_zigbee_without_a_profile_takes_the_nearest() -> None:
     ]
     topic = "zigbee2mqtt/kitchen/availability"
     offline = decode(b'{"state":"offline"}', profile=profile("zigbee2mqtt-gas"), topic=topic)
-    assert {line["quality"] for line in offline} == {"BAD:no_comms"}
+    assert {line["quality"] for line in offline} == {"BAD:offline"}
     assert {line["value"] for line in offline} == {None}
     assert kinds(decode(b"smoke", protocol="zigbee2mqtt")) == ["error"]
     assert kinds(decode(b'{"smoke":true}', protocol="zigbee2mqtt", topic="nonsense")) == ["error"]

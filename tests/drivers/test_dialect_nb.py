@@ -126,7 +126,7 @@ def test_a_detector_offline_is_bad_only_if_it_does_not_sleep() -> None:
     for sleeps in (True, False):
         station, device = ctwing(sleeps=sleeps)
         bad = station.said(station.hear(device.presence(NOW, online=False)))
-        assert {quality for *_, quality in bad} == (set() if sleeps else {"BAD:no_comms"})
+        assert {quality for *_, quality in bad} == (set() if sleeps else {"BAD:offline"})
         assert station.hear(device.presence(NOW, online=True)).heard
 
 

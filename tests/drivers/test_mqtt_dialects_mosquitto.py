@@ -195,7 +195,7 @@ def test_states_alarms_and_outputs_of_every_firmware(tmp_path: Path) -> None:
     with_broker(tmp_path, script)
 
 
-def test_before_we_came_retained_states_raise_and_the_gone_are_no_comms(tmp_path: Path) -> None:
+def test_before_we_came_retained_states_raise_and_the_gone_are_offline(tmp_path: Path) -> None:
     async def script(broker: Mosquitto, one: mqtt.MqttDriver, store: Store, notebook: Notebook) -> None:
         async with Field(world()[2:3]).at(broker.port) as field:  # the ESPHome node: everything retained
             await field.tell(0.0)
@@ -211,15 +211,15 @@ def test_before_we_came_retained_states_raise_and_the_gone_are_no_comms(tmp_path
             await field.tell(11.0)
         later = Store()
         async with up(one, later):
-            await until(lambda: {mark for _, mark in read(later).values()} == {"BAD:no_comms"})
+            await until(lambda: {mark for _, mark in read(later).values()} == {"BAD:offline"})
             assert sorted(read(later)) == ["room.smoke", "room.temperature", "room.uptime"]
             values = {float(v) for b in later.batches for v, q in zip(b.value, b.quality, strict=True) if q < 128}
-            assert values <= {1.0, 21.5}  # in whichever order the broker tells: a state may raise, no comms comes last
+            assert values <= {1.0, 21.5}  # in whichever order the broker tells: a state may raise, offline comes last
 
     with_broker(tmp_path, script)
 
 
-def test_a_will_of_the_broker_is_no_comms_and_the_way_back_is_asked_for(
+def test_a_will_of_the_broker_is_offline_and_the_way_back_is_asked_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(_mqtt_voice, "AGAIN", 0)  # it was asked just now, when it was first seen
@@ -243,7 +243,7 @@ def test_a_will_of_the_broker_is_no_comms_and_the_way_back_is_asked_for(
             )
             dying.abort()
             # An answer to an earlier question may still be under way, and then says that it is there after all.
-            await until(lambda: "BAD:no_comms" in told(store, "siren.relay"))
+            await until(lambda: "BAD:offline" in told(store, "siren.relay"))
             assert read(store)["plug.relay"] == GOOD["plug.relay"]
             assert field.session is not None
             asked = notebook.counts["reply"]

@@ -33,7 +33,7 @@ from tests.real_mosquitto import running
 
 WITHIN = 30.0  # s: only whether it comes at all is asked
 DOUBTFUL = quality(Level.UNCERTAIN, Doubt.DEVICE_DOUBT)
-NO_COMMS = quality(Level.BAD, Doubt.NO_COMMS)
+OFFLINE = quality(Level.BAD, Doubt.OFFLINE)
 METRICS = {
     NODE: {"Inputs/Level": DataType.FLOAT},
     "d1": {"Inputs/Smoke": DataType.BOOLEAN, "Inputs/Temperature": DataType.INT16, "Inputs/Fault": DataType.UINT8},
@@ -167,12 +167,12 @@ def test_a_lost_message_a_rebirth_and_good_values_again_then_death(tmp_path: Pat
             assert len(far.asked) == 2
 
             await far.publish(lambda now: node.device_death("d1", now))
-            await station.shows("smoke.smoke", math.nan, NO_COMMS)
+            await station.shows("smoke.smoke", math.nan, OFFLINE)
             await far.publish(node.births)
             await station.shows("smoke.smoke", 1.0)
             await far.fall_over()
-            await station.shows("smoke.smoke", math.nan, NO_COMMS)
-            await station.shows("tank.level", math.nan, NO_COMMS)
+            await station.shows("smoke.smoke", math.nan, OFFLINE)
+            await station.shows("tank.level", math.nan, OFFLINE)
 
     at_a_broker(tmp_path, script)
 

@@ -180,7 +180,7 @@ def test_gone_and_back(name: str) -> None:
     device.fault.gone = True
     gone = rows(read(dialect, device.at(1.0)), names)
     sleeps = one.profile.options.get("sleeps", False)
-    assert {mark for _, mark in gone.values()} == (set() if sleeps else {"BAD:no_comms"})
+    assert {mark for _, mark in gone.values()} == (set() if sleeps else {"BAD:offline"})
     assert device.at(2.0) == []
     assert device.hear("cmnd/d/STATUS", b"10") == []
     device.fault.gone = False

@@ -12,7 +12,7 @@ import mqtt5
 import numpy as np
 import pytest
 
-from benchmarks import footprint, latency, publisher, rig, step_rate, throughput, wear
+from benchmarks import footprint, latency, memory, publisher, rig, step_rate, throughput, wear
 from gateway.cli import bench
 from gateway.cli.main import BAD_CONFIGURATION, FAILED, GOOD
 from gateway.cli.main import run as firegrid
@@ -50,6 +50,15 @@ def test_the_footprint_is_that_of_the_daemon(tmp_path: Path, *, life_safety: boo
     assert figures["complete"]
     assert 20 < figures["rss_mb"] < 500
     assert figures["armed_seconds"] > 0
+
+
+def test_memory_that_processes_share_is_counted_once(tmp_path: Path) -> None:
+    figures = memory.measure(tmp_path, 0.0, "influx")
+    daemon, sink = figures["daemon"], figures["sink"]
+    assert 0 < sink["own"] < sink["pss"] <= sink["rss"]
+    assert figures["together"] == pytest.approx(daemon["rss"] + sink["own"], abs=0.2)
+    assert figures["together"] < 200  # where 92 were measured: no two machines agree
+    assert figures["start_cpu_seconds"] > 0
 
 
 def test_wear_counts_both_intervals(tmp_path: Path) -> None:

@@ -33,6 +33,10 @@ clock = "trusted"
 path = "{folder}/station.db"
 commit_interval = "1s"
 
+[limits]
+commit_deadline = "60s"
+open_deadline = "60s"
+
 [[source]]
 id = "broker"
 driver = "mqtt"

@@ -275,7 +275,7 @@ def test_what_it_announces_our_own_dialect_learns_and_reads(tmp_path: Path) -> N
             gone = Decoded()
             topic = "firegrid-ha/jc-07/status"
             dialect.decode(topic, b'{"online":false,"instance":"i1"}', retained=True, into=gone)
-            assert {describe(mark) for *_, mark in gone.rows} == {"BAD:no_comms"}
+            assert {describe(mark) for *_, mark in gone.rows} == {"BAD:offline"}
             await sink.close()
 
     asyncio.run(main())

@@ -15,7 +15,7 @@ def write(folder: Path, port: int, sinks: str) -> Path:
     parts = [
         toml.table("station", id="jc-07", name="测试站", clock="trusted"),
         toml.table("store", path=str(folder / "station.db"), commit_interval="100ms"),
-        toml.table("limits", settle="1s", link_fault="2s"),
+        toml.table("limits", settle="1s", link_fault="2s", **toml.WELL),
         toml.broker(port),
         toml.table("cell", id="jc/3", name="一号楼"),
         toml.table("contact", id="li", name="李伟", phone=toml.LI, cell="jc/3", role="squad"),

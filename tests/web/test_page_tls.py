@@ -16,7 +16,7 @@ from gateway.cli.main import run
 from gateway.web.auth import code_file, known_code
 from gateway.web.server import LivePage
 from tests.page_house import REMOTE, TOKEN, Lived, live
-from tests.patience import until
+from tests.patience import PATIENCE, until
 from tests.ports import free_port
 
 
@@ -72,7 +72,7 @@ def _log_in(port: int, cert: str, code: str) -> None:
     context = ssl.create_default_context(cafile=cert)
 
     def ask(method: str, path: str, body: str = "", cookie: str = "") -> tuple[int, str, str]:
-        connection = http.client.HTTPSConnection("127.0.0.1", port, context=context, timeout=10)
+        connection = http.client.HTTPSConnection("127.0.0.1", port, context=context, timeout=PATIENCE)
         connection.request(method, path, body.encode(), {"cookie": cookie})
         answer = connection.getresponse()
         text, set_cookie = answer.read().decode(), answer.getheader("set-cookie") or ""
