@@ -17,7 +17,7 @@ from drivers._json_path import MISSING, Find, finder, steps
 from drivers._mqtt_thing import specs_of
 from drivers._times import Unit, source_time, zone_of
 from drivers._topics import Pattern
-from drivers._values import Reading, good_as_sent, object_reader
+from drivers._values import Reading, Spelling, good_as_sent
 from gateway.model.point import Device, Kind, PointSpec
 from gateway.model.quality import GOOD
 
@@ -101,14 +101,11 @@ class Reader:
                 rows.append((point, time, *read(raw)))
 
 
-class _Decode(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class _Decode(Spelling, frozen=True, forbid_unknown_fields=True):
     """`decode` of a point."""
 
     path: str = ""
     topic: str = "~"
-    words: dict[str, float] = {}
-    scale: float = 1.0
-    offset: float = 0.0
 
 
 def readers_of(device: Device, ids: Mapping[str, int]) -> list[Reader]:
@@ -156,7 +153,7 @@ def _where(name: str, word: str, pattern: Pattern) -> tuple[str, FieldText | Non
 def _add(found: dict[str, Reader], fresh: Callable[[str], Reader], point: int, spec: PointSpec) -> None:
     decode = msgspec.convert(spec.decode, _Decode, strict=False)
     reader = found.get(decode.topic) or found.setdefault(decode.topic, fresh(decode.topic))
-    read = object_reader(spec, scale=decode.scale, offset=decode.offset, words=decode.words)
+    read = decode.reader(spec)
     path = decode.path or spec.name
     way = steps(path)
     reader.whole |= not way

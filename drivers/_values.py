@@ -13,6 +13,8 @@ import math
 import sys
 from collections.abc import Callable, Mapping
 
+import msgspec
+
 from gateway.model.point import Kind, PointSpec
 from gateway.model.quality import GOOD, Doubt, Level, quality
 
@@ -34,6 +36,21 @@ _WORDS = {
     **dict.fromkeys(("true", "on", "yes", "1", "alarm", "open", "opened", "detected", "leak", "wet", "active"), 1.0),
     **dict.fromkeys(("false", "off", "no", "0", "normal", "close", "closed", "clear", "ok", "dry", "inactive"), 0.0),
 }
+
+
+class Spelling(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Keys that `decode` of a point has wherever messages are read: how the sender spells its value.
+
+    `words`: the sender's words → raw numbers; value = raw * `scale` + `offset`.
+    """
+
+    words: dict[str, float] = {}
+    scale: float = 1.0
+    offset: float = 0.0
+
+    def reader(self, spec: PointSpec) -> Callable[[object], Reading]:
+        """Return the reader of a point that is spelt so."""
+        return object_reader(spec, scale=self.scale, offset=self.offset, words=self.words)
 
 
 def number_reader(spec: PointSpec, *, scale: float = 1.0, offset: float = 0.0) -> Callable[[float], Reading]:

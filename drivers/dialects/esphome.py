@@ -22,7 +22,7 @@ import msgspec
 from drivers._installing import install, options_of
 from drivers._mqtt_thing import Thing, fit_topic, frame_of, raw_state, specs_of
 from drivers._payload import Unreadable, message_of
-from drivers._values import Reading, object_reader
+from drivers._values import Reading, Spelling
 from gateway.model.batch import Event, EventCode
 from gateway.model.point import Device, Kind, PointSpec
 from gateway.model.ports import Decoded, DialectSetup, Publication
@@ -43,14 +43,11 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 OPTIONS = Options
 
 
-class _Decode(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class _Decode(Spelling, frozen=True, forbid_unknown_fields=True):
     """`decode` of a point."""
 
     entity: str = ""
     topic: str = ""
-    words: dict[str, float] = {}
-    scale: float = 1.0
-    offset: float = 0.0
     write: bool = False
 
 
@@ -121,7 +118,7 @@ def _install(device: Device, ids: Mapping[str, int]) -> _Node:
             continue  # the place of the device's own events, no entity
         if entity.count("/") != 1 or not all(entity.split("/")):
             raise ValueError(f'entity "{entity}": write <component>/<object id>, as in binary_sensor/hall_smoke')
-        read = object_reader(spec, scale=decode.scale, offset=decode.offset, words=decode.words)
+        read = decode.reader(spec)
         topic = fit_topic(decode.topic or f"{prefix}/{entity}/state")
         node.states.setdefault(topic, []).append((point, None if spec.kind is Kind.TEXT else read))
         if decode.write:

@@ -26,7 +26,7 @@ from drivers._installing import install, options_of
 from drivers._json_path import MISSING, Find, finder
 from drivers._mqtt_thing import Thing, fit_topic, frame_of, raw_state, specs_of
 from drivers._payload import Plain, Unreadable, message_of
-from drivers._values import Reading, object_reader
+from drivers._values import Reading, Spelling
 from gateway.model.point import Device, Kind, PointSpec
 from gateway.model.ports import Decoded, DialectSetup, Publication
 
@@ -54,14 +54,11 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 OPTIONS = Options
 
 
-class _Decode(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class _Decode(Spelling, frozen=True, forbid_unknown_fields=True):
     """`decode` of a point."""
 
     topic: str = ""
     path: str = "$"
-    words: dict[str, float] = {}
-    scale: float = 1.0
-    offset: float = 0.0
     write: str = ""
     on: str = "ON"
     off: str = "OFF"
@@ -147,7 +144,7 @@ def _install(device: Device, ids: Mapping[str, int]) -> _Known:
         decode = msgspec.convert(spec.decode, _Decode, strict=False)
         if spec.kind is Kind.TEXT or not decode.topic:
             continue
-        read = object_reader(spec, scale=decode.scale, offset=decode.offset, words=decode.words)
+        read = decode.reader(spec)
         known.states.setdefault(fit_topic(decode.topic), []).append(
             (point, finder(decode.path), _worded(read) if decode.words else read)
         )

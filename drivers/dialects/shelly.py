@@ -28,7 +28,7 @@ from drivers._json_path import MISSING, Find, finder
 from drivers._mqtt_thing import Read, Thing, fit_topic, frame_of, raw_state, specs_of, word_of
 from drivers._payload import Unreadable, message_of
 from drivers._times import source_time
-from drivers._values import object_reader
+from drivers._values import Spelling
 from gateway.model.batch import Event, EventCode
 from gateway.model.point import Device, Kind, PointSpec
 from gateway.model.ports import Decoded, DialectSetup, Publication
@@ -51,14 +51,11 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 OPTIONS = Options
 
 
-class _Decode(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class _Decode(Spelling, frozen=True, forbid_unknown_fields=True):
     """`decode` of a point."""
 
     component: str
     field: str = ""
-    words: dict[str, float] = {}
-    scale: float = 1.0
-    offset: float = 0.0
     write: bool = False
 
 
@@ -149,7 +146,7 @@ def _install(device: Device, ids: Mapping[str, int]) -> _Shelly:
             continue
         decode = msgspec.convert(spec.decode, _Decode, strict=False)
         name = decode.field or spec.name
-        read = object_reader(spec, scale=decode.scale, offset=decode.offset, words=decode.words)
+        read = decode.reader(spec)
         known.components.setdefault(decode.component, []).append((point, finder(name), read, name))
         if decode.write:
             kind, _, number = decode.component.partition(":")

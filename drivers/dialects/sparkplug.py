@@ -21,7 +21,7 @@ from drivers._installing import install, options_of
 from drivers._mqtt_thing import raw_state, specs_of
 from drivers._sparkplug_node import Installed, Node, Output
 from drivers._sparkplug_rows import keep_raw, rows_of
-from drivers._values import NO_COMMS, as_retained, object_reader
+from drivers._values import NO_COMMS, Spelling, as_retained
 from gateway.model.point import Device, Kind
 from gateway.model.ports import Decoded, DialectSetup, Publication
 from gateway.protocols import sparkplug
@@ -46,13 +46,10 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 OPTIONS = Options
 
 
-class _Decode(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class _Decode(Spelling, frozen=True, forbid_unknown_fields=True):
     """`decode` of a point."""
 
     metric: str = ""
-    words: dict[str, float] = {}
-    scale: float = 1.0
-    offset: float = 0.0
     write: bool = False
 
 
@@ -162,7 +159,7 @@ def _installed(device: Device, options: Options, ids: Mapping[str, int]) -> Inst
     for point, spec in specs.items():
         if spec.kind is not Kind.TEXT:
             decode = msgspec.convert(spec.decode, _Decode, strict=False)
-            read = object_reader(spec, scale=decode.scale, offset=decode.offset, words=decode.words)
+            read = decode.reader(spec)
             found.fields[decode.metric or spec.name] = (point, read)
             if decode.write:
                 found.outputs[spec.name] = Output(decode.metric or spec.name, spec, decode.scale, decode.offset)

@@ -36,7 +36,7 @@ from drivers._mqtt_thing import (
 )
 from drivers._payload import Unreadable, message_of
 from drivers._times import source_time, zone_of
-from drivers._values import object_reader
+from drivers._values import Spelling
 from gateway.model.point import Device, Kind, PointSpec
 from gateway.model.ports import Decoded, DialectSetup, Publication
 
@@ -65,14 +65,11 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 OPTIONS = Options
 
 
-class _Decode(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class _Decode(Spelling, frozen=True, forbid_unknown_fields=True):
     """`decode` of a point."""
 
     path: str = ""
     bit: int | None = None
-    words: dict[str, float] = {}
-    scale: float = 1.0
-    offset: float = 0.0
     write: bool = False
 
 
@@ -188,7 +185,7 @@ def _install(device: Device, ids: Mapping[str, int]) -> _Tasmota:
             continue
         decode = msgspec.convert(spec.decode, _Decode, strict=False)
         path = decode.path or spec.name
-        read = object_reader(spec, scale=decode.scale, offset=decode.offset, words=decode.words)
+        read = decode.reader(spec)
         celsius = spec.unit == "Cel"
         other = from_fahrenheit(spec, decode.scale, decode.offset) if celsius else read
         finds = tuple(finder(name) for name in _names(path))

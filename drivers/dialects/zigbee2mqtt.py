@@ -26,7 +26,7 @@ from drivers._json_path import MISSING
 from drivers._mqtt_thing import can_alarm, specs_of
 from drivers._payload import Unreadable, message_of
 from drivers._times import source_time
-from drivers._values import NO_COMMS, Reading, as_retained, object_reader
+from drivers._values import NO_COMMS, Reading, Spelling, as_retained
 from gateway.model.batch import Event, EventCode
 from gateway.model.point import Device, Kind
 from gateway.model.ports import Decoded, DialectSetup
@@ -46,13 +46,10 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 OPTIONS = Options
 
 
-class _Decode(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class _Decode(Spelling, frozen=True, forbid_unknown_fields=True):
     """`decode` of a point."""
 
     field: str = ""
-    words: dict[str, float] = {}
-    scale: float = 1.0
-    offset: float = 0.0
 
 
 @dataclass(slots=True)
@@ -135,7 +132,7 @@ def _install(device: Device, ids: Mapping[str, int]) -> _Installed:
     for point, spec in specs.items():
         if spec.kind is not Kind.TEXT:
             decode = msgspec.convert(spec.decode, _Decode, strict=False)
-            read = object_reader(spec, scale=decode.scale, offset=decode.offset, words=decode.words)
+            read = decode.reader(spec)
             alarming = can_alarm(spec)
             known.fields[decode.field or spec.name] = (point, read, alarming)
     return known
