@@ -1,7 +1,7 @@
 """A device as the dialects of firmware know it: its points compiled, and whether it is known to be gone.
 
 Pure, beside `dialects/tasmota.py`, `esphome.py`, `shelly.py` and `homeassistant.py`. Availability is a second channel
-beside the states (house section 6): "offline", retained or not, makes every point BAD (no comms). A broker hands
+beside the states (house section 6): "offline", retained or not, makes every point BAD (offline). A broker hands
 retained states and availability over in any order: a retained state of a device that is known to be gone may raise, but
 its point ends BAD; what is said live shows that the device is there.
 """
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from drivers._values import NO_COMMS, Reading, as_retained, object_reader
+from drivers._values import OFFLINE, Reading, as_retained, object_reader
 from gateway.model.batch import Event, EventCode
 from gateway.model.point import Device, Kind, PointSpec
 from gateway.model.ports import Decoded
@@ -47,7 +47,7 @@ class Thing:
         """It is gone, as its last will or its bridge says."""
         if not self.sleeps:
             self.away = True
-            into.rows.extend((point, 0, *NO_COMMS) for point in self.values)
+            into.rows.extend((point, 0, *OFFLINE) for point in self.values)
 
     def came(self, into: Decoded, *, retained: bool) -> None:
         """It says that it is there."""
@@ -65,7 +65,7 @@ class Thing:
             return
         rows[before:] = [(point, time, value, as_retained(mark)) for point, time, value, mark in rows[before:]]
         if self.away:
-            rows += [(point, 0, *NO_COMMS) for point in dict.fromkeys(row[0] for row in rows[before:])]
+            rows += [(point, 0, *OFFLINE) for point in dict.fromkeys(row[0] for row in rows[before:])]
 
     def event(self, into: Decoded, event: Event, *, retained: bool) -> None:
         """Append an event; a retained one is from before and only counted."""

@@ -22,6 +22,7 @@ Reading = tuple[float, int]
 
 NOT_A_NUMBER: Reading = (math.nan, quality(Level.BAD, Doubt.NOT_A_NUMBER))
 NO_COMMS: Reading = (math.nan, quality(Level.BAD, Doubt.NO_COMMS))
+OFFLINE: Reading = (math.nan, quality(Level.BAD, Doubt.OFFLINE))
 
 _OVER = quality(Level.UNCERTAIN, Doubt.OVER_RANGE)
 _FAULT = quality(Level.BAD, Doubt.FAULT_VALUE)

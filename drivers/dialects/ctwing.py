@@ -23,7 +23,7 @@ from drivers._report import Plan, Recent
 from drivers._report_points import Report
 from drivers._times import source_time
 from drivers._topics import Pattern
-from drivers._values import NO_COMMS
+from drivers._values import OFFLINE
 from gateway.model.batch import Event, EventCode
 from gateway.model.point import AlarmClass, Device, Kind
 from gateway.model.ports import Decoded, DialectSetup
@@ -42,7 +42,7 @@ class Options(NbReads, frozen=True, kw_only=True, forbid_unknown_fields=True):
         topic: where the platform's messages come, for all devices of a feed the same; may have + and #.
         device_id: the platform's id; `imei`: of the modem. One of them is needed; the first that fits wins.
         product: the platform's productId: how messages of devices that are not installed are read.
-        sleeps: it is reported offline between two messages, which says nothing. False: offline is BAD no comms.
+        sleeps: it is reported offline between two messages, which says nothing. False: offline is BAD.
     """
 
     topic: str
@@ -178,7 +178,7 @@ def _told(device: _Installed, envelope: Mapping[str, object], raw: bytes, *, ret
         device.plan.tell(_report(device, envelope, raw, into.problems), retained=retained, into=into)
     elif kind == "deviceOnlineOfflineReport" and envelope.get("eventType") in (0, "0") and not device.options.sleeps:
         specs = device.plan.specs
-        into.rows.extend((point, 0, *NO_COMMS) for point, spec in specs.items() if spec.kind is not Kind.TEXT)
+        into.rows.extend((point, 0, *OFFLINE) for point, spec in specs.items() if spec.kind is not Kind.TEXT)
     elif kind not in ("commandResponse", "deviceOnlineOfflineReport"):
         into.problems.append("unknown_event")
     elif not retained and envelope.get("eventType") not in (0, "0"):

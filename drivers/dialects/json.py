@@ -14,7 +14,7 @@ Keys of `options` in a profile, and of a `[[device]]` (the device's win):
 | newest_first | the array begins with the newest (elements with times are ordered by those) |
 | event | table, see `EventOptions` |
 | addresses | keys of events that are installed: others are "not registered" |
-| availability | `{ topic = "~/LWT", path = "$", offline = ["offline"] }`: these words make all points BAD no comms |
+| availability | `{ topic = "~/LWT", path = "$", offline = ["offline"] }`: these words make all points BAD offline |
 
 `decode` of a point: `path` (default: its name), `topic` (default the device's; `~` stands for that), `words` (the
 sender's words → raw numbers), `scale`, `offset`.
@@ -29,7 +29,7 @@ from drivers._json_events import Place
 from drivers._json_path import MISSING
 from drivers._json_reader import Options, Reader, readers_of
 from drivers._payload import Plain, Unreadable, message_of
-from drivers._values import NO_COMMS, as_retained
+from drivers._values import OFFLINE, as_retained
 from gateway.model.batch import Event
 from gateway.model.point import Device
 from gateway.model.ports import Decoded, DialectSetup
@@ -178,6 +178,6 @@ def _availability(reader: Reader, message: object, *, retained: bool, into: Deco
         return
     find, words, points = reader.offline
     if find(message).casefold() in words:
-        into.rows.extend((point, 0, *NO_COMMS) for point in points)
+        into.rows.extend((point, 0, *OFFLINE) for point in points)
     elif not retained:
         into.heard.append(reader.point)

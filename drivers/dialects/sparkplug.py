@@ -21,7 +21,7 @@ from drivers._installing import install, options_of
 from drivers._mqtt_thing import raw_state, specs_of
 from drivers._sparkplug_node import Installed, Node, Output
 from drivers._sparkplug_rows import keep_raw, rows_of
-from drivers._values import NO_COMMS, Spelling, as_retained
+from drivers._values import NO_COMMS, OFFLINE, Reading, Spelling, as_retained
 from gateway.model.point import Device, Kind
 from gateway.model.ports import Decoded, DialectSetup, Publication
 from gateway.protocols import sparkplug
@@ -174,7 +174,7 @@ def _request(group: str, node: str, time: int | None = None) -> Publication:
 def _take(node: Node, address: Address, message: Payload, raw: bytes, into: Decoded) -> None:
     if address.kind == "NDEATH":
         if node.death(message):
-            _gone([device for devices in node.devices.values() for device in devices], into)
+            _gone([device for devices in node.devices.values() for device in devices], OFFLINE, into)
         else:
             into.problems.append("old_death")
         return
@@ -182,7 +182,7 @@ def _take(node: Node, address: Address, message: Payload, raw: bytes, into: Deco
     missing = _missing(node, address, message)
     if address.kind == "DDEATH":
         node.born.discard(address.device)
-        _gone(devices, into)
+        _gone(devices, OFFLINE, into)
         devices = []
     if devices and any(node.meant(address.device, metric) is None for metric in message.metrics):
         missing.append("unknown_alias")
@@ -220,11 +220,11 @@ def _doubt(node: Node, address: Address, message: Payload, into: Decoded) -> Non
         into.replies.append(_request(address.group, address.node, message.time))
     if stale:
         into.problems.append("no_rebirth")
-        _gone([device for devices in node.devices.values() for device in devices], into)
+        _gone([device for devices in node.devices.values() for device in devices], NO_COMMS, into)
 
 
-def _gone(devices: Sequence[Installed], into: Decoded) -> None:
-    into.rows.extend((point, 0, *NO_COMMS) for device in devices for point, _ in device.fields.values())
+def _gone(devices: Sequence[Installed], why: Reading, into: Decoded) -> None:
+    into.rows.extend((point, 0, *why) for device in devices for point, _ in device.fields.values())
 
 
 def _heard(node: Node, told: set[int], into: Decoded) -> None:

@@ -26,7 +26,7 @@ from drivers._json_path import MISSING
 from drivers._mqtt_thing import can_alarm, specs_of
 from drivers._payload import Unreadable, message_of
 from drivers._times import source_time
-from drivers._values import NO_COMMS, Reading, Spelling, as_retained
+from drivers._values import OFFLINE, Reading, Spelling, as_retained
 from gateway.model.batch import Event, EventCode
 from gateway.model.point import Device, Kind
 from gateway.model.ports import Decoded, DialectSetup
@@ -213,7 +213,7 @@ def _availability(device: _Installed, message: object, *, retained: bool | None,
     if emptied:
         into.problems.append("renamed_or_removed")
     if said == "offline" or emptied:
-        into.rows.extend((point, 0, *NO_COMMS) for point, _, _ in device.fields.values())
+        into.rows.extend((point, 0, *OFFLINE) for point, _, _ in device.fields.values())
     elif said != "online":
         into.problems.append("unknown_availability")
     elif retained is False:

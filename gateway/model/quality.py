@@ -34,6 +34,7 @@ class Doubt(IntEnum):
     UNKNOWN_LABEL = 8  # a state without a name in the profile; kept raw
     DEVICE_DOUBT = 9  # the device itself marks its value
     REFUSED = 10  # a reading that made the step fail: kept, never judged
+    OFFLINE = 11  # who must know says that the device is gone: its last will, its bridge, its node
 
 
 GOOD = 0

@@ -35,7 +35,7 @@ SUPPRESSIONS = {
 }  # likewise
 _ACKNOWLEDGED = (AlarmState.ACKED, AlarmState.LATCHED_ACKED)
 _LONGEST_TEXT = 4_000  # characters of a field; InfluxDB takes 64 KiB
-_SILENT = quality(Level.BAD, Doubt.NO_COMMS)  # nothing was read, so there is no raw value either
+_SILENT = [quality(Level.BAD, why) for why in (Doubt.NO_COMMS, Doubt.OFFLINE)]  # nothing was read: no raw value either
 _MICROSECOND = 1_000
 _BREAKS = re.compile(r"[\x00-\x1f\x7f\u2028\u2029]+")
 _AMBIGUOUS = re.compile(r"\\(?=[,= \\]|$)")  # a backslash that would escape what follows
@@ -57,7 +57,7 @@ class Lines:
         bad = (portion.quality >> LEVEL_SHIFT) >= Level.BAD
         finite = np.isfinite(portion.value)
         # 2: value, 1: raw, 0: quality alone
-        form = np.where(finite & ~bad, 2, np.where(finite & (portion.quality != _SILENT), 1, 0))
+        form = np.where(finite & ~bad, 2, np.where(finite & ~np.isin(portion.quality, _SILENT), 1, 0))
         heads = {point: self._head(point) for point in distinct(portion.point).tolist()}
         columns = (portion.point, portion.time, portion.value, portion.quality, form)
         for point, time, value, mark, kind in zip(*(column.tolist() for column in columns), strict=True):

@@ -157,7 +157,7 @@ CLASSES: Final = {
 _STATES_ZH: Final = ("正常", "报警，待确认", "报警，已确认", "已恢复，待确认", "锁定，待确认", "锁定，待复位")
 _DOUBTS_ZH: Final = (
     *("", "启动前状态", "超量程", "通信中断", "设备故障码", "不可信", "预热中", "非数值", "未知状态"),
-    *("设备存疑", "已拒绝"),
+    *("设备存疑", "已拒绝", "离线"),
 )
 STATES: Final = {
     "zh": dict(zip(AlarmState, _STATES_ZH, strict=True)),

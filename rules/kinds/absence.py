@@ -4,7 +4,8 @@ A rule kind of the step; one slot per device, rule id `silence` unless a rule re
 any reading better than BAD, any event and any sign of life counts as heard, at its arrival; not a retained state, which
 the broker says for a device that may be dead. Last-heard is durable (table `heard`, at most one row a minute and
 device), so a daily reboot does not restart a 25 h limit; after a start nothing falls silent before the first poll round
-has ended.
+has ended. Who is told to be gone (quality OFFLINE: by its last will, its bridge, its node) is a fault 100 s later,
+whatever its limit (section 11).
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from gateway.model.batch import Ints
 from gateway.model.delta import Delta
 from gateway.model.distinct import distinct
 from gateway.model.moment import Moment
+from gateway.model.point import MAINS_SILENCE
 from gateway.model.quality import Doubt, Level, quality
 from gateway.model.verdict import ALWAYS_AGO, NEVER, Cause, Change, Delay
 from rules import _carry
@@ -29,6 +31,8 @@ from rules._slots import Index, PointMap
 from rules.compiled import SECOND, Heard, KindSetup, Place, PlaceId, Restarted, name_of
 
 VERSION = 1
+GRACE = round(MAINS_SILENCE * SECOND)  # ns from "it is gone" to the fault: enough to boot or to find its network again
+_OFFLINE = quality(Level.BAD, Doubt.OFFLINE)
 _KEEP_EVERY = 60 * SECOND
 _RETAINED = quality(Level.UNCERTAIN, Doubt.RETAINED)
 _ONE = np.zeros(1, dtype=np.intp)
@@ -59,6 +63,9 @@ class Absence:
         self._limit: Ints = np.array(limits, dtype=np.int64)
         self._last: Ints = np.full(n, ALWAYS_AGO, dtype=np.int64)
         self._kept: Ints = np.full(n, ALWAYS_AGO, dtype=np.int64)  # what the durable row says
+        self._gone: Ints = np.full(
+            n, ALWAYS_AGO, dtype=np.int64
+        )  # told to be gone; counts if that is newer than `last`
         self._silent: NDArray[np.bool_] = np.zeros(n, dtype=np.bool_)
         self._settled: Ints = np.full(1, ALWAYS_AGO, dtype=np.int64)
         self._earliest: Ints = np.full(1, NEVER, dtype=np.int64)
@@ -68,6 +75,9 @@ class Absence:
         entry, position = self._map.pairs(moment.point)
         marks = moment.quality[position]
         alive = (marks < BAD_FROM) & (marks != _RETAINED)
+        gone = marks == _OFFLINE
+        if gone.any():
+            self._lost(self._slot_of[entry[gone]], moment.at, delta)
         slot, position = self._slot_of[entry[alive]], position[alive]
         if moment.heard:
             entry, _ = self._map.pairs(np.array(moment.heard, dtype=np.int32))
@@ -84,6 +94,14 @@ class Absence:
         self._keep(slot[moment.at - self._kept[slot] >= _KEEP_EVERY], delta)
         self._earliest[0] = min(int((moment.at + self._limit[slot]).min()), self._earliest[0])
         return changes
+
+    def _lost(self, slot: Index, at: int, delta: Delta) -> None:
+        """Note who is told to be gone: it is not waited for longer than a mains device."""
+        slot = slot[self._gone[slot] <= self._last[slot]]
+        if len(slot):
+            delta.save(self._gone, slot)
+            self._gone[slot] = at
+            self._earliest[0] = min(at + GRACE, self._earliest[0])
 
     def _back(self, slot: Index, position: Index, at: int, delta: Delta) -> list[Change]:
         changes = []
@@ -120,7 +138,9 @@ class Absence:
 
     def _dues(self) -> Ints:
         waiting = ~self._silent & (self._last != ALWAYS_AGO)
-        return np.where(waiting, np.maximum(self._last + self._limit, self._settled[0]), NEVER)
+        patience = self._last + self._limit
+        due = np.where(self._gone > self._last, np.minimum(patience, self._gone + GRACE), patience)
+        return np.where(waiting, np.maximum(due, self._settled[0]), NEVER)
 
     def fire(self, until: int, delta: Delta) -> list[Change]:
         """Fall silent at last heard + limit, not before the first poll round has ended."""
@@ -147,7 +167,7 @@ class Absence:
         """Nothing to hold: who is not heard falls silent."""
 
     def _columns(self) -> dict[str, NDArray[Any]]:
-        return {"last": self._last, "kept": self._kept, "silent": self._silent}
+        return {"last": self._last, "kept": self._kept, "silent": self._silent, "gone": self._gone}
 
     def snapshot(self) -> Mapping[str, Any]:
         """Return last-heard and who is silent."""
@@ -158,8 +178,9 @@ class Absence:
         """Take a snapshot; a changed limit keeps when the device was heard."""
         if columns["version"] != VERSION:
             raise ValueError(f"snapshot version {columns['version']}, this code reads {VERSION}")
-        arrays, settled = self._columns(), int(columns["settled"])
-        old, *places = _carry.unpack(columns["slots"], self._places, arrays)
+        arrays, settled, slots = self._columns(), int(columns["settled"]), columns["slots"]
+        slots = {"gone": np.full(len(slots["id"]), ALWAYS_AGO).tobytes(), **slots}  # a former version did not tell
+        old, *places = _carry.unpack(slots, self._places, arrays)
         for source, target in (places[:2], places[2:]):
             for name, array in arrays.items():
                 array[target] = old[name][source]
@@ -183,13 +204,15 @@ class Absence:
     def rebase(self, start: Restarted, delta: Delta) -> None:
         """Move last-heard; unknown time down counts as none; who was never heard counts from now."""
         whole = np.arange(len(self._places), dtype=np.intp)
-        for array in (self._last, self._kept):
+        for array in (self._last, self._kept, self._gone):
             delta.save(array, whole)
         delta.save(self._settled, _ONE)
         delta.save(self._earliest, _ONE)
+        shift = start.at - start.last if start.shift is None else start.shift
+        for array in (self._last, self._gone):
+            told = np.flatnonzero(array != ALWAYS_AGO)
+            array[told] = np.minimum(array[told] + shift, start.at)
         known = np.flatnonzero(self._last != ALWAYS_AGO)
-        self._last[known] += start.at - start.last if start.shift is None else start.shift
-        self._last[known] = np.minimum(self._last[known], start.at)
         self._keep(known, delta)
         self._settled[0] = start.settled
         self._begin(np.flatnonzero(self._last == ALWAYS_AGO), start.at, delta)

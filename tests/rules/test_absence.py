@@ -13,6 +13,7 @@ from gateway.model.verdict import NEVER, Cause, Change
 from rules.compile import compile_rules
 from rules.compiled import Heard, PlaceId
 from rules.engine import Engine
+from rules.kinds.absence import GRACE
 from tests.rules.building import GAS, SECOND, device, engine, moment, points_of, rule, station
 
 TWO = (device("a", GAS, PointSpec(name="t", unit="Cel")), device("b", silence=90000.0))
@@ -62,6 +63,68 @@ def test_signs_of_life_and_events_are_heard() -> None:
     made.judge(moment(50, [], heard=[2]), Delta())
     made.events([Event(1, "", EventCode.TEST)], 120 * SECOND, Delta())
     assert _flips(made.fire(300 * SECOND, Delta())) == [(1, True, 220.0, Cause.SILENCE)]
+
+
+OFFLINE = quality(Level.BAD, Doubt.OFFLINE)  # of device b: it is waited for for a day
+
+
+@pytest.mark.parametrize(
+    ("told", "silent"),
+    [
+        ([(50, OFFLINE)], 150.0),
+        ([(50, OFFLINE), (140, OFFLINE)], 150.0),  # said again
+        ([(50, OFFLINE), (120, 0)], 90_120.0),  # it came back
+        ([(50, OFFLINE), (120, 0), (130, OFFLINE)], 230.0),
+        ([(50, OFFLINE), (120, BAD)], 150.0),
+        ([(50, 0), (50, OFFLINE)], 90_050.0),  # which of them was later nobody knows
+        ([(50, OFFLINE), (50, 0)], 90_050.0),
+        ([(50, BAD)], 90_000.0),  # no answer is no proof
+    ],
+)
+@pytest.mark.parametrize("at_once", [False, True])
+def test_who_is_told_to_be_gone_is_a_fault_before_its_limit(
+    told: list[tuple[int, int]],
+    silent: float,
+    at_once: bool,  # noqa: FBT001 - a case
+) -> None:
+    made = _started()
+    assert GRACE == 100 * SECOND
+    times = dict.fromkeys(at for at, _ in told)
+    rows = {at: [(3, at, 0.0, mark) for when, mark in told if when == at] for at in times}
+    for at in times:
+        for some in [rows[at]] if at_once else [[row] for row in rows[at]]:
+            made.judge(moment(at, some), Delta())
+    found = [one for one in _flips(made.fire(100_000 * SECOND, Delta())) if one[0] == 3]
+    assert found == [(3, True, silent, Cause.SILENCE)]
+
+
+def test_a_device_that_was_gone_comes_back() -> None:
+    made = _started()
+    made.judge(moment(50, [(3, 50, 0.0, OFFLINE)]), Delta())
+    assert [one[0] for one in _flips(made.fire(150 * SECOND, Delta()))] == [1, 3]
+    assert _flips(made.judge(moment(200, [(3, 200, 1.0, 0)]), Delta())) == [(3, False, 200.0, Cause.HEARD)]
+    assert _flips(made.fire(1000 * SECOND, Delta())) == []
+
+
+def test_a_commit_that_fails_takes_it_back_that_a_device_is_gone() -> None:
+    made, delta = _started(), Delta()
+    made.judge(moment(50, [(3, 50, 0.0, OFFLINE)]), delta)
+    delta.undo()
+    assert [one[0] for one in _flips(made.fire(1000 * SECOND, Delta()))] == [1]
+
+
+@pytest.mark.parametrize("former", [False, True])
+def test_who_is_gone_is_known_after_a_restart_as_far_as_the_snapshot_tells(former: bool) -> None:  # noqa: FBT001 - a case
+    first, made = _started(), engine(TWO)
+    first.judge(moment(50, [(3, 50, 0.0, OFFLINE)]), Delta())
+    kept = first.kinds["absence"].snapshot()
+    if former:
+        slots = {name: column for name, column in kept["slots"].items() if name != "gone"}
+        kept = {**kept, "slots": slots}
+    made.kinds["absence"].restore(kept)
+    made.rebase(10 * SECOND, 60 * SECOND, 50 * SECOND, Delta())
+    found = [one for one in _flips(made.fire(100_000 * SECOND, Delta())) if one[0] == 3]
+    assert found == [(3, True, 90_010.0 if former else 160.0, Cause.SILENCE)]
 
 
 def test_heard_again() -> None:
