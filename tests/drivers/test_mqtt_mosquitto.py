@@ -100,6 +100,9 @@ def test_broker_killed_and_restarted_every_message_the_daemon_acknowledged_is_co
                     await asyncio.gather(*sends)
                     await asyncio.sleep(0.03)  # telemetry waits 0.1 s for company: some commits find none of it yet
                     store.commit()
+                while len(proxy.acknowledged) <= kill * 100:
+                    await asyncio.sleep(0.01)
+                    store.commit()
                 await asyncio.to_thread(broker.kill)
                 store.commit()
                 await asyncio.to_thread(broker.start)

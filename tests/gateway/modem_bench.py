@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
@@ -19,11 +20,13 @@ from gateway.protocols.smsparts import Received
 from gateway.protocols.smspdu import StatusReport
 from gateway.testing import FakeClock
 from gateway.transport.modem import ModemSession, ModemSettings
+from tests.patience import until
 
 NUMBER = "+8613800138000"
 ALERT = "1号楼3层烟感报警，回复1确认"
 QUIET_LOOKS = 4
 LOOK_SECONDS = 0.002
+QUIET_SECONDS = 0.2  # at most, whatever the looks
 
 
 class Recorder:
@@ -74,13 +77,9 @@ class Bench:
         self.heard.session = self.session
         self.running = asyncio.create_task(self.session.run())
 
-    async def until(self, condition: Callable[[], object], *, looks: int = 3000) -> None:
+    async def until(self, condition: Callable[[], object]) -> None:
         """Wait for something that real bytes bring about."""
-        for _ in range(looks):
-            if condition():
-                return
-            await asyncio.sleep(LOOK_SECONDS)
-        raise AssertionError(f"never came: {self.modem.commands[-5:]}, {self.heard.statuses[-1:]}")
+        await until(condition, what=lambda: f"{self.modem.commands[-5:]}, {self.heard.statuses[-1:]}")
 
     async def up(self) -> None:
         """Wait for the top of the ladder."""
@@ -98,15 +97,23 @@ class Bench:
         passed = 0.0
         while not condition():
             assert passed < seconds, f"not after {passed} s: {self.modem.commands[-5:]}, {self.heard.statuses[-1:]}"
-            quiet, seen = 0, -1
-            while quiet < QUIET_LOOKS:
-                await asyncio.sleep(LOOK_SECONDS)
-                quiet, seen = (quiet + 1 if seen == len(self.modem.commands) else 0), len(self.modem.commands)
+            await self._quiet()
             if condition():
                 break
             await self.clock.advance(step)
             passed += step
         return passed
+
+    async def _quiet(self) -> None:
+        """Wait until nothing is said; on a machine that is so busy that looks come late, for longer."""
+        quiet, seen, since = 0, -1, time.monotonic()
+        while quiet < QUIET_LOOKS and time.monotonic() - since < QUIET_SECONDS:
+            looked = time.monotonic()
+            await asyncio.sleep(LOOK_SECONDS)
+            if seen != len(self.modem.commands):
+                quiet, seen, since = 0, len(self.modem.commands), looked
+            else:
+                quiet = quiet + 1 if time.monotonic() - looked < 4 * LOOK_SECONDS else 0
 
     async def stop(self) -> None:
         """End the session, as a killed process does."""
