@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
-from pymodbus.server import ModbusSerialServer
 from pymodbus.simulator import DataType, SimData, SimDevice
 
 from drivers._modbus_master import Manners, Master, Outcome
@@ -31,50 +27,24 @@ from gateway.protocols.modbus import (
     WRITE_REGISTERS,
     Request,
 )
-from gateway.transport.serial import PtyPair, SerialPort, open_pty
+from gateway.transport.serial import SerialPort, open_pty
 from tests.drivers.modbus_bench import LEVEL, Report, device, driver_setup, measure, readings, state
+from tests.foreign_slave import BAUDRATE, foreign_bus
 from tests.patience import until
 
-BAUDRATE = 115200
 MANNERS = Manners(worst=2.0)  # pymodbus on a busy machine; nothing here is about speed
 
 
-@asynccontextmanager
-async def foreign_bus() -> AsyncIterator[PtyPair]:
-    """Run a pymodbus server with two devices; yield the pseudo-terminal where a master may open its port."""
-    ours, theirs = open_pty(), open_pty()
+def two_devices() -> list[SimDevice]:
+    """Return slaves 1 and 17 with some bits and words."""
     bits = [SimData(0, values=[True, False, True] + [False] * 13, datatype=DataType.BITS)]
     words = [SimData(0, values=[10, 20, 0xFFF6, 40, 1234], datatype=DataType.REGISTERS)]
-    devices = [SimDevice(id=address, simdata=(bits, bits, words, words)) for address in (1, 17)]
-    server = ModbusSerialServer(devices, port=str(theirs.path), baudrate=BAUDRATE, ignore_missing_devices=True)
-    tasks = [
-        asyncio.create_task(server.serve_forever()),
-        asyncio.create_task(_pump(ours.port, theirs.port)),
-        asyncio.create_task(_pump(theirs.port, ours.port)),
-    ]
-    try:
-        yield ours
-    finally:
-        await _shut_down(server)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        ours.close()
-        theirs.close()
-
-
-async def _shut_down(server: Any) -> None:  # noqa: ANN401 - pymodbus left it untyped
-    await server.shutdown()
-
-
-async def _pump(source: SerialPort, sink: SerialPort) -> None:
-    while True:
-        sink.write(await source.read())
+    return [SimDevice(id=address, simdata=(bits, bits, words, words)) for address in (1, 17)]
 
 
 def test_every_function_is_understood_by_a_foreign_slave() -> None:
     async def main() -> None:
-        async with foreign_bus() as bus:
+        async with foreign_bus(two_devices()) as (bus, _):
             port = SerialPort.open(bus.path, baudrate=BAUDRATE)
             master = Master(port, SystemClock(), baudrate=BAUDRATE, count=lambda *_: None)
 
@@ -110,7 +80,7 @@ def test_the_driver_reads_and_sets_a_foreign_slave() -> None:
     ]
 
     async def main() -> None:
-        async with foreign_bus() as bus:
+        async with foreign_bus(two_devices()) as (bus, _):
             devices = [device("probe", 1, points, poll=0.05, timeout=2.0), device("far", 17, points, poll=0.05)]
             setup = driver_setup(devices, SystemClock(), Report(), port=str(bus.path), baudrate=BAUDRATE)
             driver = create(setup)
