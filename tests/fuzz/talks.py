@@ -23,11 +23,11 @@ from gateway.model.station import SourceSpec
 from gateway.model.verdict import NEVER
 from gateway.protocols import gb26875, hj212, sl651
 from gateway.protocols.hj212_packet import Fault, parse
-from gateway.protocols.panels import fs5101w, jb3208
 from gateway.protocols.sl651_frames import Frames as Sl651Frames
 from gateway.protocols.uart import checksum
 from tests.channel_rigs import Notes
 from tests.fuzz.feeding import SEPARATOR, Decoder, fits, pieces
+from tests.fuzz.panel_seals import SEALED, Seal, panel_frame
 from tests.fuzz.streams import GB_FRAMES, HJ_PACKETS, PANEL_FRAMES, SL_FRAMES, UART_FRAMES
 
 WALL = 1_790_000_000 * SECOND
@@ -36,7 +36,6 @@ _AT_ONCE = 5  # ticks at one time, at most
 _STATIONS = ("0000000001", "0000000002", "0012345678", "00ABCDEF01")
 PROFILES = [_profiles.profile(name) for name in _profiles.names()]
 NOT_ON_A_WIRE = {"gpio", "modbus_rtu", "modbus_tcp", "mqtt"}  # polled by `modbus reply`, or read by dialects
-Seal = Callable[[bytes], bytes]
 Check = Callable[[bytes], bool]
 
 
@@ -174,24 +173,6 @@ def sl651_frame(part: bytes) -> bytes:
     return part
 
 
-def panel_frame(name: str) -> Seal:
-    """Frames of dialects with a CRC; the others' sums are soon hit."""
-    if name == "jb3208":
-
-        def seal(part: bytes) -> bytes:
-            items = []
-            for at in range(2, min(len(part), 400), 31):
-                panel, loop, point, zone, kind, state = part[at : at + 6].ljust(6, b"\0")
-                date, text = part[at + 6 : at + 11], part[at + 11 : at + 31]
-                items.append(jb3208.Item(panel, loop, point, zone, kind, state, date, text))
-            return jb3208.encode(part[0], part[1], items) if len(part) > 1 else part
-
-        return seal
-    if name == "fs5101w":
-        return lambda part: fs5101w.encode(part[0], part[1], part[2:250]) if len(part) > 1 else part
-    return bytes
-
-
 def uart_frame(part: bytes) -> bytes:
     """Return a frame of Winsen's; of the others the sum is soon hit."""
     body = part[:7].ljust(7, b"\0")
@@ -273,7 +254,7 @@ def _panel(name: str) -> Decoder:
     talks = Talks(
         lambda: driver("panel_serial", profiles, lambda _: {}, "tcp_server"), seal=panel_frame(name), answers=anything
     )
-    return _decoder(talks, _inputs(PANEL_FRAMES[name], []), ["panel_serial"])
+    return _decoder(talks, _inputs(PANEL_FRAMES[name], SEALED.get(name, [])), ["panel_serial"])
 
 
 def _uart(profile: Profile) -> Decoder:
