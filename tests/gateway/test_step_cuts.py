@@ -27,7 +27,8 @@ from gateway.store.journal import decode, encode
 from gateway.testing import BOOTED, WALL, Scenario
 from tests.step_station import STATION
 
-QUALITIES = (0, 0, 0, quality(Level.UNCERTAIN, Doubt.OVER_RANGE), quality(Level.BAD, Doubt.NO_COMMS))
+GONE = (Doubt.NO_COMMS, Doubt.OFFLINE)
+QUALITIES = (0, 0, 0, quality(Level.UNCERTAIN, Doubt.OVER_RANGE), *(quality(Level.BAD, why) for why in GONE))
 CODES = (EventCode.FIRE, EventCode.FIRE, EventCode.RESTORE, EventCode.RESET, EventCode.FAULT, EventCode.INFO)
 END = 2_000
 

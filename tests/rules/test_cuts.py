@@ -17,7 +17,8 @@ from rules.engine import Engine
 from tests.rules.building import SECOND, Row, device, engine, moment, rule
 from tests.rules.reference import Flip, Slot, slope
 
-QUALITIES = (0, quality(Level.UNCERTAIN, Doubt.OVER_RANGE), quality(Level.BAD, Doubt.NO_COMMS))
+GONE = (Doubt.NO_COMMS, Doubt.OFFLINE)
+QUALITIES = (0, quality(Level.UNCERTAIN, Doubt.OVER_RANGE), *(quality(Level.BAD, why) for why in GONE))
 DEVICES = (device("a", silence=40.0), device("b", silence=15.0))
 RULES: tuple[RuleSpec, ...] = (
     rule(id="r1", clear="value < 5", on_delay=3.0, off_delay=4.0),
