@@ -16,6 +16,7 @@ from typing import Final
 _BOTH: Final = (  # Chinese and English, said one after the other
     ("链路中断", "link down"),
     ("链路恢复", "link up"),
+    ("疑似重发", "maybe sent again"),
     ("存储故障", "store fault"),
     ("存储恢复", "store is back"),
     ("输入过多，已丢弃", "more came in than can be judged, dropped"),

@@ -33,6 +33,7 @@ HAN = re.compile(r"[\u4e00-\u9fff]")
         ),
         ("存储故障 store fault: disk I/O error", "存储故障: 磁盘读写错误", "store fault: disk I/O error"),
         ("rule kind rate failed: ValueError", "规则类型 rate 出错: ValueError", "rule kind rate failed: ValueError"),
+        ("疑似重发 maybe sent again: 3/17", "疑似重发: 3/17", "maybe sent again: 3/17"),
         ("输入恢复 keeping up again, dropped in all: 5", "输入恢复: 5", "keeping up again, dropped in all: 5"),
     ],
 )
