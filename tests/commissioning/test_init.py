@@ -19,6 +19,7 @@ from gateway.app import problems_of, read
 from gateway.cli import init
 from gateway.cli.first import FILES, Answers, ancestry, files
 from gateway.cli.main import FAILED, GOOD, REFUSED, run
+from tests.patience import PATIENCE
 
 ANSWERS = "en\nBlock 3 station\njc/3\n/dev/null\nbroker.local:1884\n/dev/zero\nLi Wei\n138 0013 8000\n"
 
@@ -159,7 +160,7 @@ def test_at_a_terminal_it_asks_again_and_an_interrupt_leaves_nothing(tmp_path: P
         _until(terminal, "at most 40 characters")
         _until(terminal, "name of the station")
         asked.send_signal(signal.SIGINT)
-        assert asked.wait(10) == FAILED
+        assert asked.wait(PATIENCE) == FAILED
     finally:
         asked.kill()
         asked.wait()

@@ -19,6 +19,7 @@ from paho.mqtt.enums import MQTTProtocolVersion
 from gateway.cli.main import FAILED, GOOD, REFUSED, run
 from tests import real_mosquitto
 from tests.daemon import Daemon
+from tests.patience import PATIENCE
 
 STATION = """
 [station]
@@ -136,7 +137,7 @@ def test_devices_tick_off_and_an_interrupt_ends_the_test_with_a_report(
         report = _until(terminal, "2/2 devices passed")
         assert "walk test 1: jc/3 by Li Wei" in report
         assert "(ended by Li Wei)" in report
-        assert walk.wait(10) == GOOD
+        assert walk.wait(PATIENCE) == GOOD
     assert run(["walktest", "-c", str(station.config), "--report", "--json"]) == GOOD
     kept = json.loads(capsys.readouterr().out)
     assert (kept["walktest"], kept["who"], kept["end"], kept["passed"]) == (1, "li", "act", 2)
@@ -149,7 +150,7 @@ def test_it_ends_from_elsewhere_and_says_what_is_missing(station: Station, capsy
         assert run(["walktest", "-c", str(station.config), "--end"]) == GOOD
         said = _until(terminal, "gas-1 jc/3: was not heard")
         assert "0/2 devices passed" in said
-        assert walk.wait(10) == FAILED
+        assert walk.wait(PATIENCE) == FAILED
     capsys.readouterr()
 
 

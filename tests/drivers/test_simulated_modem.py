@@ -156,7 +156,7 @@ def test_it_can_be_pulled_and_put_back_under_the_same_name(tmp_path: Path) -> No
 
 OTHER_PROGRAM = """
 import sys, serial
-port = serial.Serial(sys.argv[1], 115200, timeout=5)
+port = serial.Serial(sys.argv[1], 115200, timeout=60)
 port.write(b"AT+CGMM\\r")
 print(port.read_until(b"OK\\r\\n").decode())
 """

@@ -26,6 +26,7 @@ from gateway.testing import FakeClock
 from gateway.transport import unix
 from gateway.transport.serial import open_pty
 from tests import real_mosquitto
+from tests.patience import PATIENCE
 from tests.ports import free_port
 from tests.store_groups import group
 
@@ -209,12 +210,12 @@ def _daemon(path: Path, status: dict[str, Any]) -> Iterator[None]:
 
     thread = threading.Thread(target=lambda: asyncio.run(serve()), daemon=True)
     thread.start()
-    assert up.wait(10)
+    assert up.wait(PATIENCE)
     try:
         yield
     finally:
         loops[0].call_soon_threadsafe(stop.set)
-        thread.join(10)
+        thread.join(PATIENCE)
 
 
 def test_what_the_running_daemon_says_of_itself(tmp_path: Path) -> None:

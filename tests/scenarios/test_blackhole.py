@@ -34,7 +34,7 @@ from gateway.testing import FakeClock
 from gateway.uplink.part import cursor_of
 from tests import station_toml as toml
 from tests.care.test_no_restart import Phone
-from tests.patience import until
+from tests.patience import PATIENCE, until
 from tests.scenarios.driven_uplink import within
 
 HOUR = 3_600
@@ -43,7 +43,6 @@ WIRE = SECOND // 10  # ns: the time of an answer on the wire varies by less
 ON_DELAY = 15  # s, of the profile's heat alarm
 ALARMS = {1: 1, 2: 12, 3: 23}  # address → hour of the black hole in which it becomes hot there
 HOT_FOR = 600  # s
-PATIENCE = 60.0  # s of real time for what the far end has to do
 
 
 class Day(FakeClock):
@@ -135,7 +134,7 @@ class World:
 
     async def drained(self) -> None:
         """Let time pass until nothing waits; the far end has real time to answer."""
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(3 * PATIENCE):
             while "nothing waits" not in self.house.links["sink far"].health.findings.get("position", ""):
                 await self.clock.advance(1)
                 await asyncio.sleep(0.01)

@@ -275,7 +275,7 @@ def test_open_deadline(tmp_path: Path) -> None:
 
         def hangs(point: str) -> None:
             if point == "before_open":
-                go_on.wait(20)
+                go_on.wait(2 * PATIENCE)
 
         spec = StoreSpec(path=str(tmp_path / "station.db"))
         opening = asyncio.create_task(open_store(spec, clock=clock, deadline=LIMITS.open_deadline, faults=hangs))

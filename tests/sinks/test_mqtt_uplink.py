@@ -18,7 +18,7 @@ from gateway.errors import ConfigError, DeliveryError
 from gateway.sinks import mqtt_uplink
 from gateway.sinks._messages import READINGS, rfc3339
 from gateway.transport.mqtt_options import MqttOptions
-from tests.patience import until
+from tests.patience import PATIENCE, until
 from tests.ports import free_port
 from tests.real_mosquitto import OPEN, Mosquitto, running
 from tests.sinks.living_station import Living
@@ -38,7 +38,7 @@ class Centre:
         self._client.reconnect_delay_set(1, 1)
         self._client.connect("127.0.0.1", port)
         self._client.loop_start()
-        assert listening.wait(10)  # what is sent before is not for it
+        assert listening.wait(PATIENCE)  # what is sent before is not for it
 
     def close(self) -> None:
         """Go."""
