@@ -172,6 +172,7 @@ class Line:
         self._waiting = serial, answer
         try:
             if not self._peer.write(packet):
+                answer.cancel()
                 self._drop()
                 raise LinkDown(f"{self.name}: takes nothing")
             self._spoke_at = self._clock.mono()
