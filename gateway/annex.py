@@ -7,6 +7,8 @@ back-off and is a fault alarm while it stays down (house section 11).
 
 from __future__ import annotations
 
+import contextlib
+import importlib
 import os
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
     from gateway.transport.mqtt_options import MqttOptions  # it imports mqtt5
 
 Part = Callable[[], Awaitable[None]]
+_PAGE = "gateway.web.server"
 
 
 def parts(house: House) -> Mapping[str, Part]:
@@ -215,7 +218,15 @@ def _told(house: House, name: str, key: str, code: EventCode, text: str) -> None
 
 
 def _page(house: House) -> dict[str, Part]:
-    """Return the live page, if one is configured; what it needs is imported only when it starts."""
+    """Return the live page, if one is configured.
+
+    What it needs is imported here, before anything waits for the loop: a second on a small box, in which the loop would
+    stand still and say so. What fails here fails again in the part, which is its fault alarm.
+    """
+    if house.station.page is None:
+        return {}
+    with contextlib.suppress(Exception):
+        importlib.import_module(_PAGE)
 
     async def serve() -> None:
         from gateway.web.facts import Facts  # noqa: PLC0415 - starlette and uvicorn cost memory
@@ -232,7 +243,7 @@ def _page(house: House) -> dict[str, Part]:
         )
         await LivePage(facts).run(house.links["page"].alive)
 
-    return {"page": serve} if house.station.page is not None else {}
+    return {"page": serve}
 
 
 def _status(house: House) -> str:

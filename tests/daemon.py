@@ -34,12 +34,16 @@ class Daemon:
         self.pid = self._process.pid
 
     def wait_armed(self, within: float = PATIENCE) -> float:
-        """Wait for "is armed"; returns the seconds since its start."""
+        """Wait for "is armed", whatever it says before (a fault, perhaps); returns the seconds since its start."""
+        end = time.monotonic() + within
         stdout = self._process.stdout
         assert stdout is not None
-        readable, _, _ = select.select([stdout], [], [], within)
-        line = stdout.readline() if readable else b""
-        assert b"armed" in line, f"not armed within {within} s: {line!r} (exit {self._process.poll()})"
+        said = b""
+        while b"is armed\n" not in said:
+            readable, _, _ = select.select([stdout], [], [], max(0.0, end - time.monotonic()))
+            more = os.read(stdout.fileno(), 1 << 16) if readable else b""
+            assert more, f"not armed within {within} s: {said!r} (exit {self._process.poll()})"
+            said += more
         return time.monotonic() - self.started
 
     def wait_end(self, within: float) -> bool:

@@ -40,6 +40,7 @@ from gateway.web.routes import BadRequestError, Desk, Visit
 piecemeal("uvicorn")  # without its command line, which brings click and multiprocessing
 
 from uvicorn.config import Config  # noqa: E402 - see above
+from uvicorn.protocols.http.h11_impl import H11Protocol  # noqa: E402 - else imported when the page begins to serve
 from uvicorn.server import Server  # noqa: E402 - see above
 
 Handler = Callable[[Desk, Visit], Awaitable[Response]]
@@ -75,7 +76,7 @@ class LivePage:
         self._offer_code()
         config = Config(
             self.app,
-            http="h11",
+            http=H11Protocol,
             ws="none",
             loop="none",
             lifespan="off",
