@@ -27,6 +27,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from drivers._gb26875_words import AGAIN_WITHIN, Words
+from drivers._installing import options_of
 from drivers._times import zone_of
 from drivers._values import Reading, number_reader
 from gateway.config.quantities import Seconds
@@ -215,7 +216,7 @@ class Directory:
 
 def install(device: Device, ids: Mapping[str, int], source_events: int) -> Speaker:
     """Compile a device; one without a point for events has them at its source. Raises ValueError, ConfigError."""
-    options = msgspec.convert({**device.profile.options, **device.options}, DeviceOptions, strict=False)
+    options = options_of(device, DeviceOptions)
     points = {spec.name: ids[f"{device.id}.{spec.name}"] for spec in device.profile.points}
     texts = [points[spec.name] for spec in device.profile.points if spec.kind is Kind.TEXT and not spec.decode]
     if not points:

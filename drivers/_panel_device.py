@@ -18,6 +18,7 @@ from typing import Annotated, Protocol, cast
 
 import msgspec
 
+from drivers._installing import options_of
 from drivers._times import zone_of
 from gateway.model.batch import Event, EventCode
 from gateway.model.point import Device, Kind
@@ -150,7 +151,7 @@ def dialect_of(name: str) -> Dialect:
 
 def install(device: Device, ids: Mapping[str, int]) -> Installed:
     """Compile a device. Raises ValueError for every key that is wrong."""
-    options = msgspec.convert({**device.profile.options, **device.options}, PanelDeviceOptions, strict=False)
+    options = options_of(device, PanelDeviceOptions)
     dialect_of(options.dialect)
     texts = [ids[f"{device.id}.{spec.name}"] for spec in device.profile.points if spec.kind is Kind.TEXT]
     if not texts:

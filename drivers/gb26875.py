@@ -8,9 +8,9 @@ One source serves as many devices as call it, told apart by their address in the
 from __future__ import annotations
 
 from drivers._conversation import Attend, Talking, WireOptions, read_options
-from drivers._gb26875_device import DeviceOptions, Directory, Speaker, install, same_address
+from drivers._gb26875_device import DeviceOptions, Directory, install, same_address
 from drivers._gb26875_talk import Centre
-from gateway.errors import ConfigError
+from drivers._installing import read_each, refuse
 from gateway.model.ports import DriverSetup
 from gateway.transport.wires import attend
 
@@ -27,16 +27,9 @@ def create(setup: DriverSetup, *, wire: Attend = attend) -> Talking:
     """Build the driver; `wire` is the seam for wires that are none. Raises ConfigError with every problem at once."""
     options = read_options(setup, Options)
     source_events = setup.point_ids[f"@{setup.source.id}.events"]
-    speakers: list[Speaker] = []
-    problems: list[str] = []
-    for device in setup.devices:
-        try:
-            speakers.append(install(device, setup.point_ids, source_events))
-        except (ConfigError, ValueError) as error:
-            problems.append(f"device {device.id}: {error}")
-    problems += same_address(speakers)
-    if problems:
-        raise ConfigError("\n".join(problems))
+    found, problems = read_each(setup, lambda device, ids: install(device, ids, source_events))
+    speakers = list(found.values())
+    refuse([*problems, *same_address(speakers)])
     directory = Directory(speakers, source_events)
     there = [] if options.many else speakers
     return Talking(setup, options, lambda _: Centre(directory, datagrams=options.wire == "udp", there=there), wire=wire)

@@ -14,6 +14,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from drivers._conversation import Decoded, Said, Talking, WireOptions, read_options
+from drivers._installing import read_each
 from drivers._panel_device import Dialect, Installed, PanelDeviceOptions, dialect_of, install
 from drivers._panel_polling import Addressed, NoPolls, Polls
 from gateway.config.quantities import Seconds
@@ -59,13 +60,8 @@ DEVICE_OPTIONS = PanelDeviceOptions
 def create(setup: DriverSetup) -> Talking:
     """Build the driver. Raises ConfigError with every problem of the source and its devices."""
     options = read_options(setup, Options)
-    panels: list[Installed] = []
-    problems: list[str] = []
-    for device in setup.devices:
-        try:
-            panels.append(install(device, setup.point_ids))
-        except ValueError as error:
-            problems.append(f"device {device.id}: {error}")
+    found, problems = read_each(setup, install)
+    panels = list(found.values())
     names = sorted({panel.options.dialect for panel in panels})
     if len(names) > 1:
         problems.append(f"source {setup.source.id}: one line speaks one dialect, its devices have {', '.join(names)}")

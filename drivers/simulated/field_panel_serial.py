@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-import msgspec
-
+from drivers._installing import options_of
 from drivers._panel_device import PanelDeviceOptions
 from drivers.simulated.field import FarEnd
 from drivers.simulated.panel import SimulatedPanel
@@ -30,7 +29,7 @@ FIRES: Mapping[str, Callable[[int], bytes]] = {
 def far_end(device: Device, rest: Mapping[str, float]) -> FarEnd:
     """Return the panel."""
     del rest
-    own = msgspec.convert({**device.profile.options, **device.options}, PanelDeviceOptions)
+    own = options_of(device, PanelDeviceOptions, strict=True)
     usual = 0 if own.dialect == "gst_crt" else 1  # the address by which it is polled
     return _FarEnd(own.dialect, own.panel if own.panel is not None else usual)
 

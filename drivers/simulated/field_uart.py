@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 import msgspec
 
+from drivers._installing import options_of
 from drivers.simulated.field import FarEnd, moved
 from drivers.uart import DeviceOptions, FigureOptions
 from gateway.model.point import Device
@@ -29,7 +30,7 @@ _USUAL_GAS, _USUAL_UNIT, _FULL = 4, "3", 500  # CO, ppm
 
 def far_end(device: Device, rest: Mapping[str, float]) -> FarEnd:
     """Return the sensor."""
-    own = msgspec.convert({**device.profile.options, **device.options}, DeviceOptions)
+    own = options_of(device, DeviceOptions, strict=True)
     figures = {}
     for spec in device.profile.points:
         if spec.name in rest:
