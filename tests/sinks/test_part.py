@@ -99,6 +99,25 @@ def test_its_place_is_remembered_when_the_daemon_stops_and_handed_to_the_next_pr
     assert again.part.position.instance == desk.part.position.instance
 
 
+def test_how_far_alarms_were_told_is_written_with_the_next_commit_and_readings_wait() -> None:
+    desk = Desk("""
+say(41)
+sys.stdin.readline()
+order["position"]["notes"] = [[3, 7]]
+say(42)
+sys.stdin.read()
+""")
+
+    def written() -> bool:
+        if desk.part.position.live == 41:
+            assert not desk.ledger.rows
+            desk.ledger.seq += 1  # wakes it
+        return bool(desk.ledger.rows)
+
+    desk.run(written)
+    assert msgspec.json.decode(desk.memory[row_of("far")], type=Position).notes == [(3, 7)]
+
+
 def test_a_far_end_that_is_down_is_a_fault_while_the_process_goes_on_and_returns_to_normal(tmp_path: Path) -> None:
     up = tmp_path / "up"
     desk = Desk(f"""
