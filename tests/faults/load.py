@@ -37,8 +37,8 @@ class Publisher:
     """Publishes with QoS 1. `acked[device]`: values the broker has acknowledged, in that order."""
 
     def __init__(self, port: int, rate: float, *, after: int = 0) -> None:
-        """Connect; values of the load are numbered from `after` + 1."""
-        self._rate = rate
+        """Connect; values of the load are numbered from `after` + 1. `rate`: messages a second, offered."""
+        self.rate = rate
         self.value = after
         self._link = socket.create_connection(("127.0.0.1", port), timeout=PATIENCE)
         self._link.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -98,7 +98,7 @@ class Publisher:
         first = self.value
         with contextlib.suppress(OSError):  # the broker was killed: what it did not acknowledge does not count
             while not self._stop.is_set():
-                due = first + int((time.monotonic() - self._begun) * self._rate)
+                due = first + int((time.monotonic() - self._begun) * self.rate)
                 devices = [(f"l{n % LOAD_DEVICES}", n) for n in range(self.value + 1, due + 1)]
                 self.value = due
                 with self._sending:
