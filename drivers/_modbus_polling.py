@@ -178,11 +178,7 @@ class Polling:
     async def _poll(self, bus: _Bus, turn: Turn) -> None:
         watch = self._watches[turn.poll]
         unit = self._units[watch.unit]
-        asked = self._clock.mono()
-        patience = turn.deadline + max(0, bus.busy - asked)  # a neighbour's silence costs this one no poll
-        answer = await bus.master.ask(watch.block.request, unit.manners, deadline=patience / SECOND)
-        waits = self._line.queues and answer.outcome is Outcome.SILENT and not answer.given_up
-        bus.busy = max(asked, bus.busy) + GATEWAY if waits else 0
+        answer = await self._ask(bus, unit, watch.block.request, turn.deadline)
         self._book(bus, turn, answer, retry=watch.block.hourly and answer.outcome is Outcome.REFUSED)
         if answer.reply is None:
             watch.misses += 1
@@ -200,14 +196,23 @@ class Polling:
             rows = unit.slave.rows(watch.block, answer.reply.values, warming=answer.at < unit.warm_at)
         self._emit(bus, unit, rows, answer)
 
+    async def _ask(self, bus: _Bus, unit: Unit, request: Request, deadline: int) -> Answer:
+        """Ask, and wait longer where the gateway may still wait for another device: its silence costs nobody else."""
+        asked = self._clock.mono()
+        patience = (deadline + max(0, bus.busy - asked)) / SECOND
+        answer = await bus.master.ask(request, unit.manners, deadline=patience)
+        waits = self._line.queues and answer.outcome is Outcome.SILENT and not answer.given_up
+        bus.busy = max(asked, bus.busy) + GATEWAY if waits else 0
+        return answer
+
     async def _set_output(self, bus: _Bus, turn: Turn, command: _Command) -> None:
         if command.done.done():  # whoever asked has gone
             bus.commands.remove(command)
             return
-        manners = self._units[command.unit].manners
-        answer = await bus.master.ask(command.ask, manners)
+        unit = self._units[command.unit]
+        answer = await self._ask(bus, unit, command.ask, unit.patience.worst)
         if answer.outcome is Outcome.ANSWERED:
-            answer = await bus.master.ask(command.check, manners)
+            answer = await self._ask(bus, unit, command.check, unit.patience.worst)
         self._book(bus, turn, answer)
         problem = self._output_problem(bus, command, answer)
         bus.commands.remove(command)  # from here on nobody else answers for it

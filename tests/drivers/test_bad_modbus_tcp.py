@@ -41,7 +41,7 @@ class Gateway:
         self.silent = silent
         self.patience = patience
         self.asked: list[tuple[int, int]] = []  # unit, transaction
-        self.function = 0  # of the newest question
+        self.pdu = b""  # of the newest question
         self.wire = Wire()
         self.report = Report()
         self.batches: list[Batch] = []
@@ -64,8 +64,8 @@ class Gateway:
     async def _answer(self, port: WireEnd, data: bytes) -> None:
         while data:
             number, _, length, unit = HEADER.unpack_from(data)
-            self.function = data[HEADER.size]
-            data = data[HEADER.size - 1 + length :]
+            end = HEADER.size - 1 + length
+            self.pdu, data = data[HEADER.size : end], data[end:]
             self.asked.append((unit, number))
             await self.clock.sleep(self.patience if unit in self.silent else 0.02)
             for answer in [(number, unit, UNHEARD)] if unit in self.silent else self.says(number, unit):
@@ -223,10 +223,32 @@ def test_a_silent_device_behind_a_gateway_costs_its_neighbour_no_poll(patience: 
     assert [quality for _, quality in gateway.told(2)] == ["BAD:no_comms"]
 
 
+def test_a_relay_behind_a_gateway_that_waits_for_another_device_is_set_at_the_first_try() -> None:
+    def says(number: int, unit: int) -> list[Answer]:
+        function = gateway.pdu[0]
+        written.extend([function] if function == 5 else [])
+        return [(number, unit, {1: b"\x01\x01\x01", 5: gateway.pdu}.get(function, GOOD))]
+
+    written: list[int] = []
+    gateway = Gateway(says, silent=frozenset({2}), patience=1.3)
+    relay = state("siren", {"fc": 1, "address": 5, "write": 5})
+    devices = [device("good", 1, [LEVEL, relay], poll=1.0), device("dead", 2, [LEVEL], poll=1.0)]
+
+    async def scene(driver: Polling) -> None:
+        while not gateway.asked or gateway.asked[-1][0] != 2:
+            await gateway.clock.advance(0.01)
+        setting = asyncio.create_task(driver.write("good", "siren", 1.0))
+        await gateway.clock.advance(3)
+        await setting
+        assert len(written) == 1
+
+    gateway.play(devices, scene)
+
+
 @pytest.mark.parametrize("code", [0x0A, 0x0B])
 def test_what_a_gateway_says_in_place_of_a_device_is_no_sign_of_its_life(code: int) -> None:
     def unheard(number: int, unit: int) -> list[Answer]:
-        return [(number, unit, bytes((gateway.function | 0x80, code)))]
+        return [(number, unit, bytes((gateway.pdu[0] | 0x80, code)))]
 
     gateway = Gateway(unheard)
 
