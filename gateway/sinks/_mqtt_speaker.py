@@ -110,9 +110,11 @@ class Speaker:
                 for message in messages:
                     tasks.create_task(publish(message))
         except* (DeliveryError, LinkDown) as group:
-            self._drop()
-            raise group.exceptions[0] from None
-        return asides
+            failed = group.exceptions[0]
+        else:
+            return asides
+        self._drop()
+        raise failed  # not in `except*`: Python before 3.11.4 would wrap it in a group
 
     async def close(self) -> None:
         """Say that this gateway has gone, and close."""
