@@ -18,6 +18,7 @@ from tests import line_talk
 from tests.channel_rigs import Notes
 from tests.drivers.conversation_bench import setup_of, told
 from tests.patience import PATIENCE, until
+from tests.ports import free_port
 
 DEVICES = [f"d{number}" for number in range(500)]
 COMMIT = 0.05  # s that a store takes
@@ -35,9 +36,7 @@ class Station:
     """A driver on a real port, and a store that takes its time. `stored` is what was committed."""
 
     def __init__(self, **options: Any) -> None:  # noqa: ANN401 - TOML values
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = int(probe.getsockname()[1])
+        self.port = free_port(socket.SOCK_DGRAM if options.get("wire") == "udp" else socket.SOCK_STREAM)
         self.notes = Notes()
         setup = setup_of(SystemClock(), self.notes, devices=DEVICES, **{"peers": 700, **options, "port": self.port})
         self.driver = line_talk.create(setup)
