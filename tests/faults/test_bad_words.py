@@ -40,7 +40,7 @@ def in_process(command: str, config: Path) -> tuple[int, str]:
         ("run", 'driver = "mqtt"', 'driver = "mqttt"', ["mqttt", "mqtt", "station.toml:"]),
         ("check", 'id = "any"', 'id = "gas1"', ["gas1", "station.toml:"]),
         ("run", 'role = "squad"', 'role = "cook"', ["squad", "station.toml:"]),
-        ("check", 'topic = "gas/1"', 'topic = "gas/#/1"', ["gas/#/1", "device[gas1]", "station.toml:56"]),
+        ("check", 'topic = "gas/1"', 'topic = "gas/#/1"', ["gas/#/1", "device[gas1]", "station.toml:58"]),
         ("run", "address = 1", "address = 300", ["300", "device[room]", "station.toml:"]),
     ],
 )
