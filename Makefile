@@ -1,16 +1,21 @@
 # firegrid: every target sets up what it needs on a fresh Debian 12 / Raspberry Pi OS machine (Python >= 3.11, make; root for Debian packages).
-PYTHON ?= python3
+# Debian's own Python where it is new enough: the one in the field, and built with profiles a third faster than a plain build.
+PYTHON ?= $(shell $(DEBIANS) && $(DEBIANS_VENV) && echo /usr/bin/python3 || echo python3)
+DEBIANS := /usr/bin/python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null
+DEBIANS_VENV := /usr/bin/python3 -c 'import ensurepip' 2>/dev/null
 VENV := .venv
 BIN := $(VENV)/bin
 DEMO_ARGS ?=
 SOAK_ARGS ?=
 FUZZ_ARGS ?=
 BENCH_ARGS ?=
-DEBIAN_TEST := mosquitto openssl chromium chromium-driver fonts-noto-cjk systemd influxdb victoria-metrics
+LIMITS := $(addprefix tests/,browser faults care/test_watchdog_process.py scenarios/test_demo.py scenarios/test_field_limits.py \
+  scenarios/test_slow_store.py sinks/test_half_open.py web/test_page_cost.py web/test_page_live.py drivers/test_mqtt_driver.py)
+DEBIAN_TEST := python3-venv mosquitto openssl chromium chromium-driver fonts-noto-cjk systemd influxdb victoria-metrics
 TOOLS_TEST := mosquitto openssl chromium chromedriver systemd-analyze influxd victoria-metrics
 DEBIAN_DEB := dpkg-dev python3-venv
 
-.PHONY: demo test check pytest bench bench-wear bench-years soak fuzz lock clean dashboards setup setup-test debian-test deb test-deb deb-tools
+.PHONY: demo test check pytest bench bench-wear bench-years soak limits fuzz lock clean dashboards setup setup-test debian-test deb test-deb deb-tools
 
 demo: setup
 	$(BIN)/firegrid demo $(DEMO_ARGS)
@@ -39,13 +44,17 @@ bench-years: setup-test
 	$(BIN)/python -m benchmarks.years $(BENCH_ARGS)
 
 soak: setup-test
-	$(BIN)/python -m pytest -q -m soak tests/soak $(SOAK_ARGS)
+	FIREGRID_STRICT=1 $(BIN)/python -m pytest -q -m soak tests/soak $(SOAK_ARGS)
+
+# What is promised in seconds, as promised: for a machine that does nothing else (`make test` only asks that it comes).
+limits: setup-test
+	FIREGRID_STRICT=1 $(BIN)/python -m pytest -q $(LIMITS)
 
 fuzz: setup-test
 	$(BIN)/python -m tests.fuzz.campaign $(FUZZ_ARGS)
 
 setup: $(VENV)/.run
-setup-test: $(VENV)/.test debian-test
+setup-test: debian-test $(VENV)/.test
 
 $(VENV)/pip:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "firegrid needs Python 3.11 or newer; $(PYTHON) is older. Try: make PYTHON=python3.11"; exit 1; }
@@ -65,6 +74,7 @@ $(VENV)/.test: $(VENV)/.run requirements/test.lock
 
 debian-test:
 	@for tool in $(TOOLS_TEST); do PATH="$$PATH:/usr/sbin" command -v $$tool >/dev/null || missing="$$missing $$tool"; done; \
+	! $(DEBIANS) || $(DEBIANS_VENV) || missing="$$missing python3-venv"; \
 	test -z "$$missing" || { echo "installing Debian packages: $(DEBIAN_TEST)"; \
 	test -e /usr/sbin/policy-rc.d || { printf '#!/bin/sh\nexit 101\n' >/usr/sbin/policy-rc.d && chmod 755 /usr/sbin/policy-rc.d && made=1; }; \
 	apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(DEBIAN_TEST); code=$$?; \
