@@ -21,6 +21,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from drivers.simulated.modbus_bus import SimulatedSlave
 from gateway.clock import SECOND
 from gateway.model.alarm import AlarmState
+from gateway.model.notification import Notification
 from gateway.store.read import Reader
 from tests import station_toml as toml
 from tests.faults.failing_station import TOLD_WITHIN, Site, site
@@ -171,6 +172,7 @@ def restart(place: Site) -> None:
     """Kill the daemon once it has everything on its disk, while the alarm of g1 waits for an answer."""
     wait(lambda: not place.volatile())
     wait(lambda: set(open_alarms(place)) >= {"g0", "g1", "smoke"})
+    wait(lambda: not under_way(place))  # else it would come again, marked
     assert place.daemon is not None
     place.publish("slow", 99)  # its on-delay runs over the kill
     wait(lambda: bool(values(place, "slow")))
@@ -181,6 +183,12 @@ def restart(place: Site) -> None:
 def open_alarms(place: Site) -> dict[str, AlarmState]:
     with Reader(place.store) as reader:
         return {entry.body.device: entry.body.state for entry in reader.alarms() if entry.body.device != "@gateway"}
+
+
+def under_way(place: Site) -> list[Notification]:
+    """Return the messages of which the store does not know that they left."""
+    with Reader(place.store) as reader:
+        return [entry.body for entry in reader.notifications() if entry.body.state.open]
 
 
 def values(place: Site, device: str) -> list[float]:
