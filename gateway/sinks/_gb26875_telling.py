@@ -2,7 +2,8 @@
 
 Between `gateway.sinks._gb26875_words` and `gb26875_uplink`. Fires first, then newest first; but the words of one
 component in the order in which they were true, since a centre shows the last one that it was told. A backlog that
-comes after newer news is followed by the newest word once more, with its own time, by which it is recognised.
+comes after newer news is followed by the newest word once more, with the time of telling: with its own, a centre that
+drops what it knows would go on showing the old one.
 """
 
 from __future__ import annotations
@@ -10,12 +11,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+import msgspec
+
 from gateway.model.alarm import AlarmEvent, Suppression, Transition
 from gateway.model.batch import EventCode, EventSeen
 from gateway.model.portion import Note
 from gateway.protocols.gb26875_objects import DeviceOperation, Object, Operation
 from gateway.sinks._gb26875_places import FIRE, NORMAL, Places
-from gateway.sinks._gb26875_words import STANDING, Standing, Target, Words
+from gateway.sinks._gb26875_words import STANDING, Said, Standing, Target, Words
 
 DUTY = "duty"  # first word of the key of a duty check's alarm
 CLEARED, CONFIRMED = 1 << 3, 1 << 5  # of an operation at a system (type 4)
@@ -32,7 +35,10 @@ _BEFORE = {  # how an alarm was kept down before a move that changes it
 
 
 class Step(NamedTuple):
-    """One object to tell. `key` recognises it when it is planned again; `target`: whose word it is, of a status."""
+    """One object to tell. `key` recognises it when it is planned again; `target`: whose word it is, of a status.
+
+    `time`: of the move that it tells, by which words are in order; 0 before all moves.
+    """
 
     key: tuple[object, ...]
     type: int
@@ -51,6 +57,7 @@ class Telling:
         self._operators = operators
         self._duty = f"{DUTY} {sink}"
         self.told: dict[Target, Step] = {}
+        self._after: dict[Target, tuple[object, Step]] = {}  # key of the backlog's last step → what follows it
         self.operations: list[Step] = []  # the last of type 4 and 24 that were told
 
     def plan(self, notes: Sequence[Note], wall: int) -> list[Step]:
@@ -77,10 +84,10 @@ class Telling:
         if now is None:
             return [step for step in self.told.values() if step.word != NORMAL]
         own = Target(None)
-        steps = [
-            self._step(("present", wall), target, *self._words.stands(standing, wall))
-            for target, standing in {own: [], **now}.items()
-        ]
+        steps = []
+        for target, standing in {own: [], **now}.items():
+            step = self._step(("present", wall), target, *self._words.stands(standing, wall))
+            steps.append(step if standing else step._replace(time=0))
         return sorted(steps, key=lambda step: (not step.word & FIRE, -step.time))
 
     def confirmed(self, step: Step) -> None:
@@ -114,12 +121,23 @@ class Telling:
                 steps.append(self._step((note.n,), target, word, note.time, spoken))
         last = self.told.get(target)
         if steps and last is not None and last.time > steps[-1].time:
-            steps.append(last._replace(key=("again", steps[-1].key, *last.key)))
-        elif steps and last is None and now is not None:
-            now_is = self._words.stands(standing, wall)
-            if now_is.word != steps[-1].word:  # told in an earlier life, before this backlog
-                steps.append(self._step(("after", steps[-1].key), target, *now_is))
+            body = msgspec.structs.replace(last.body, time=self._words.tag(wall))
+            steps.append(last._replace(key=("again", steps[-1].key), body=body))
+        elif steps and now is not None:
+            steps += self._truth(steps[-1], target, self._words.stands(standing, wall), wall, first=last is None)
         return steps
+
+    def _truth(self, end: Step, target: Target, now: Said, wall: int, *, first: bool) -> list[Step]:
+        """Return what follows a backlog's end where an earlier life has told newer news; the same until it is told."""
+        known = self._after.pop(target, None)
+        if known is not None and known[0] == end.key:
+            self._after[target] = known
+            return [known[1]]
+        if not first or now.word == end.word:
+            return []
+        step = self._step(("after", end.key), target, now.word, wall, now.spoken)._replace(time=end.time)
+        self._after[target] = end.key, step
+        return [step]
 
     def _step(self, key: tuple[object, ...], target: Target, word: int, time: int, spoken: bytes | None = None) -> Step:
         code, body = self._words.status(target, word, time, spoken)

@@ -43,7 +43,7 @@ CODES = {FIRE: EventCode.FIRE, FAULT: EventCode.FAULT, NORMAL: EventCode.RESTORE
 RAISED = {"event:fire": EventCode.FIRE, "event:fault": EventCode.FAULT}
 STANDING = (AlarmState.UNACK, AlarmState.LATCHED_UNACK)
 COMMAND = 26  # where it stands in a frame
-LOOK = 0.05  # s between two looks into the stores
+LOOK = 0.1  # s between two looks into the stores
 ADDRESS = 4711  # of the station at the centre
 AN_HOUR_LATER = "an hour later"
 

@@ -30,6 +30,7 @@ from tests.sinks.gb26875_station import setup
 
 Fate = str  # of one write: "ok", "lost", "cut_before", "cut_after", "half", "twice", "late"
 LATE = 13.0  # s
+FATES = ("lost", "cut_before", "cut_after", "half", "twice", "late")  # bad ones
 
 
 class _End:

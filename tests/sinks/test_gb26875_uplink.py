@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
-from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -18,12 +16,12 @@ from gateway.model.alarm import AlarmEvent
 from gateway.model.portion import Aside, Note, Portion
 from gateway.model.time import SECOND
 from gateway.protocols.gb26875 import encode_frame
-from gateway.protocols.gb26875_units import decode_unit, time_ns
+from gateway.protocols.gb26875_units import decode_unit
 from gateway.sinks import gb26875_uplink
 from gateway.sinks.gb26875_uplink import Gb26875Uplink
 from tests.drivers.gb26875_centre import WALL
-from tests.sinks.gb26875_far import delivered, scene, scripted
-from tests.sinks.gb26875_station import HEAT, SMOKE, TANK, alarm, move, setup
+from tests.sinks.gb26875_far import FATES, delivered, scene, scripted
+from tests.sinks.gb26875_station import TANK, move, setup
 from tests.sinks.portions import portion
 
 STORY = (
@@ -33,8 +31,6 @@ STORY = (
     move(4, point=TANK, second=12),
 )
 TOLD = Counter({("FIRE", 0): 1, ("INFO", 5): 1, ("RESTORE", 9): 1, ("SUPERVISORY", 12): 1})
-ZONE = 8 * 3600
-FATES = ("lost", "cut_before", "cut_after", "half", "twice", "late")
 
 
 def test_alarms_arrive_fires_first_each_component_in_order() -> None:
@@ -77,56 +73,6 @@ def test_over_any_schedule_of_losses(up: list[str], down: list[str]) -> None:
             assert Counter(centre.told()) == TOLD
 
     asyncio.run(main())
-
-
-@settings(max_examples=25, deadline=None)
-@given(
-    flips=st.lists(st.sampled_from((SMOKE, HEAT, TANK)), min_size=1, max_size=14),
-    size=st.integers(1, 6),
-    fates=st.lists(st.sampled_from(("ok", *FATES)), max_size=12),
-    restarts=st.sets(st.integers(0, 5), max_size=2),
-)
-def test_a_backlog_newest_first_ends_with_what_is_true(
-    flips: list[int], size: int, fates: list[str], restarts: set[int]
-) -> None:
-    """Portions as the drain cuts them, any losses, a new process now and then: all words arrive, the last is true."""
-    notes, words = story(flips)
-    last = {place: word for place, word, _ in words}
-    standing = [(alarm(one, point=one), time) for one, word, time in words if word != 1 and last[one] == word]
-    now = {entry[0].point: entry for entry in standing}
-
-    async def main() -> None:
-        given_: dict[str, Any] = {"alarms": lambda: [entry for point, entry in now.items() if last[point] != 1]}
-        async with scripted(given=given_) as (first, centre, clock, air):
-            sink = first
-            air.down = iter(fates)
-            backlog, turn = list(reversed(notes)), 0
-            while backlog:
-                await delivered(sink, clock, *backlog[:size], rounds=60)
-                backlog, turn = backlog[size:], turn + 1
-                if turn in restarts:
-                    await sink.close()
-                    await clock.advance(0)
-                    sink = gb26875_uplink.create(replace(setup(clock), **given_), wire=air)
-            await sink.close()
-            told = [unit.objects[0] for unit in map(decode_unit, centre.units) if unit and unit.type == 2]
-            heard = [(one.place, one.status, time_ns(one.time, ZONE)) for one in told]  # type: ignore[union-attr]
-            assert set(words) <= set(heard)
-            assert {place: word for place, word, _ in heard} == last
-
-    asyncio.run(main())
-
-
-def story(flips: list[int]) -> tuple[list[Note], list[tuple[int, int, int]]]:
-    """Return moves of alarms that flip one after the other, and the (place, word, ns) that tell them."""
-    up: set[int] = set()
-    notes, words = [], []
-    for second, point in enumerate(flips):
-        event = AlarmEvent.CLEAR if point in up else AlarmEvent.RAISE
-        up ^= {point}
-        notes.append(move(second + 1, event, point=point, second=second))
-        words.append((point, (16 if point == TANK else 2) if point in up else 1, notes[-1].time))
-    return notes, words
 
 
 @pytest.mark.parametrize(("age", "marked"), [(20, []), (3600, [("FIRE", 0)])])

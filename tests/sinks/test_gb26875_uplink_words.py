@@ -189,16 +189,35 @@ def test_behind_an_old_backlog_the_newest_word_is_told_once_more() -> None:
     one = telling()
     [now] = one.plan([move(9, E.CLEAR, second=50)], WALL)
     one.confirmed(now)
-    steps = one.plan([move(1), move(2, E.CLEAR, second=5), move(3, second=20)], WALL)
-    assert said(steps) == [(SMOKE, 0b10, 0), (SMOKE, 1, 5), (SMOKE, 0b10, 20), (SMOKE, 1, 50)]
-    assert (steps[-1].body, steps[-1].time) == (now.body, now.time)  # with its own time
+    steps = one.plan([move(1), move(2, E.CLEAR, second=5), move(3, second=20)], WALL + 80 * SECOND)
+    assert said(steps) == [(SMOKE, 0b10, 0), (SMOKE, 1, 5), (SMOKE, 0b10, 20), (SMOKE, 1, 80)]  # as of now
+    assert steps[-1].time == now.time
     assert steps[-1].key != now.key  # it goes out, also while the first is remembered
 
 
 def test_of_an_earlier_life_the_store_says_what_stands() -> None:
     standing = [(alarm(1, rule="fault"), WALL + 70 * SECOND)]
     steps = plan(move(1), move(2, E.CLEAR, second=5), standing=standing)
-    assert said(steps) == [(SMOKE, 0b10, 0), (SMOKE, 1, 5), (SMOKE, 0b100, 70)]
+    assert said(steps) == [(SMOKE, 0b10, 0), (SMOKE, 1, 5), (SMOKE, 0b100, 9999)]
+
+
+def test_what_follows_a_backlog_stays_to_be_told_when_the_link_is_lost_before_it() -> None:
+    one = telling([])
+    first = one.plan([move(1)], WALL + 80 * SECOND)
+    assert said(first) == [(SMOKE, 0b10, 0), (SMOKE, 1, 80)]
+    one.confirmed(first[0])
+    assert one.plan([move(1)], WALL + 90 * SECOND) == first
+    one.confirmed(first[1])
+    assert said(one.plan([move(1), move(2, second=85)], WALL + 90 * SECOND)) == [(SMOKE, 0b10, 0), (SMOKE, 0b10, 85)]
+
+
+@pytest.mark.parametrize(("before", "point"), [([move(1)], SMOKE), ([], MAINS)])
+def test_what_is_told_as_of_now_hides_no_move_that_was_written_later(before: list[Note], point: int) -> None:
+    one = telling([])
+    for step in one.plan(before, WALL + 80 * SECOND) or one.present(WALL + 80 * SECOND):  # normal, as of second 80
+        one.confirmed(step)
+    [fire] = one.plan([move(9, point=point, second=70)], WALL + 90 * SECOND)
+    assert fire.time == WALL + 70 * SECOND
 
 
 def test_everything_that_stands_can_be_told_anew() -> None:
