@@ -61,6 +61,10 @@ def test_a_disk_that_fails_and_comes_back_again_and_again(tmp_path: Path) -> Non
         check_told(place, "g5", "behind telemetry that hangs")
         place.plan({})
         check_back(place, "g5")
+        place.plan({"before_commit": "3 s"})
+        check_told(place, "g6", "good after 3 s")
+        place.plan({})
+        check_back(place, "g6")
         assert place.daemon is not None
         assert place.daemon.stop() == 0
     with Reader(tmp_path / "station.db") as reader:
