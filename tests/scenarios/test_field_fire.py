@@ -30,7 +30,7 @@ PANEL, STRANGER = 0x17C98CB8C2, 77
 SMOKE = 42  # component type
 LOOP = 2 << 16
 CORRIDOR, CELLAR = (1, 1, LOOP | 10), (1, 1, LOOP | 11)
-KITCHENS = [(1, 1, LOOP | point) for point in range(20, 26)]
+KITCHENS = [(1, 1, LOOP | point) for point in range(20, 80)]  # one is enough, if no other answer comes between
 COMMAND = 26  # where it stands in a frame
 AGAIN = 1.0  # s until a device repeats what nobody confirmed; the standard has 10
 
