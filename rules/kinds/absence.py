@@ -63,9 +63,7 @@ class Absence:
         self._limit: Ints = np.array(limits, dtype=np.int64)
         self._last: Ints = np.full(n, ALWAYS_AGO, dtype=np.int64)
         self._kept: Ints = np.full(n, ALWAYS_AGO, dtype=np.int64)  # what the durable row says
-        self._gone: Ints = np.full(
-            n, ALWAYS_AGO, dtype=np.int64
-        )  # told to be gone; counts if that is newer than `last`
+        self._gone: Ints = np.full(n, ALWAYS_AGO, dtype=np.int64)  # told to be gone; counts if newer than `last`
         self._silent: NDArray[np.bool_] = np.zeros(n, dtype=np.bool_)
         self._settled: Ints = np.full(1, ALWAYS_AGO, dtype=np.int64)
         self._earliest: Ints = np.full(1, NEVER, dtype=np.int64)
@@ -179,7 +177,7 @@ class Absence:
         if columns["version"] != VERSION:
             raise ValueError(f"snapshot version {columns['version']}, this code reads {VERSION}")
         arrays, settled, slots = self._columns(), int(columns["settled"]), columns["slots"]
-        slots = {"gone": np.full(len(slots["id"]), ALWAYS_AGO).tobytes(), **slots}  # a former version did not tell
+        slots = {"gone": np.full(len(slots["id"]), ALWAYS_AGO, dtype=np.int64).tobytes(), **slots}  # not told formerly
         old, *places = _carry.unpack(slots, self._places, arrays)
         for source, target in (places[:2], places[2:]):
             for name, array in arrays.items():
