@@ -165,6 +165,18 @@ def _end(kind: _Word, key: str, told: Told, *, before: int | None, name: str, ti
             told.say(f"{key}/{meaning.below}", EventCode.RESTORE, f"{name} {meaning.name}: {ENDED}", time)
 
 
+def _end_bits(kind: _Word, key: str, one: _Status, name: str, told: Told, *, time: int) -> None:
+    """Tell that the states of a word are over; those that it does not name go on."""
+    told.note(f"{key} end", one.time, one.status)
+    for bit, meaning in kind.alarms.items():
+        if one.status >> bit & 1:
+            place = f"{key}/{meaning.below}" if meaning.below else key
+            told.say(place, EventCode.RESTORE, f"{name} {meaning.name}: {ENDED}", time, ends=meaning.code)
+    for bit, meaning in kind.quiet.items():
+        if one.status >> bit & 1:
+            told.say(key, EventCode.INFO, f"{name} {meaning.name}: {ENDED}", time)
+
+
 def _reset(key: str, text: str, time: int, told: Told, *, itself: bool = True) -> None:
     told.say(key, EventCode.RESET, text, time)
     told.speaker.words.reset(key, itself=itself)
@@ -172,7 +184,10 @@ def _reset(key: str, text: str, time: int, told: Told, *, itself: bool = True) -
 
 
 def ends(unit: Unit, told: Told) -> bool:
-    """Read a maker's types for the end of a state: the place is normal. False: not all of it is of that form."""
+    """Read a maker's types for the end of states: those that the word names, else the place is normal.
+
+    Returns: whether all of it is of that form.
+    """
     twin = decode_unit(bytes((TWINS[unit.type], unit.count)) + unit.rest)
     for one in () if twin is None else twin.objects:
         match one:
@@ -185,8 +200,12 @@ def ends(unit: Unit, told: Told) -> bool:
                 kind, key, name = _DEVICE, OWN, OWN_NAME
             case _:
                 continue
-        told.note(key, one.time, 0)
-        _end(kind, key, told, before=None, name=name, time=told.time(one.time))
+        time = told.time(one.time)
+        if one.status & (kind.states | kind.told):
+            _end_bits(kind, key, one, name, told, time=time)
+        else:
+            told.note(key, one.time, 0)
+            _end(kind, key, told, before=None, name=name, time=time)
     return twin is not None and not twin.rest
 
 

@@ -44,13 +44,22 @@ class Told:
     right: bool | None = None
     reset: list[str] = field(default_factory=list)
 
-    def say(self, key: str, code: EventCode, text: str, time: int = 0, *, known: bool = True) -> None:
-        """Add an event. `known`: False when its address is not to be trusted."""
+    def say(
+        self,
+        key: str,
+        code: EventCode,
+        text: str,
+        time: int = 0,
+        *,
+        known: bool = True,
+        ends: EventCode | None = None,
+    ) -> None:
+        """Add an event. `known`: False when its address is not to be trusted. `ends`: what alone a RESTORE ends."""
         speaker = self.speaker
         registered = (
             known and speaker.registered and (speaker.known is None or key in speaker.known or not _is_component(key))
         )
-        event = Event(speaker.events, speaker.prefix + key, code, text[:_LONGEST], time, self.frame, registered)
+        event = Event(speaker.events, speaker.prefix + key, code, text[:_LONGEST], time, self.frame, registered, ends)
         self.decoded.events.append(event)
 
     def time(self, tag: bytes) -> int:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import msgspec
 
+from drivers._event_codes import Meaning, meaning_of
 from drivers._json_path import MISSING, finder
 from gateway.model.batch import Event, EventCode
 
@@ -38,7 +39,7 @@ _WORDS = {
     EventCode.FLOOD: ("flood", "flood_alarm", "水浸"),
     EventCode.INFO: ("info",),
 }
-_CODES = {word: code for code, words in _WORDS.items() for word in words}
+_CODES: dict[str, Meaning] = {word: (code, None) for code, words in _WORDS.items() for word in words}
 _FIELD = re.compile(r"\{([^{}]+)\}")
 _SOUNDS_LIKE_FIRE = re.compile("fire|火", re.IGNORECASE)
 
@@ -47,7 +48,8 @@ class EventOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """`options.event` of a json profile.
 
     `code`, `text`, `time`: paths. `key`: text with `{path}` or `{named level of the topic}` inside. `codes`: the
-    sender's words → names of `EventCode` in lower case. `each`: path of an array of events in one message.
+    sender's words → names of `EventCode` in lower case, `restore fault` for what ends a fault alone. `each`: path of an
+    array of events in one message.
     """
 
     code: str
@@ -82,9 +84,7 @@ class EventReader:
         self._fields = {field: finder(field) for field in self._key[1::2]}
         self._codes = {**_CODES}
         for word, name in options.codes.items():
-            if name.upper() not in EventCode.__members__:
-                raise ValueError(f"event code {name!r}; known: {', '.join(EventCode.__members__).lower()}")
-            self._codes[word.strip().casefold()] = EventCode[name.upper()]
+            self._codes[word.strip().casefold()] = meaning_of(name)
 
     def read(
         self, message: object, raw: bytes, parts: Mapping[str, str], place: Place, problems: list[str]
@@ -107,13 +107,14 @@ class EventReader:
         if word is MISSING or isinstance(word, dict | list):
             return []
         text = "" if self._text is None else _written(self._text(entry), LONGEST_TEXT)
-        code = self._codes.get(_written(word, LONGEST_KEY).casefold())
-        known_code = code is not None
-        if code is None:
+        meaning = self._codes.get(_written(word, LONGEST_KEY).casefold())
+        if meaning is None:
             problems.append("unknown_code")
             said = _written(word, LONGEST_KEY)
             text = f"{said}: {text}" if text else said
-            code = EventCode.FIRE if _SOUNDS_LIKE_FIRE.search(text) else EventCode.FAULT
+            code, ends = EventCode.FIRE if _SOUNDS_LIKE_FIRE.search(text) else EventCode.FAULT, None
+        else:
+            code, ends = meaning
         key = self._key_of(entry, parts)
         known_key = not key or place.known is None or key in place.known
         return [
@@ -124,7 +125,8 @@ class EventReader:
                 text,
                 self._time_of(entry, problems),
                 raw,
-                registered=place.registered and known_code and known_key,
+                registered=place.registered and meaning is not None and known_key,
+                ends=ends,
             )
         ]
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import importlib
 import pkgutil
 import re
-from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -18,6 +17,7 @@ from typing import Annotated, Protocol, cast
 
 import msgspec
 
+from drivers._event_codes import Meaning, meaning_of
 from drivers._installing import options_of
 from drivers._times import zone_of
 from gateway.model.batch import Event, EventCode
@@ -27,20 +27,8 @@ from gateway.model.words import nearest
 from gateway.protocols import panels
 from gateway.protocols.panel_words import Heard, PanelEvent, Reading, Settings, Stretch
 
-KEYS = 4096  # places of a panel of which is remembered what was told
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LONGEST_KEY, _LONGEST_TEXT = 64, 400
-_RAISES = frozenset(
-    (
-        EventCode.FIRE,
-        EventCode.MANUAL,
-        EventCode.GAS,
-        EventCode.FLOOD,
-        EventCode.PRE_ALARM,
-        EventCode.SUPERVISORY,
-        EventCode.FAULT,
-    )
-)
 
 
 class Dialect(Protocol):
@@ -74,16 +62,15 @@ class PanelDeviceOptions(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(slots=True)
 class Installed:
-    """A panel. `raised`: per key what was told and not taken back."""
+    """A panel, compiled."""
 
     id: str
     options: PanelDeviceOptions
     events: int
     offset: int = 0
-    codes: dict[int, EventCode] = field(default_factory=dict)
+    codes: dict[int, Meaning] = field(default_factory=dict)
     types: dict[int, EventCode] = field(default_factory=dict)
     known: frozenset[str] | None = None
-    raised: OrderedDict[str, set[EventCode]] = field(default_factory=OrderedDict)
 
     @classmethod
     def stranger(cls, point: int) -> Installed:
@@ -92,7 +79,7 @@ class Installed:
 
     def event(self, told: PanelEvent, heard: Heard, problems: list[str], *, registered: bool = True) -> Event:
         """Return one event of a frame."""
-        code = self.codes.get(told.number, told.code)
+        code, ends = self.codes.get(told.number, (told.code, told.ends))
         if code is EventCode.FIRE:
             code = self.types.get(told.kind, code)
         key = told.key if registered else f"{'' if heard.panel is None else heard.panel}#{told.key}"
@@ -100,28 +87,13 @@ class Installed:
         return Event(
             self.events,
             key[:_LONGEST_KEY],
-            self._settle(key, code, told.ends),
+            code,
             told.text[:_LONGEST_TEXT],
             self._time(told.date, problems),
             heard.frame,
             registered=known,
+            ends=ends,
         )
-
-    def _settle(self, key: str, code: EventCode, ends: EventCode | None) -> EventCode:
-        """Return the code as it may stand: what ends one thing must not end another at the same place."""
-        if code is EventCode.RESET:
-            self.raised.clear()
-        elif code in _RAISES:
-            self.raised.setdefault(key, set()).add(code)
-            while len(self.raised) > KEYS:
-                self.raised.popitem(last=False)
-        elif code is EventCode.RESTORE:
-            held = self.raised.pop(key, set())
-            others = held - {ends}
-            if ends is not None and others:
-                self.raised[key] = others
-                return EventCode.INFO
-        return code
 
     def _time(self, date: tuple[int, ...], problems: list[str]) -> int:
         if not date:
@@ -162,13 +134,7 @@ def install(device: Device, ids: Mapping[str, int]) -> Installed:
         options,
         min(texts),
         offset=round(offset.total_seconds()),
-        codes={int(number, 16): _code(name) for number, name in options.codes.items()},
-        types={int(kind): _code(name) for kind, name in options.types.items()},
+        codes={int(number, 16): meaning_of(name) for number, name in options.codes.items()},
+        types={int(kind): meaning_of(name)[0] for kind, name in options.types.items()},
         known=None if options.addresses is None else frozenset(options.addresses),
     )
-
-
-def _code(name: str) -> EventCode:
-    if name.upper() not in EventCode.__members__:
-        raise ValueError(f"event code {name!r}; known: {', '.join(EventCode.__members__).lower()}")
-    return EventCode[name.upper()]

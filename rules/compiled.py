@@ -32,12 +32,18 @@ class Heard(msgspec.Struct, frozen=True):
 
 
 class Level(msgspec.Struct, frozen=True):
-    """Durable row of table `level`: a panel key whose condition holds. `seen`: addresses behind a collective key."""
+    """Durable row of table `level`: a panel key whose condition holds.
+
+    `seen`: addresses behind a collective key. `time`: the device's own time of what it last said, ns since 1970, where
+    that was proved right when it came, else 0. `doubted`: it was said to have ended before that time.
+    """
 
     rule: str
     point: int
     key: str
     seen: tuple[str, ...] = ()
+    time: int = 0
+    doubted: bool = False
 
 
 class KindFault(msgspec.Struct, frozen=True):

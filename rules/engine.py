@@ -70,14 +70,16 @@ class Engine:
             self._forgive(moment.at, delta)
         return sorted(changes, key=_by_position) if len(changes) > 1 else changes
 
-    def events(self, events: Sequence[Event], at: int, delta: Delta) -> list[Change]:
+    def events(self, events: Sequence[Event], at: int, delta: Delta, wall: int = 0) -> list[Change]:
         """Apply what devices said; `position` is the index of the event.
+
+        `wall`: when it came, ns since 1970, 0 while wall time is not trusted: tells what a device says late.
 
         Each is also a sign of life: a device heard again comes first, with the first event as its position.
         """
         heard = tuple(dict.fromkeys(event.point for event in events))
         back = [change._replace(position=0) for change in self.judge(_signs_of_life(at, heard), delta)]
-        return back + self.panel.judge(events, at, delta)
+        return back + self.panel.judge(events, at, delta, wall)
 
     def fire(self, until: int, delta: Delta) -> list[Change]:
         """Fire every timer due at or before `until` (ns), stamped with its own due time, in order of due times."""

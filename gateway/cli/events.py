@@ -36,6 +36,7 @@ def run(options: argparse.Namespace) -> int:
                 "time": rfc3339(entry.body.time or clock.wall(entry.boot, entry.body.at), zone),
                 "raw": entry.body.raw.hex(),
                 **({} if entry.body.registered else {"registered": False}),
+                **({} if entry.body.ends is None else {"ends": entry.body.ends.name.lower()}),
             }
             for entry in reader.record(("event",), EventSeen, after=options.after)
         )

@@ -52,6 +52,7 @@ class Event(msgspec.Struct, frozen=True):
     time: int = 0  # ns since 1970 by the device, 0 if none
     raw: bytes = b""
     registered: bool = True  # False: no configuration knows this address
+    ends: EventCode | None = None  # of a RESTORE: it ends what was said with this code alone
 
 
 class EventSeen(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -66,6 +67,7 @@ class EventSeen(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     source: str
     raw: bytes
     registered: bool = True  # what is as by default is not written: rows of former versions read the same
+    ends: EventCode | None = None
 
 
 class Mark(msgspec.Struct, frozen=True, gc=False):

@@ -192,11 +192,13 @@ class _Step:
                 source=batch.source,
                 raw=event.raw,
                 registered=event.registered,
+                ends=event.ends,
             )
             self.effects.records.append(("event", seen))
         self.effects.hurried = True
         self.state.book.walktests.told(batch.events, at, self.delta)
-        for change in self.state.engine.events(batch.events, at, self.delta):
+        wall = self.state.axis.wall(batch.event_arrival)
+        for change in self.state.engine.events(batch.events, at, self.delta, wall):
             self._change(change, _event_evidence(batch.events[change.position]))
 
     def _change(self, change: Change, evidence: Evidence) -> None:

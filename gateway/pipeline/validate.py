@@ -30,6 +30,10 @@ class Axis:
     offset: int = 0
     trusted: bool = False
 
+    def wall(self, at: int) -> int:
+        """Return a moment of the station axis as ns since 1970, 0 while that is not to be believed."""
+        return at + self.offset if self.trusted else 0
+
 
 def moments(batch: Batch, axis: Axis, points: int) -> Iterator[tuple[int, Moment]]:
     """Yield (row offset, moment) for each arrival of a batch, in order. `points` is the size of the point arrays.

@@ -77,6 +77,8 @@ class Messages:
             "code": event.code.name.lower(),
             "text": event.text,
         }
+        if event.ends is not None:
+            said["ends"] = event.ends.name.lower()
         return said if event.registered else {**said, "registered": False}
 
     def _transition(self, note: Note, move: Transition, time: str) -> dict[str, Any]:

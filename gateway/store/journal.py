@@ -51,6 +51,18 @@ _MOST = 1 << 24  # readings a body can hold: damaged bytes must not ask for tera
 DAMAGE = (msgspec.MsgspecError, zlib.error, struct.error, KeyError, IndexError, ValueError)  # what bad bytes raise
 
 
+class _Told(msgspec.Struct, array_like=True):
+    """An event without its raw bytes. `ends`: an EventCode, 0: none; former versions ended before it."""
+
+    point: int
+    key: str
+    code: int
+    text: str
+    time: int
+    registered: bool
+    ends: int = 0
+
+
 class _Rows(msgspec.Struct, array_like=True):
     """A batch without its columns: the next `n` rows of the commit's columns are its readings."""
 
@@ -59,7 +71,7 @@ class _Rows(msgspec.Struct, array_like=True):
     event_arrival: int
     waiting: bool
     heard: tuple[int, ...]
-    events: tuple[tuple[int, str, int, str, int, bool], ...]
+    events: tuple[_Told, ...]
 
 
 class _Body(msgspec.Struct, array_like=True):
@@ -144,7 +156,9 @@ def _columns(batches: Sequence[Batch]) -> tuple[bytes, bytes, bytes, bytes, byte
 def _encode_input(item: Input) -> tuple[int, msgspec.Raw]:
     if not isinstance(item, Batch):
         return _NUMBERS[type(item)], msgspec.Raw(_pack(item))
-    events = tuple((e.point, e.key, int(e.code), e.text, e.time, e.registered) for e in item.events)
+    events = tuple(
+        _Told(e.point, e.key, int(e.code), e.text, e.time, e.registered, int(e.ends or 0)) for e in item.events
+    )
     rows = _Rows(item.source, len(item), item.event_arrival, item.waiting, item.heard, events)
     return _BATCH, msgspec.Raw(_pack(rows))
 
@@ -185,8 +199,16 @@ def _batch(rows: _Rows, readings: Readings, place: int) -> Batch:
         value=readings.value[part],
         quality=readings.quality[part],
         events=tuple(
-            Event(point=point, key=key, code=EventCode(code), text=text, time=time, registered=registered)
-            for point, key, code, text, time, registered in rows.events
+            Event(
+                point=one.point,
+                key=one.key,
+                code=EventCode(one.code),
+                text=one.text,
+                time=one.time,
+                registered=one.registered,
+                ends=EventCode(one.ends) if one.ends else None,
+            )
+            for one in rows.events
         ),
         event_arrival=rows.event_arrival,
         heard=rows.heard,

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from drivers._conversation_said import Said
 from drivers._gb26875_device import STRANGERS
 from drivers.simulated.gb26875 import FAULT, FIRE, NORMAL, Transmitter
+from gateway.model.batch import EventCode
 from gateway.model.quality import GOOD
 from gateway.model.time import SECOND
 from gateway.protocols import gb26875_objects as o
@@ -93,6 +94,28 @@ def test_one_makers_ends_of_states_are_used_where_the_device_says_so() -> None:
     line = centre(installed(recovery_types=True))
     assert told(line.hear(device().send(b"\x87" + body, WALL), NOW, WALL)) == [("RESTORE", KEY)]
     assert told(line.hear(device().send(b"\x87\x01\x02", WALL), NOW, WALL)) == [("INFO", "type/135")]
+
+
+def test_one_makers_end_of_a_fault_ends_no_fire() -> None:
+    far, line, tag = device(), centre(installed(recovery_types=True)), time_tag(WALL, CHINA)
+
+    def ended(word: int) -> list[tuple[str, str, EventCode | None]]:
+        body = encode_unit(2, [o.ComponentStatus(*SMOKE[:2], 40, SMOKE[2], word, b"", tag)])[1:]
+        said = line.hear(far.send(b"\x87" + body, WALL), NOW, WALL)
+        return [(event.code.name, event.key, event.ends) for event in events(said)]
+
+    line.hear(far.change(SMOKE, FIRE | FAULT, WALL), NOW, WALL)
+    assert ended(FAULT) == [("RESTORE", KEY, EventCode.FAULT)]
+    assert ended(0x0020) == [("INFO", KEY, None)]
+    assert told(line.hear(far.change(SMOKE, NORMAL, WALL + SECOND), NOW, WALL)) == [("RESTORE", KEY)]
+    assert ended(0) == [("RESTORE", KEY, None)]
+
+
+def test_a_fault_bit_that_falls_ends_no_fire() -> None:
+    far, line = device(), centre(installed())
+    line.hear(far.change(SMOKE, FIRE | FAULT, WALL), NOW, WALL)
+    assert told(line.hear(far.change(SMOKE, FIRE, WALL + SECOND), NOW, WALL)) == [("FIRE", KEY)]
+    assert told(line.hear(far.change(SMOKE, FAULT, WALL + 2 * SECOND), NOW, WALL)) == [("FAULT", KEY)]
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from drivers._panel_device import KEYS, dialect_of, dialects
+from drivers._event_codes import meaning_of
+from drivers._panel_device import dialect_of, dialects
 from drivers.panel_serial import QUIET, Options, PanelTalk
 from drivers.simulated.panel import COPIES, SimulatedPanel
 from gateway.model.batch import Event, EventCode
@@ -77,28 +78,25 @@ def test_the_installation_knows_better() -> None:
     assert codes(talk("gst5000", types={"30": "supervisory"}).hear(flow, 0, 0)) == [("000030", EventCode.SUPERVISORY)]
 
 
-def test_what_ends_a_fault_does_not_end_a_fire_at_the_same_place() -> None:
-    conversation = talk("jbf193k")
+def test_what_ends_a_fault_says_so_and_ends_nothing_else_at_the_same_place() -> None:
+    conversation = talk("jbf193k", codes={"8D": "restore", "86": "restore fault"})
 
-    def say(number: int, key: str = "1/2/3") -> EventCode:
-        return codes(conversation.hear(jbf193k.encode(number, key), 0, 0))[0][1]
+    def say(number: int) -> tuple[EventCode, EventCode | None]:
+        (event,) = told(conversation.hear(jbf193k.encode(number, "1/2/3"), 0, 0))
+        return event.code, event.ends
 
-    assert [say(0x81), say(0x82)] == [EventCode.FAULT, EventCode.RESTORE]
-    assert [say(0x81), say(0x80), say(0x82)] == [EventCode.FAULT, EventCode.FIRE, EventCode.INFO]
-    assert [say(0x8C), say(0x8D)] == [EventCode.SUPERVISORY, EventCode.INFO]
-    assert [say(0x82, "1/2/4"), say(0x01, "0/0/0"), say(0x82)] == [
-        EventCode.RESTORE,
-        EventCode.RESET,
-        EventCode.RESTORE,
+    assert say(0x82) == (EventCode.RESTORE, EventCode.FAULT)  # the first thing that is heard after a restart
+    assert [say(0x80), say(0x81), say(0x01)] == [
+        (code, None) for code in (EventCode.FIRE, EventCode.FAULT, EventCode.RESET)
     ]
+    assert [say(0x82), say(0x88)] == [(EventCode.RESTORE, EventCode.FAULT)] * 2
+    assert [say(0x8D), say(0x86)] == [(EventCode.RESTORE, None), (EventCode.RESTORE, EventCode.FAULT)]
 
 
-def test_what_is_remembered_of_a_panel_is_bounded() -> None:
-    one = panel("gst5000")
-    conversation = PanelTalk(dialect_of("gst5000"), [one], STRANGER, Options(wire="udp", port=1))
-    for number in range(KEYS + 50):
-        conversation.hear(gst5000.encode(gst5000.FAULT, f"{number:06}", 3), 0, 0)
-    assert len(one.raised) == KEYS
+def test_only_a_restore_says_what_it_ends() -> None:
+    for words in ("fire fault", "restore nothing", "restores"):
+        with pytest.raises(ValueError, match="event code"):
+            meaning_of(words)
 
 
 # -- repeats

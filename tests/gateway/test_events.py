@@ -76,6 +76,20 @@ def test_the_command_shows_an_address_that_nobody_registered(
     ]
 
 
+def test_what_an_event_ends_goes_with_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config = tmp_path / "station.toml"
+    config.write_text(toml.station(tmp_path) + toml.broker(1) + toml.sensor("g"), encoding="utf-8")
+    store = Store.open(tmp_path / "station.db")
+    point = store.point_ids([events_of(OWN)])[events_of(OWN)]
+    told = msgspec.structs.replace(seen(point, registered=True), code=EventCode.RESTORE, ends=EventCode.FAULT)
+    store.commit(Group(boot=BOOT, mono=1, wall=WALL, steps=[(1, [EPOCH])], records=[("event", told)]))
+    store.close()
+    assert run(["events", "--json", "-c", str(config)]) == 0
+    assert json.loads(capsys.readouterr().out)["ends"] == "fault"
+    [message] = Messages(POINTS, facts).of(portion(notes=(Note(3, WALL, told),)))
+    assert json.loads(message.payload)["ends"] == "fault"
+
+
 @pytest.mark.parametrize("registered", [True, False])
 def test_a_far_end_is_told_as_well(registered: bool) -> None:  # noqa: FBT001 - a case
     note = Note(3, WALL, seen(2, registered=registered))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zlib
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given
@@ -49,6 +50,7 @@ EVENTS = st.builds(
     text=TEXT,
     time=INT64,
     registered=st.booleans(),
+    ends=st.none() | st.sampled_from(EventCode),
 )
 OTHERS = st.one_of(
     st.builds(
@@ -162,3 +164,16 @@ def test_a_body_with_changed_bytes_never_fails_in_another_way(data: st.DataObjec
             read(bytes(body))
         except StoreCorrupt:
             continue
+
+
+def test_an_event_of_a_former_version_reads() -> None:
+    event = Event(7, "3/17", EventCode.RESTORE, "恢复", 5, registered=False)
+    body = journal.encode([(9, [make_batch("panel", 5, events=[event])])])
+    told, *rest = msgspec.msgpack.decode(body[1:])
+    [[_, [[_, [*_, events]]]]] = told
+    assert events[0].pop() == 0  # what ends: it was not written
+    former = body[:1] + msgspec.msgpack.encode([told, *rest])
+    assert len(former) < len(body)
+    [(_, [batch])] = journal.decode(former)
+    assert isinstance(batch, Batch)
+    assert batch.events == (event,)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import msgspec
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -12,6 +13,7 @@ from gateway.model.point import AlarmClass, Kind, Point, PointSpec
 from gateway.model.station import Limits
 from gateway.model.verdict import Cause, Change
 from rules.compile import compile_rules
+from rules.compiled import Level
 from rules.engine import Engine
 from rules.panel import COLLECTIVE
 from tests.rules.building import SECOND, device, points_of, rule, station
@@ -130,6 +132,93 @@ def test_only_alarm_false_with_a_reason_switches_events_off() -> None:
     assert [(p.rule, p.note) for p in problems] == [("off", True)]
     assert made.switched_off == (("panel.events", "off", "being rebuilt"),)
     assert _say(made, (C.FIRE, "1")) == []
+
+
+# -- what ends, and what comes too late to end anything
+
+WALL = 1_790_000_000 * SECOND
+LIVE = 0  # s before `WALL`
+
+
+def _at(made: Engine, code: EventCode, ago: float | None, *, key: str = "1", wall: int = WALL) -> list[Change]:
+    """Say something at `wall` with the device's own time so many seconds ago; None: without a time."""
+    time = 0 if ago is None else WALL - round(ago * SECOND)
+    return made.events([Event(1, key, code, time=time)], 5 * SECOND, Delta(), wall)
+
+
+@pytest.mark.parametrize("code", [C.FAULT, C.SUPERVISORY, C.GAS, C.FLOOD, C.DISABLED])
+def test_a_restore_of_one_thing_ends_nothing_else_there_whatever_was_heard_before(code: EventCode) -> None:
+    made = _engine()
+    _say(made, (C.FIRE, "1"), (C.FIRE, "2"), (code, "1"))
+    assert made.events([Event(1, "1", C.RESTORE, ends=C.FEEDBACK)], 6 * SECOND, Delta()) == []
+    ended = made.events([Event(1, "1", C.RESTORE, ends=code)], 6 * SECOND, Delta())
+    assert [(c.rule, c.up) for c in ended] == [(f"event:{code.name.lower()}", False)]
+    assert made.events([Event(1, "1", C.RESTORE, ends=code)], 6 * SECOND, Delta()) == []
+    assert made.active() == {("event:fire", 1, "1"), ("event:fire", 1, "2")}
+
+
+@pytest.mark.parametrize("code", [C.RESTORE, C.RESET])
+@pytest.mark.parametrize("ago", [61, 1800, 86_400])
+def test_what_ended_before_the_fire_does_not_end_it(code: EventCode, ago: float) -> None:
+    made = _engine()
+    assert len(_at(made, C.FIRE, LIVE)) == 1
+    assert _at(made, code, ago) == []
+    assert made.active() == {("event:fire", 1, "1")}
+    assert _at(made, C.RESTORE, LIVE, key="2") == []
+    assert [c.up for c in _at(made, code, LIVE)] == [False]
+
+
+@pytest.mark.parametrize(
+    ("fire", "end", "wall"),
+    [
+        (LIVE, LIVE, WALL),
+        (LIVE, None, WALL),  # it tells no time
+        (None, 1800, WALL),
+        (1800, 3600, WALL),  # a wrong clock, also when the fire came
+        (-1800, 600, WALL),
+        (LIVE, 59, WALL),  # it was set right meanwhile
+        (LIVE, 86_401, WALL),  # it woke in 1970
+        (LIVE, 1800, 0),  # our own clock is not to be trusted
+        (LIVE, LIVE, WALL + 3600 * SECOND),  # it stands still
+        (LIVE, -7200, WALL + 3600 * SECOND),
+    ],
+)
+def test_a_reset_that_a_panel_sends_now_counts_whatever_its_clock_says(
+    fire: float | None, end: float | None, wall: int
+) -> None:
+    made = _engine()
+    _at(made, C.FIRE, fire)
+    assert [c.up for c in _at(made, C.RESET, end, key="", wall=wall)] == [False]
+
+
+def test_a_fire_behind_a_late_end_is_told_again_in_case_the_clock_was_wrong() -> None:
+    made = _engine()
+    _at(made, C.FIRE, LIVE)
+    assert _at(made, C.FIRE, LIVE) == []
+    _at(made, C.RESTORE, 1800)
+    snapshot = made.snapshot()
+    made = _engine()
+    assert made.restore(snapshot) == []
+    assert _short(_at(made, C.FIRE, 1700)) == [(0, "event:fire", "1", True, Cause.ESCALATED)]
+    assert _at(made, C.FIRE, 1600) == []
+    assert _at(made, C.RESTORE, 1500) == []
+
+
+def test_what_was_said_last_counts_and_each_place_has_its_own_time() -> None:
+    made = _engine(keys=2)
+    _at(made, C.FIRE, 3600)  # a backlog
+    _at(made, C.FIRE, 10, key="2")
+    _at(made, C.FIRE, LIVE, key="3")
+    assert [c.key for c in _at(made, C.RESET, 1800, key="")] == ["1"]
+    later = WALL + 600 * SECOND
+    assert [c.cause for c in _at(made, C.FIRE, -600, key="2", wall=later)] == [Cause.ESCALATED]
+    assert _at(made, C.RESTORE, -300, key="2", wall=later) == []
+    assert [c.key for c in _at(made, C.RESET, -600, key="", wall=later)] == ["2", COLLECTIVE]
+
+
+def test_a_level_of_a_former_version_reads() -> None:
+    former = {"rule": "event:fire", "point": 1, "key": "1", "seen": []}
+    assert msgspec.convert(former, Level) == Level("event:fire", 1, "1")
 
 
 _events = st.lists(

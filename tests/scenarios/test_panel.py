@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 
 from msgspec.structs import replace
 
 from drivers import _profiles as profiles
 from drivers.dialects import json as dialect
 from gateway.model.alarm import AlarmState, Verb
-from gateway.model.batch import EventSeen, make_batch
+from gateway.model.batch import EventCode, EventSeen, make_batch
 from gateway.model.inventory import events_of
 from gateway.model.notification import NotifyReason
 from gateway.model.point import AlarmClass, Device
 from gateway.model.ports import Decoded, DialectSetup
+from gateway.model.time import SECOND
 from gateway.model.verdict import Cause
-from gateway.testing import Scenario
+from gateway.testing import WALL, Scenario
 from tests.step_station import STATION
 
 PANEL = Device(
@@ -32,10 +34,10 @@ HOUSE = replace(STATION, devices=(PANEL,), rules=())
 class Panel:
     """The panel's adapter: publishes JSON, which goes through the dialect into the step."""
 
-    def __init__(self) -> None:
+    def __init__(self, panel: Device = PANEL) -> None:
         self.house = Scenario(HOUSE).start()
         ids = self.house.ids
-        self.dialect = dialect.create(DialectSetup(devices=[PANEL], point_ids=ids, source_events=ids[events_of("@s")]))
+        self.dialect = dialect.create(DialectSetup(devices=[panel], point_ids=ids, source_events=ids[events_of("@s")]))
 
     def say(self, at: float, **message: object) -> None:
         """Publish one message."""
@@ -147,3 +149,26 @@ def test_two_events_of_one_address_in_the_same_second_are_both_kept() -> None:
     assert [event.text for event in seen] == ["3层走廊烟感", "3层走廊烟感 再次"]
     assert len({event.time for event in seen}) == 1
     assert len(panel.house.alarms()) == 1
+
+
+def test_a_backlog_ends_no_fire_that_came_after_it_and_the_reset_of_now_does() -> None:
+    panel = Panel()
+
+    def at(seconds: float) -> str:
+        return datetime.fromtimestamp(WALL / SECOND + seconds, UTC).isoformat()
+
+    panel.say(4000, **FIRE, time=at(3999))
+    panel.say(4010, type="restore", loop=3, address=17, time=at(1800))
+    panel.say(4020, type="reset", time=at(3000))
+    assert [alarm.condition for alarm in panel.house.alarms()] == [True]
+    assert len(panel.events()) == 3
+    panel.say(4500, type="reset", time=at(4499))
+    assert [alarm.condition for alarm in panel.house.alarms()] == [False]
+
+
+def test_the_end_of_a_fault_ends_no_fire_at_its_place() -> None:
+    options = {**PANEL.profile.options, "event": {**PANEL.profile.options["event"], "codes": {"ok": "restore fault"}}}
+    panel = Panel(replace(PANEL, profile=replace(PANEL.profile, options=options)))
+    panel.say_all(10, FIRE, {**FIRE, "type": "fault"}, {**FIRE, "type": "ok"})
+    assert {alarm.rule: alarm.condition for alarm in panel.house.alarms()} == {"event:fire": True, "event:fault": False}
+    assert [event.ends for event in panel.events()] == [None, None, EventCode.FAULT]
