@@ -124,8 +124,9 @@ class Keeping:
 
     def _doubted(self, said: Said, who: str) -> None:
         """Mark what may be a repeat: a second fire of a device whose clock stands still must not pass for one."""
-        self._report.count(f"{who} maybe_repeat")
         events = said.decoded.events
+        if events:  # the same reading again is no doubt
+            self._report.count(f"{who} maybe_repeat")
         events[:] = [msgspec.structs.replace(event, text=f"{PERHAPS}{event.text}") for event in events]
 
     def _limit(self, answer: Answer, now: int) -> None:

@@ -36,7 +36,7 @@ class Known(Enum):
 
     NEW = 0
     BEFORE = 1
-    PERHAPS = 2  # in a former life, and nothing proves that it is the same
+    PERHAPS = 2  # in a former life, or longer ago than it counts, and nothing proves that it is the same
 
 
 @dataclass(slots=True)
@@ -76,10 +76,12 @@ class Repeats(Generic[Entry]):
         `digest`, here and below, is of `shortened`; `proof`: of what is said now.
         """
         slot = self._slots(device).get(digest)
+        over = Known.PERHAPS if proof is Proof.NOTHING else Known.NEW
         if slot is None:
-            return (Known.BEFORE if self._older.get((device, digest), 0) >= now else Known.NEW), None
+            until = self._older.get((device, digest))
+            return (Known.NEW if until is None else Known.BEFORE if until >= now else over), None
         if slot.until < now:
-            return Known.NEW, None
+            return (Known.NEW if slot.inherited else over), None
         if slot.inherited and slot.number < SLOTS and proof is Proof.NOTHING:
             return Known.PERHAPS, None
         return Known.BEFORE, slot.entry

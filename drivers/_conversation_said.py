@@ -17,7 +17,7 @@ from gateway.model.ports import Decoded
 class Proof(IntEnum):
     """What the same digest in a former life of ours proves, where no memory of what lay between is left."""
 
-    NOTHING = 0  # no clock tells a repeat from news: it is stored again, marked
+    NOTHING = 0  # no clock tells a repeat from news: it is stored again, marked (in one life: after `within`)
     USUAL = 1  # a repeat for half an hour after a start
     TIME = 2  # the device's own time, right when it came, tells it from all else: a repeat as long as it is kept
 

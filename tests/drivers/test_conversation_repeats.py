@@ -67,7 +67,8 @@ def test_a_burst_that_is_said_again_is_known_beyond_what_lasts(proof: Proof, mon
     repeats: Repeats[int] = Repeats("s", ["a"], [], NOW)
     said(repeats, *range(3 * SLOTS), proof=proof)
     assert {repeats.find("a", short(n), NOW + LASTING, proof) for n in range(3 * SLOTS)} == {(Known.BEFORE, None)}
-    assert {repeats.find("a", short(n), NOW + LASTING + 1, proof)[0] for n in range(3 * SLOTS)} == {Known.NEW}
+    over = Known.PERHAPS if proof is Proof.NOTHING else Known.NEW
+    assert {repeats.find("a", short(n), NOW + LASTING + 1, proof)[0] for n in range(3 * SLOTS)} == {over}
     assert repeats.find("b", short(0), NOW, proof)[0] is Known.NEW
     said(repeats, 9_999, proof=proof)
     assert [repeats.find("a", short(n), NOW, proof)[0] for n in (0, 1)] == [Known.NEW, Known.BEFORE]
@@ -103,3 +104,13 @@ def test_what_loses_its_proof_leaves_no_mark_that_proves() -> None:
     assert repeats.settled([mark], NOW + LASTING, NOW)
     assert repeats.stale(HALF_AN_HOUR + 1) == []
     assert repeats.stale(NOW + LASTING + 1) == [mark]
+
+
+@pytest.mark.parametrize("first", [Proof.NOTHING, Proof.TIME])
+def test_what_no_clock_proves_is_said_again_perhaps_as_long_as_this_life_remembers_it(first: Proof) -> None:
+    repeats: Repeats[int] = Repeats("s", ["a"], [], NOW)
+    repeats.enter("a", short(1), HALF_AN_HOUR, 1, first)
+    assert repeats.find("a", short(1), HALF_AN_HOUR, Proof.NOTHING)[0] is Known.BEFORE
+    assert repeats.find("a", short(1), HALF_AN_HOUR + 1, Proof.NOTHING) == (Known.PERHAPS, None)
+    assert repeats.find("a", short(1), HALF_AN_HOUR + 1, Proof.USUAL) == (Known.NEW, None)
+    assert repeats.find("a", short(2), HALF_AN_HOUR + 1, Proof.NOTHING) == (Known.NEW, None)

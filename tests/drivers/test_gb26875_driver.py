@@ -179,6 +179,21 @@ def test_in_one_life_a_repeat_after_a_long_outage_is_known_by_its_time() -> None
     on(scene, 889, clock=FakeClock(wall=WALL))
 
 
+def test_in_one_life_a_backlog_that_is_sent_again_after_half_an_hour_is_stored_marked() -> None:
+    async def scene(one: Stage) -> None:
+        far = Transmitter(889)
+        one.wire.says(one.wire.met("10.0.0.7:1"), far.change(SMOKE, FIRE, WALL - HOUR))
+        await one.clock.advance(0.1)
+        one.batches[0].ack()
+        one.clock.jump(HOUR)
+        one.wire.says(one.wire.met("10.0.0.7:2"), far.again())
+        await one.clock.advance(1)
+        texts = [event.text for batch in one.batches for event in batch.events]
+        assert [text.startswith("疑似重发 ") for text in texts] == [False, True]
+
+    on(scene, 889, clock=FakeClock(wall=WALL))
+
+
 POOR = [
     TransmitterFault(still=1_700_000_000),
     TransmitterFault(still=(WALL - HOUR) // SECOND),
