@@ -131,7 +131,7 @@ class Hj212:
         if frame.check is not Check.HJ212:
             said.decoded.problems.append(f"crc_{frame.check}")
         device.st, device.pw = packet.st, packet.pw
-        if not packet.flaws:
+        if Fault.BAD_FLAG not in packet.flaws:
             device.old = packet.edition < 2017
         said.decoded.problems += packet.flaws
         self._known(device, packet, said, now, wall)
@@ -228,7 +228,8 @@ def _prove(said: Said, time: int, wall: int) -> None:
 def _digest(device: Installed, packet: Packet, time: str, raw: bytes) -> bytes:
     """Recognise a repeat: the same bytes with the same stamp. Of a device whose stamp stands still nothing is one."""
     stamp = f"{packet.cn}/{packet.qn or time}/{packet.part}"
-    if stamp == device.stamp and raw != device.last:
-        device.repeats_stamps = True
-    device.stamp, device.last = stamp, raw
+    if Fault.BAD_PARTS not in packet.flaws:  # else nobody knows which part it is
+        if stamp == device.stamp and raw != device.last:
+            device.repeats_stamps = True
+        device.stamp, device.last = stamp, raw
     return b"" if device.repeats_stamps or not time else raw

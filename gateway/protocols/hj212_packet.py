@@ -37,7 +37,7 @@ class Fault(StrEnum):
     NO_CP = "no_cp"
     NO_CN = "no_cn"
     BAD_FLAG = "bad_flag"  # costs the Flag alone: the rest is read as if there were none
-    BAD_PARTS = "bad_parts"
+    BAD_PARTS = "bad_parts"  # costs PNUM and PNO alone: the packet is read as if it were not split
     ENCRYPTED = "encrypted"  # an option of the edition of 2025: we have no key for it
 
 
@@ -103,11 +103,15 @@ def parse(segment: bytes) -> Packet | Fault:
     if not (fields.get("CN", "").isascii() and fields.get("CN", "").isdigit()):
         return Fault.NO_CN
     flag = _number(fields.get("Flag"), 255)
-    parts, part = _number(fields.get("PNUM"), MOST_PARTS), _number(fields.get("PNO"), MOST_PARTS)
-    if fields.get("PNUM") and not (parts and part and part <= parts):
-        return Fault.BAD_PARTS
+    parts, part = (_number(fields.get(name), MOST_PARTS) or 0 for name in ("PNUM", "PNO"))
+    if not 0 < part <= parts:
+        parts = part = 0
     if cp and (flag or 0) >> VERSION_SHIFT > 1 and not any(map(_ITEM.match, cp.split(";"))):
         return Fault.ENCRYPTED
+    flaws = (
+        (Fault.BAD_FLAG, flag is None and fields.get("Flag")),
+        (Fault.BAD_PARTS, not parts and fields.get("PNUM")),
+    )
     return Packet(
         qn=fields.get("QN", ""),
         st=fields.get("ST", ""),
@@ -115,11 +119,11 @@ def parse(segment: bytes) -> Packet | Fault:
         pw=fields.get("PW", ""),
         mn=fields.get("MN", ""),
         flag=flag,
-        parts=parts or 0,
-        part=(part or 0) if parts else 0,
+        parts=parts,
+        part=part,
         cp=cp,
         extra={name: value for name, value in fields.items() if name not in _KNOWN},
-        flaws=(Fault.BAD_FLAG,) if flag is None and fields.get("Flag") else (),
+        flaws=tuple(flaw for flaw, there in flaws if there),
     )
 
 

@@ -113,10 +113,6 @@ def test_a_tolerant_reading_of_items() -> None:
         (b"CN=2011;CP=&&a=1&&tail", Fault.NO_CP),
         (b"CP=&&&&", Fault.NO_CN),
         (b"CN=20x1;CP=&&&&", Fault.NO_CN),
-        (b"CN=2011;Flag=7;PNUM=2;PNO=3;CP=&&&&", Fault.BAD_PARTS),
-        (b"CN=2011;Flag=7;PNUM=2;PNO=0;CP=&&&&", Fault.BAD_PARTS),
-        (b"CN=2011;Flag=7;PNUM=99999;PNO=1;CP=&&&&", Fault.BAD_PARTS),
-        (b"CN=2011;Flag=7;PNUM=2;CP=&&&&", Fault.BAD_PARTS),
         (b"CN=2011;Flag=8;CP=&&c2VjcmV0IHNlY3JldA==&&", Fault.ENCRYPTED),
     ],
 )
@@ -130,6 +126,14 @@ def test_a_bad_flag_costs_the_flag_alone(flag: str) -> None:
     read = packet_of(f"QN=1;CN=2011;MN=881;Flag={flag};PNUM=2;PNO=1;CP=&&a-Rtd=1&&".encode())
     assert read == msgspec.structs.replace(without, flaws=(Fault.BAD_FLAG,))
     assert (read.wants_answer, read.edition) == (False, 2005)
+
+
+@pytest.mark.parametrize("parts", ["PNUM=2;PNO=3", "PNUM=2;PNO=0", "PNUM=99999;PNO=1", "PNUM=2", "PNUM=x;PNO=1"])
+def test_bad_packet_numbers_cost_these_alone(parts: str) -> None:
+    without = packet_of(b"QN=1;CN=2011;MN=881;Flag=7;CP=&&a-Rtd=1&&")
+    read = packet_of(f"QN=1;CN=2011;MN=881;Flag=7;{parts};CP=&&a-Rtd=1&&".encode())
+    assert read == msgspec.structs.replace(without, flaws=(Fault.BAD_PARTS,))
+    assert packet_of(f"CN=2011;Flag=x;{parts};CP=&&&&".encode()).flaws == (Fault.BAD_FLAG, Fault.BAD_PARTS)
 
 
 def test_chinese_text_is_read_in_either_coding() -> None:

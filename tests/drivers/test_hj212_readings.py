@@ -105,6 +105,22 @@ def test_a_bad_flag_costs_no_reading(answer: str) -> None:
     assert (told, refused.after, "bad_flag" in refused.decoded.problems) == ({}, b"", False)
 
 
+def test_bad_packet_numbers_cost_no_reading_and_parts_are_no_repeats_of_each_other() -> None:
+    conversation, _ = talk()
+    values, digests = [], []
+    for value in (1, 2, 2):
+        whole = Packet(
+            qn="1", st="39", cn="2011", pw="123456", mn=MN, flag=7, parts=2, part=1, cp=f"a21005-Rtd={value}"
+        )
+        data = encode_frame(encode(whole).replace(b"PNUM=2;PNO=1;", b"PNUM=2;PNO=9;"))
+        [said] = conversation.hear(data, 0, WALL)
+        assert "bad_parts" in said.decoded.problems
+        values += [row[2] for row in said.decoded.rows]
+        digests.append(said.digest)
+    assert values == [1.0, 2.0, 2.0]
+    assert digests[0] != digests[1] == digests[2] != b""
+
+
 def test_after_a_bad_flag_questions_go_by_the_edition_that_was_heard() -> None:
     conversation, _ = talk()
     conversation.hear(packet("DataTime=20240123101500;a21005-Rtd=1", flag=4), 0, WALL)
