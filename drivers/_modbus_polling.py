@@ -26,7 +26,6 @@ from gateway.protocols.modbus import Request
 
 MISSES = 3  # in a row, before a device or a block of it counts as silent
 SILENT = 3 * SECOND  # and no answer for so long
-POWER_CUT = 60 * SECOND  # silent for longer, it may have been without power: it warms up again
 RETRY = 30 * SECOND
 WRITE_TRIES = 2
 GATEWAY = 1500 * MILLISECOND  # that gateways wait for a device of their bus before they turn to the next question
@@ -193,7 +192,7 @@ class Polling:
             rows = unit.slave.lost(watch.block, REFUSED) if watch.refusals >= MISSES else []
         else:
             watch.refusals = 0
-            rows = unit.slave.rows(watch.block, answer.reply.values, warming=answer.at < unit.warm_at)
+            rows = unit.slave.rows(watch.block, answer.reply.values, warming=not unit.warm)
         self._emit(bus, unit, rows, answer)
 
     async def _ask(self, bus: _Bus, unit: Unit, request: Request, deadline: int) -> Answer:
@@ -250,19 +249,7 @@ class Polling:
         bus.heard, self._deaf = now, False
         bus.plan.answered(turn, now, round(answer.delay * SECOND), retry=RETRY if retry else 0)
         unit = self._units[turn.device]
-        preheat = unit.slave.device.profile.preheat
-        if preheat and self._was_without_power(unit, answer.at):
-            unit.warm_at = answer.at + round(preheat * SECOND)
-        unit.heard = answer.at
-
-    def _was_without_power(self, unit: Unit, now: int) -> bool:
-        """Say whether the device may just have been switched on; our own restart does not make it cold."""
-        if unit.heard:
-            return now - unit.heard > POWER_CUT
-        key = f"warm/{unit.slave.device.id}"
-        first = self._setup.memory.get(key) is None
-        self._setup.memory.put(key, "1")
-        return first
+        unit.warm = unit.warmth.heard(answer.at)
 
     def _tell_silence(self, bus: _Bus, watch: _Watch) -> None:
         """Turn what is silent for good BAD: the whole device, or the one block of it that is never answered."""

@@ -16,6 +16,7 @@ from drivers._bus_plan import Patience, Poll, Urgency
 from drivers._installing import options_of, read_each
 from drivers._modbus_master import Manners, wire_seconds
 from drivers._modbus_points import Block, Slave
+from drivers._warmth import Power, Warmth
 from gateway.config.quantities import Seconds
 from gateway.errors import ConfigError
 from gateway.model.point import Device
@@ -59,7 +60,10 @@ class TcpOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
 
 class DeviceOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """Keys of a `[[device]]` on such a source; what is not given comes from the profile's options of the same name."""
+    """Keys of a `[[device]]` on such a source; what is not given comes from the profile's options of the same name.
+
+    `power`: of a device that warms up (`preheat`), see `drivers._warmth`.
+    """
 
     address: Annotated[int, msgspec.Meta(ge=1, le=255)]
     timeout: Annotated[Seconds, msgspec.Meta(gt=0, le=10)] = 0.3
@@ -69,6 +73,7 @@ class DeviceOptions(msgspec.Struct, frozen=True, kw_only=True):
     holes: Annotated[int, msgspec.Meta(ge=0, le=2000)] = 0
     wake: str = ""
     wake_delay: Annotated[Seconds, msgspec.Meta(ge=0, le=10)] = 0.0
+    power: Power = "shared"
 
 
 @dataclass(slots=True)
@@ -78,8 +83,8 @@ class Unit:
     slave: Slave
     manners: Manners
     patience: Patience
-    warm_at: int = 0  # ns; readings before are BAD preheat
-    heard: int = 0  # ns of its last answer, 0: never
+    warmth: Warmth
+    warm: bool = True  # else its readings are BAD preheat
 
 
 def read_setup(
@@ -97,7 +102,7 @@ def read_setup(
     except msgspec.ValidationError as error:
         problems.append(f"source {setup.source.id}: {error}")
     worst = 0.0 if options is None else slack(options)
-    found, wrong = read_each(setup, lambda device, ids: _unit(device, ids, worst))
+    found, wrong = read_each(setup, lambda device, ids: _unit(device, ids, worst, setup))
     units = list(found.values())
     problems += wrong + _shared_addresses(units)
     if problems or options is None:
@@ -118,7 +123,7 @@ def schedule(unit: Unit, place: int, block: Block, *, baudrate: int, life_safety
     )
 
 
-def _unit(device: Device, ids: Mapping[str, int], slack: float) -> Unit:
+def _unit(device: Device, ids: Mapping[str, int], slack: float, setup: DriverSetup) -> Unit:
     own = options_of(device, DeviceOptions, strict=True)
     if device.poll <= 0:
         raise ValueError(f"poll = {device.poll:g} s; it must be above 0 s")
@@ -127,7 +132,8 @@ def _unit(device: Device, ids: Mapping[str, int], slack: float) -> Unit:
     manners = Manners(worst=own.timeout + slack, silence=own.gap, wake=wake, wake_delay=own.wake_delay)
     worst = round((own.timeout + slack) * SECOND)
     usual = USUAL_DELAY if own.timeout <= USUAL_TIMEOUT else worst // 4
-    return Unit(slave, manners, Patience(worst=worst, usual=usual, gap=round(own.min_poll * SECOND)))
+    patience = Patience(worst=worst, usual=usual, gap=round(own.min_poll * SECOND))
+    return Unit(slave, manners, patience, Warmth(device, setup, own.power))
 
 
 def _shared_addresses(units: Sequence[Unit]) -> list[str]:

@@ -15,9 +15,10 @@ import msgspec
 
 from drivers._conversation import Decoded, Question, Said, Talking, WireOptions, read_device, read_options
 from drivers._values import NO_COMMS, Reading, number_reader
+from drivers._warmth import Power, Warmth
 from gateway.errors import ConfigError
 from gateway.model.point import Device
-from gateway.model.ports import DriverSetup, Memory
+from gateway.model.ports import DriverSetup
 from gateway.model.quality import Doubt, Level, quality
 from gateway.model.time import MILLISECOND, SECOND
 from gateway.protocols.uart import EARS, MEGATEC_QUESTION, Told, Unfit, winsen_command
@@ -25,7 +26,6 @@ from gateway.protocols.uart import EARS, MEGATEC_QUESTION, Told, Unfit, winsen_c
 HALF = 300 * MILLISECOND  # ns after which the rest of a frame does not come any more
 SILENT = 10 * SECOND  # ns, at least
 NEVER_YET = -1
-POWER_CUT = 60 * SECOND  # ns of silence after which it may have been without power: it warms up again
 ANOTHER = quality(Level.BAD, Doubt.DEVICE_DOUBT)
 PREHEAT = quality(Level.BAD, Doubt.PREHEAT)
 
@@ -48,7 +48,7 @@ class DeviceOptions(msgspec.Struct, frozen=True, kw_only=True):
     set_mode: bool = False
     gas: Annotated[int, msgspec.Meta(ge=0, le=127)] | None = None
     units: dict[str, float] = {}
-    power: Literal["shared", "own"] = "shared"
+    power: Power = "shared"
 
 
 class FigureOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -71,32 +71,6 @@ class _Figure:
     scaled_by_unit: bool
 
 
-class _Warmth:
-    """Whether a sensor has been under power for long enough, in all conversations with it. `preheat` in ns, 0: always.
-
-    It was cold when it was never heard, when it was silent for long, and when it is fed with this box and the box was
-    booted since it was warm (`boot`); a restart of the daemon alone does not cool it.
-    """
-
-    def __init__(self, memory: Memory, key: str, *, preheat: int, boot: str, shared: bool) -> None:
-        self._memory, self._key, self._boot = memory, key, boot
-        self._preheat = preheat
-        before = memory.get(key)
-        self._cold = before is None or (shared and before != boot)
-        self._heard = 0  # ns of the last frame, 0: none yet
-        self._warm_at = 0
-
-    def heard(self, now: int) -> bool:
-        """Note a frame; return whether its figures count already."""
-        if now - self._heard > POWER_CUT if self._heard else self._cold:
-            self._warm_at = now + self._preheat
-        self._heard = now
-        warm = now >= self._warm_at
-        if warm:  # not before: a restart in the middle begins anew
-            self._memory.put(self._key, self._boot)
-        return warm
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Sensor:
     """The device with what is asked of it."""
@@ -107,7 +81,7 @@ class _Sensor:
     units: Mapping[float, float]
     question: bytes
     greeting: bytes
-    warmth: _Warmth
+    warmth: Warmth
 
 
 def create(setup: DriverSetup) -> Talking:
@@ -147,13 +121,6 @@ def _sensor(device: Device, setup: DriverSetup) -> _Sensor:
         units = {}
     if problems:
         raise ConfigError("\n".join(problems))
-    warmth = _Warmth(
-        setup.memory,
-        f"warm/{device.id}",
-        preheat=round(device.profile.preheat * SECOND),
-        boot=setup.clock.boot(),
-        shared=own.power == "shared",
-    )
     asks = own.mode == "question"
     question = {"winsen": winsen_command(0x86), "megatec": MEGATEC_QUESTION, "dyp": b"\x55"}[own.sensor]
     greeting = winsen_command(0x78, 0x41 if asks else 0x40) if own.set_mode and own.sensor == "winsen" else b""
@@ -164,7 +131,7 @@ def _sensor(device: Device, setup: DriverSetup) -> _Sensor:
         units=units,
         question=question if asks else b"",
         greeting=greeting,
-        warmth=warmth,
+        warmth=Warmth(device, setup, own.power),
     )
 
 

@@ -212,6 +212,43 @@ def test_a_new_device_warms_up_and_a_restart_of_ours_does_not_make_it_cold() -> 
     play(bench(), again)
 
 
+@pytest.mark.parametrize(
+    ("before", "power", "quality"),
+    [
+        ("another boot", "shared", "BAD:preheat"),  # its power was cut with ours
+        ("1", "shared", "BAD:preheat"),  # of a former version
+        ("another boot", "own", "GOOD"),
+        ("boot-1", "shared", "GOOD"),
+    ],
+)
+def test_after_a_power_cut_of_the_box_a_device_warms_up_that_shares_its_power(
+    before: str, power: str, quality: str
+) -> None:
+    one = device("d", 1, [LEVEL], preheat=30, power=power)
+    bench = Bench([one], [SimulatedSlave(address=1, holding={4: 5})], report=Report(kept={"warm/d": before}))
+
+    async def test(bench: Bench) -> None:
+        await bench.clock.advance(3)
+        assert {quality for _, quality in bench.all_of("d.level")} == {quality}
+
+    play(bench, test)
+    assert bench.report.kept == {"warm/d": "boot-1" if quality == "GOOD" else before}  # a restart now begins anew
+
+
+def test_a_device_that_is_asked_rarely_is_not_cold_each_time() -> None:
+    bench = Bench(
+        [device("d", 1, [LEVEL], preheat=30, poll=120)],
+        [SimulatedSlave(address=1, holding={4: 5})],
+        report=Report(kept={"warm/d": "boot-1"}),
+    )
+
+    async def test(bench: Bench) -> None:
+        await bench.clock.advance(250)
+        assert [quality for _, quality in bench.all_of("d.level")] == ["GOOD"] * 3
+
+    play(bench, test)
+
+
 def test_every_problem_of_a_source_is_listed_at_once() -> None:
     devices = [
         device("a", 1, [LEVEL]),
