@@ -128,7 +128,7 @@ _Status = o.SystemStatus | o.ComponentStatus | o.DeviceStatus
 def _status(kind: _Word, key: str, one: _Status, name: str, told: Told) -> None:
     word = one.status
     time = told.time(one.time)
-    before = told.note(key, one.time, word)
+    before = told.note(key, one.time, word, time)
     fresh = word if before is None else word & ~before
     if kind is _SYSTEM and fresh >> _RESET_BIT & 1:
         _reset(key, f"{name} 复位 reset", time, told, itself=False)
@@ -204,7 +204,7 @@ def ends(unit: Unit, told: Told) -> bool:
         if one.status & (kind.states | kind.told):
             _end_bits(kind, key, one, name, told, time=time)
         else:
-            told.note(key, one.time, 0)
+            told.note(key, one.time, 0, time)
             _end(kind, key, told, before=None, name=name, time=time)
     return twin is not None and not twin.rest
 

@@ -10,15 +10,14 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 from drivers._gb26875_device import OWN, Speaker
+from drivers._gb26875_words import RIGHT
 from gateway.model.batch import Event, EventCode
 from gateway.model.ports import Decoded
-from gateway.model.time import MINUTE
 from gateway.protocols import gb26875_tables as tables
 from gateway.protocols.gb26875_objects import NO_TIME
 from gateway.protocols.gb26875_tables import Name
 from gateway.protocols.gb26875_units import text_of, time_ns
 
-RIGHT = MINUTE  # ns that a clock may be wrong and still tells one fire from the next
 OWN_NAME = "用户信息传输装置 transmission device"
 DUTY = f"{OWN}/duty"
 _LONGEST = 400  # characters of a text
@@ -79,9 +78,12 @@ class Told:
             systems[system, address] = None
         return f"{system}/{address}"
 
-    def note(self, key: str, tag: bytes, word: int) -> int | None:
-        """Remember a word; return the one before where that is known."""
-        stamp, before = self.speaker.words.note(key, tag, word, self.now, stands=self.speaker.stands)
+    def note(self, key: str, tag: bytes, word: int, time: int = 0) -> int | None:
+        """Remember a word; return the one before where that is known. `time`: of a status word, what its tag says."""
+        wall = self.wall if time else 0
+        stamp, before = self.speaker.words.note(
+            key, tag, word, self.now, stands=self.speaker.stands, time=time, wall=wall
+        )
         if stamp:
             self.stamps.append(stamp)
         return before

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gateway.model.time import MINUTE
+from gateway.model.time import DAY, MINUTE
 from gateway.protocols.gb26875_objects import NO_TIME
 
+RIGHT = MINUTE  # ns that a clock may be wrong and still tells one fire from the next
 PLACES = 4096  # of one device; the one that was new first goes first, and its next word is news again
 AGAIN_WITHIN = MINUTE  # ns in which the same word is a repeat where no clock tells it from news: four sends at 10 s
 _UNSAID = -1
@@ -19,12 +20,25 @@ _UNSAID = -1
 
 @dataclass(slots=True)
 class _Last:
-    """The last word of a place with its time tag; `stamp` tells words of one time tag apart, `at`: when it was news."""
+    """The last word of a place with its time tag; `stamp` tells words of one time tag apart, `at`: when it was news.
+
+    `right`: the newest time (ns since 1970) that was proved right when it came, 0 when its clock has been wrong since;
+    `beside`: bits of the words that were newer than what has come late since.
+    """
 
     tag: bytes
     word: int
     stamp: int
     at: int
+    right: int = 0
+    beside: int = 0
+
+    def hear(self, time: int, wall: int) -> None:
+        """Note the time of another word before it becomes the last: while a backlog comes, newer words stand beside."""
+        if not wall or not RIGHT < wall - time <= DAY or time >= self.right:
+            self.right, self.beside = (time if abs(wall - time) <= RIGHT else 0), 0
+        elif self.word != _UNSAID:
+            self.beside |= self.word
 
 
 class Words:
@@ -35,12 +49,17 @@ class Words:
         self._last: dict[str, _Last] = {}
         self._forgot = False
 
-    def note(self, key: str, tag: bytes, word: int, now: int, *, stands: bool = False) -> tuple[int, int | None]:
+    def note(
+        self, key: str, tag: bytes, word: int, now: int, *, stands: bool = False, time: int = 0, wall: int = 0
+    ) -> tuple[int, int | None]:
         """Take the word of a place. `now` in ns, above 0. `stands`: the clock of the device is known to stand still.
+
+        `time`, `wall`: of a status word, what its tag says and when it came by our own trusted clock (ns since 1970).
 
         Returns:
             A stamp for the digest of the message: 0 unless the time tag alone does not tell this word from another. And
-            the word before, None when it is not known or when this is the same message once more.
+            the word before, with the bits of newer ones while a backlog comes; None when it is not known or when this
+            is the same message once more.
         """
         timed = len(tag) == len(NO_TIME) and tag != NO_TIME
         last = self._last.get(key)
@@ -49,10 +68,15 @@ class Words:
                 del self._last[next(iter(self._last))]
                 self._forgot = True
             stamp = now if stands or (self._forgot and not timed) else 0
-            self._last[key] = _Last(tag, word, stamp, now)
+            last = self._last[key] = _Last(tag, word, stamp, now)
+            last.hear(time, wall)
+            last.beside = 0
             return stamp, None
         again = timed and last.tag == tag and last.word == word
-        before = None if again or last.word == _UNSAID else last.word
+        before = None
+        if not again:
+            before = None if last.word == _UNSAID else last.word | last.beside
+            last.hear(time, wall)
         late = stands and now - last.at > AGAIN_WITHIN
         if last.tag != tag:
             last.stamp, last.at = 0 if timed else now, now

@@ -111,6 +111,32 @@ def test_one_makers_end_of_a_fault_ends_no_fire() -> None:
     assert ended(0) == [("RESTORE", KEY, None)]
 
 
+def test_a_backlog_does_not_make_the_end_of_now_old_news() -> None:
+    far, line = device(), centre(installed())
+
+    def at(seconds: int, word: int, ago: int = 0) -> list[tuple[str, str]]:
+        wall = WALL + seconds * SECOND
+        return told(line.hear(far.change(SMOKE, word, wall - ago * SECOND), NOW + seconds * SECOND, wall))
+
+    assert at(0, FIRE) == [("FIRE", KEY)]
+    assert at(10, FAULT, 3600) == [("FAULT", KEY)]
+    assert at(20, NORMAL, 1800) == [("RESTORE", KEY)]  # ends nothing newer: rules.panel
+    assert at(600, NORMAL) == [("RESTORE", KEY)]
+    assert at(700, NORMAL) == []
+    assert at(710, FIRE, 1800) == [("FIRE", KEY)]
+    assert at(720, NORMAL) == [("RESTORE", KEY)]
+
+
+@pytest.mark.parametrize(("fire", "end"), [(0, 86_500), (3600, 3600), (1800, 3600), (-7200, 3600), (0, -7200)])
+def test_the_end_is_told_once_whatever_the_clock_of_the_device_says(fire: int, end: int) -> None:
+    far, line = device(), centre(installed())
+    said = [
+        told(line.hear(far.change(SMOKE, word, WALL + (second - ago) * SECOND), NOW + second * SECOND, WALL))
+        for second, word, ago in ((0, FIRE, fire), (10, NORMAL, end), (20, NORMAL, end), (30, NORMAL, end))
+    ]
+    assert said == [[("FIRE", KEY)], [("RESTORE", KEY)], [], []]
+
+
 def test_a_fault_bit_that_falls_ends_no_fire() -> None:
     far, line = device(), centre(installed())
     line.hear(far.change(SMOKE, FIRE | FAULT, WALL), NOW, WALL)
