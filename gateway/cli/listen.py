@@ -159,7 +159,8 @@ def _text(data: bytes) -> str:
 
 def meaning(line: Said) -> str:
     """Return a decoded line as people read it."""
-    who = f"{line['device']}[{line['address']}]" if line.get("address") else line.get("device", "")
+    who, address = line.get("device", ""), line.get("address")
+    who = f"{who}[{address}]" if address else who
     time = f" @ {line['time']}" if line.get("time") else ""
     match line["kind"]:
         case "reading":
@@ -168,7 +169,7 @@ def meaning(line: Said) -> str:
         case "event":
             return f"{who} {line['code']} {line['key']} {line['text']}{time}"
         case "error":
-            return f"! {line['reason']}"
+            return f"! {who} {line['reason']}".replace("  ", " ")
     fields = {key: value for key, value in line.items() if key not in ("kind", "protocol", "what")}
     return f"{line.get('protocol', '')} {line.get('what', '')} {json.dumps(fields, ensure_ascii=False)}".strip()
 

@@ -182,6 +182,34 @@ def test_a_recording_that_a_power_cut_ended_is_played_as_far_as_it_goes(
     assert "    ! garbage" in printed  # half a frame, given up at the end
 
 
+UNMAPPED = tomllib.loads((CASES / "sl651" / "frames.toml").read_text(encoding="utf-8"))["frame"]
+
+
+def recorded(path: Path, pieces: list[dict[str, str]], **head: object) -> Path:
+    lines = [{"recording": 1, **head}, *({"time": "2026-11-22T00:00:00+00:00", **piece} for piece in pieces)]
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    return path
+
+
+def test_a_word_that_cannot_be_read_is_told_with_whose_it_is(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Such lines have an address and no device: an element that the profile does not map, JSON cut off."""
+    river = next(case["hex"] for case in UNMAPPED if case["name"].startswith("32 ") and "0025020003" in case["hex"])
+    path = recorded(tmp_path / "river.jsonl", [{"from": "a", "hex": river}], datagrams=True)
+    assert run(["listen", "--replay", str(path), "--as", "sl651-river", "--language", "en"]) == GOOD
+    printed = capsys.readouterr().out
+    assert "    ! [0012345678] unmapped_element" in printed
+    assert "counted: " in printed
+    good = b'{"gas":true,"gas_value":12,"linkquality":80}'
+    messages = [{"topic": "zigbee2mqtt/kitchen", "hex": said.hex()} for said in (good, b"junk{", good)]
+    path = recorded(tmp_path / "kitchen.jsonl", messages)
+    assert run(["listen", "--replay", str(path), "--language", "en"]) == GOOD
+    printed = capsys.readouterr().out
+    assert "    ! [kitchen] not_json" in printed
+    assert printed.count("zigbee2mqtt-gas[kitchen].ch4 = 12") == 2
+
+
 @given(
     pieces=st.lists(
         st.tuples(st.sampled_from("ab"), st.binary(max_size=40) | st.sampled_from([REQUEST, REPLY, FIRE])), max_size=6
