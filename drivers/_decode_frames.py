@@ -19,7 +19,7 @@ from drivers._decode_modbus import frames_of
 from drivers._decode_said import Said, error, fields_of, message, plain, time_of
 from drivers._panel_device import dialect_of, dialects
 from gateway.errors import ProtocolViolation
-from gateway.model.time import HOUR
+from gateway.model.time import HOUR, SECOND
 from gateway.protocols import gb26875, gb26875_units, hj212, hj212_packet, sl651, sl651_body, sl651_frames, smspdu, uart
 from gateway.protocols.modbus_framing import Ascii, Framing, Mbap
 from gateway.protocols.panel_words import Heard, Stream
@@ -27,7 +27,7 @@ from gateway.protocols.sl651_elements import name_of
 
 MODBUS = ("modbus_rtu", "modbus_ascii", "modbus_tcp")
 _LONGEST_PDU = 180  # bytes: service centre, head and 140 bytes of text
-_CHINA = 8 * HOUR  # what devices of these standards mean by a time without zone
+_CHINA = 8 * HOUR  # ns that devices of these standards are east of UTC: what they mean by a time without zone
 
 
 class Splitter(Protocol):
@@ -156,7 +156,7 @@ def _gb26875(one: gb26875.Frame | gb26875.Garbage) -> list[Said]:
     if isinstance(one, gb26875.Garbage):
         return _refused(one)
     said = message("gb26875", "frame", **{key: value for key, value in fields_of(one).items() if key != "unit"})
-    said["sent"] = time_of(gb26875_units.time_ns(one.sent, _CHINA))
+    said["sent"] = time_of(gb26875_units.time_ns(one.sent, _CHINA // SECOND))
     unit = gb26875_units.decode_unit(one.unit)
     if unit is not None:
         objects = [_dated(each) for each in unit.objects]
@@ -174,7 +174,7 @@ def _dated(thing: object) -> object:
     for name in said:
         raw = getattr(thing, name)
         if name == "time" and isinstance(raw, bytes):
-            said[name] = time_of(gb26875_units.time_ns(raw, _CHINA))
+            said[name] = time_of(gb26875_units.time_ns(raw, _CHINA // SECOND))
         elif name == "description" and isinstance(raw, bytes):
             said[name] = plain(gb26875_units.text_of(raw))
     return said
