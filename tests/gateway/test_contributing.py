@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
@@ -31,11 +32,17 @@ def test_a_new_profile_and_a_new_dialect_are_one_file_and_one_test_each(tmp_path
     for command in (["ruff", "check", *code], ["ruff", "format", "--check", *code]):
         ended = subprocess.run([*tool, *command], cwd=tmp_path, capture_output=True, text=True, check=False)
         assert ended.returncode == 0, ended.stdout
-    tests = ["tests/drivers/test_profiles.py", "tests/drivers/test_dialect_cases.py"]
     ended = subprocess.run(
-        [*tool, "pytest", "-q", *tests, "-k", "acme"], cwd=tmp_path, capture_output=True, text=True, check=False
+        [*tool, "pytest", "-q", "tests/drivers", "-k", "acme"], cwd=tmp_path, capture_output=True, text=True, check=False
     )
     assert ended.returncode == 0, ended.stdout
     passed = re.search(r"(\d+) passed", ended.stdout)
     assert passed is not None
-    assert int(passed[1]) >= 6, ended.stdout
+    assert int(passed[1]) >= 10, ended.stdout
+    message = ["--topic", "acme/hall/up", "T=21.5;H=48"]
+    ended = subprocess.run(
+        [*tool, "gateway", "decode", *message], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    told = [json.loads(line) for line in ended.stdout.splitlines()]
+    read = [(line["address"], line["point"], line["value"]) for line in told if line["kind"] == "reading"]
+    assert read == [("hall", "temperature", 21.5), ("hall", "humidity", 48.0)], ended.stdout + ended.stderr
