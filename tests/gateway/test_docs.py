@@ -8,6 +8,7 @@ import shlex
 import shutil
 import subprocess
 import tomllib
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -178,7 +179,17 @@ def test_both_readmes_show_the_same_station_and_commands() -> None:
     ]
     assert stations[0].keys() == stations[1].keys()
     assert stations[0]["rule"][0]["when"] == stations[1]["rule"][0]["when"]
-    assert set(LINK.findall(english)) ^ set(LINK.findall(chinese)) == {("README.zh-CN.md", ""), ("README.md", "")}
+    links = [Counter(LINK.findall(page)) for page in (english, chinese)]
+    assert links[0] - links[1] == {("README.zh-CN.md", ""): 1}
+    assert links[1] - links[0] == {("README.md", ""): 1}
+
+
+def test_the_chinese_readme_calls_the_makers_of_panels_as_their_profiles_do() -> None:
+    text = (ROOT / "README.zh-CN.md").read_text(encoding="utf-8")
+    makers = re.search(r"\(docs/panel-serial\.md\)：(.+) \|", text)
+    titles = [profile(path.stem).title for path in (ROOT / "drivers" / "profiles").glob("panel-*.toml")]
+    assert makers is not None
+    assert [maker for maker in makers[1].split("、") if not any(maker in title for title in titles)] == []
 
 
 def test_every_decision_record_is_listed_and_whole() -> None:
