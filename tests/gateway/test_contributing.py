@@ -33,7 +33,11 @@ def test_a_new_profile_and_a_new_dialect_are_one_file_and_one_test_each(tmp_path
         ended = subprocess.run([*tool, *command], cwd=tmp_path, capture_output=True, text=True, check=False)
         assert ended.returncode == 0, ended.stdout
     ended = subprocess.run(
-        [*tool, "pytest", "-q", "tests/drivers", "-k", "acme"], cwd=tmp_path, capture_output=True, text=True, check=False
+        [*tool, "pytest", "-q", "tests/drivers", "-k", "acme"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert ended.returncode == 0, ended.stdout
     passed = re.search(r"(\d+) passed", ended.stdout)
