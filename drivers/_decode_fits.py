@@ -37,7 +37,9 @@ _PROOF: dict[str, tuple[float, str]] = {
     "modbus_tcp": (3, "header and length"),
     "winsen": (3, "FF and sum over 9 bytes"),
     "at-pdu": (2, "fields and length"),
+    "gst9000_printer": (2, "ESC 6, date and words; no check in it"),
     "dyp": (1, "FF and sum over 4 bytes"),
+    "ld128e": (0.4, "an event of its table; no check in it: any three such bytes look alike"),
 }
 _NEARLY: dict[str, tuple[str, ...]] = {
     "hj212": ("crc", "length", "no_cp", "no_cn"),

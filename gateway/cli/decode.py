@@ -26,15 +26,17 @@ def arguments(own: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print what is in it; 3 when something could not be read."""
+    """Print what is in it; 3 when there is a payload of which nothing could be read."""
     path = Path(options.profile)
     own = path.parent if path.suffix == ".toml" else None
     profile = profiles.profile(path.stem if own else options.profile, own=own) if options.profile else None
     code = GOOD
     for data in payloads(options.data):
-        for said in decode(data, protocol=options.protocol, profile=profile, topic=options.topic):
+        lines = decode(data, protocol=options.protocol, profile=profile, topic=options.topic)
+        for said in lines:
             print(json.dumps(said, ensure_ascii=False, allow_nan=False))
-            code = REFUSED if said["kind"] == "error" else code
+        if all(said["kind"] == "error" or said.get("what") == "fits" for said in lines):
+            code = REFUSED
     return code
 
 

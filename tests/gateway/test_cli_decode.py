@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import tomllib
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -12,6 +13,7 @@ import pytest
 from gateway.cli.main import run
 
 Said = tuple[int, list[dict[str, Any]]]
+CASES = Path(__file__).parents[1] / "cases"
 REPLY = "01 04 04 01 31 02 22 2A CE"
 TEMPERATURE = {
     "kind": "reading",
@@ -85,6 +87,20 @@ def test_one_bad_line_does_not_hide_the_good_ones(decode: Decode) -> None:
     code, said = decode("--profile", "xy-md02", stdin=f"hello\n{REPLY}\n".encode())
     assert code == 3
     assert [line["kind"] for line in said] == ["error", "reading", "reading"]
+
+
+def test_a_good_frame_with_an_element_that_no_point_takes_is_read(decode: Decode) -> None:
+    frames = tomllib.loads((CASES / "sl651" / "frames.toml").read_text(encoding="utf-8"))["frame"]
+    river = next(one["hex"] for one in frames if "0025020003" in one["hex"])
+    code, said = decode("--as", "sl651-river", river)
+    assert [line["kind"] for line in said] == ["reading", "reading", "event", "error"]
+    assert (code, said[-1]["reason"]) == (0, "unmapped_element")
+
+
+def test_three_bytes_that_have_no_check_are_told_as_that(decode: Decode) -> None:
+    code, said = decode("01 03 02")
+    assert (code, said[0]["protocol"], said[-1]["protocol"]) == (0, "ld128e", "ld128e")
+    assert "no check in it" in said[0]["why"]
 
 
 def test_a_profile_of_ones_own_is_named_by_its_file(decode: Decode, tmp_path: Path) -> None:
