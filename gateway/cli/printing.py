@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from gateway.app import DEFAULT_STORE, read
+from gateway.app import BadConfigurationError, read
 from gateway.care.own import furnished
 from gateway.clock import SECOND
 from gateway.model.station import Station
@@ -24,9 +24,16 @@ PAGE = 200  # rows that are aligned together: a store has millions, and the firs
 
 
 def open_reader(config: Path) -> tuple[Reader, Station | None]:
-    """Open the store that a configuration names, also while the daemon runs; the station has its box, as it lives."""
-    station = read(config).station
-    return Reader(station.store.path if station else DEFAULT_STORE), furnished(station) if station else None
+    """Open the store that a configuration names, also while the daemon runs; the station has its box, as it lives.
+
+    Raises:
+        BadConfigurationError: there is no such file, or it cannot be read.
+    """
+    loaded = read(config)
+    if loaded.store is None:
+        raise BadConfigurationError(list(loaded.problems), loaded.language)
+    station = loaded.station
+    return Reader(loaded.store.path), furnished(station) if station else None
 
 
 def begins(through: int, first: int) -> str:

@@ -98,7 +98,7 @@ def test_an_unknown_command_or_option_is_refused_by_name(capsys: pytest.CaptureF
         assert arguments[-1] in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("command", ["run", "check", "simulate"])
+@pytest.mark.parametrize("command", ["run", "check", "simulate", "readings", "events", "alarms", "notifications"])
 def test_a_configuration_that_is_not_there_is_exit_2(command: str, tmp_path: Path) -> None:
     part = ["station"] if command == "simulate" else []
     out = io.StringIO()
@@ -120,6 +120,15 @@ def test_a_broken_configuration_is_exit_2_with_line_and_key(tmp_path: Path, caps
 def test_a_store_that_is_not_there_is_exit_1(command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run([command, "-c", str(station(tmp_path))]) == 1
     assert "station.db" in capsys.readouterr().err
+
+
+def test_the_store_of_a_broken_configuration_is_that_which_it_names(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = tmp_path / "station.toml"
+    config.write_text('[station]\nid = "s1"\n[store]\npath = "own.db"\n', encoding="utf-8")
+    assert run(["events", "-c", str(config)]) == 1
+    assert "own.db" in capsys.readouterr().err
 
 
 def test_a_reader_that_goes_away_is_no_traceback() -> None:
