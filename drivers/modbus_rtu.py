@@ -17,6 +17,7 @@ from gateway.transport.serial import SerialPort
 
 OPTIONS = SerialOptions
 DEVICE_OPTIONS = DeviceOptions
+SERVES = ("modbus_tcp",)  # the same registers on another wire: profiles are shared
 ASCII_SHARE = 2  # an ASCII line has two characters for each byte of the RTU frame
 
 

@@ -19,6 +19,7 @@ from gateway.transport.stream import StreamPort
 
 OPTIONS = TcpOptions
 DEVICE_OPTIONS = DeviceOptions
+SERVES = ("modbus_rtu",)  # the same registers on another wire: profiles are shared
 STALE = 0.2  # s in which a serial server hands a new caller what its bus said to the former one
 
 

@@ -40,6 +40,7 @@ class Options(BrokerAccount, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 OPTIONS = Options
+DIALECTS = True  # devices of every dialect stand on it
 
 
 def create(setup: DriverSetup) -> MqttDriver:

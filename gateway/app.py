@@ -35,6 +35,7 @@ from rules.compile import compile_rules
 
 log = logging.getLogger(__name__)
 _MISSED = re.compile('"(.+)" matches no point$')
+_NOBODY = "no [[device]] is on it"  # of a source; a device that cannot be used may be why, and is told already
 _LAST_GOOD = ("the configuration is wrong: running on the last good one", "配置有误，使用上次的配置")
 _GOOD_PART = ("the configuration is wrong: running on its good part", "配置有误，只用正确的部分")
 DEFAULT_STORE = "/var/lib/firegrid/station.db"
@@ -67,7 +68,11 @@ def problems_of(loaded: Loaded) -> list[Problem]:
             for problem in wrong
             if not problem.note and not _follows(problem, loaded)
         ]
-        found += [loaded.report(key, reason, "correct or remove it") for key, reason in misfits(judged, ids)]
+        found += [
+            loaded.report(key, reason, "correct or remove it")
+            for key, reason in misfits(judged, ids)
+            if not (loaded.lost and reason.startswith(_NOBODY))
+        ]
         if named_so(judged):
             found.append(loaded.report(f"device[{BOX}]", "is the name of the gateway's own device", "choose another"))
     files = list(dict.fromkeys(problem.file for problem in found))

@@ -133,6 +133,24 @@ def addressed(kind: str) -> ChannelKind:
     return ChannelKind(getattr(channel(kind), "ADDRESSED", ChannelKind.PERSON))
 
 
+def serves(driver: str, spoken: str) -> bool:
+    """Return whether devices whose profile speaks `spoken` (a driver or a dialect) may stand on a driver's source.
+
+    A driver serves its own devices, those of its `SERVES`, and with `DIALECTS` those of every dialect. What is no
+    file of ours, or no plug-in at all, is not judged here.
+    """
+    ours = driver in _files(Group.DRIVER) and (spoken in _files(Group.DRIVER) or is_dialect(spoken))
+    if driver == spoken or not ours:
+        return True
+    module = load(Group.DRIVER, driver)
+    return bool(getattr(module, "DIALECTS", False) if is_dialect(spoken) else spoken in getattr(module, "SERVES", ()))
+
+
+def is_dialect(name: str) -> bool:
+    """Return whether it is a dialect: its devices stand on a driver that reads those."""
+    return bool(_target(Group.DIALECT, name))
+
+
 def _struct(module: ModuleType, name: str) -> type[msgspec.Struct] | None:
     found = getattr(module, name, None)
     return found if isinstance(found, type) and issubclass(found, msgspec.Struct) else None

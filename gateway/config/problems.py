@@ -50,6 +50,12 @@ class Kind(Enum):
     UNKNOWN_NAME = ('no $what is called "$given"', "$hint", "没有名为“$given”的 $what", "$hint_zh")
     BAD_PLUGIN = ("$error", "install what it needs", "$error", "请安装所需软件包")
     BAD_PROFILE = ("$error", "correct the profile or its name", "$error", "请改正设备型号档案或其名称")
+    OTHER_DRIVER = (
+        'profile "$profile" speaks $speaks, source "$source" has driver $driver',
+        'choose a profile of $driver (`firegrid profiles`), or a source with driver = "$wanted"',
+        "型号档案“$profile”的协议是 $speaks，而接入链路“$source”的驱动是 $driver",
+        '请改用 $driver 的型号档案（见 firegrid profiles），或改用 driver = "$wanted" 的接入链路',
+    )
     NO_UNIT = (
         'profile "$profile": point "$point" has no unit',
         "add its UCUM unit to the profile",

@@ -16,6 +16,7 @@ from typing import Any
 
 import msgspec
 
+from gateway import registry
 from gateway.config import options
 from gateway.config.people import LANGUAGES, Grid
 from gateway.config.problems import Kind, suggest
@@ -25,7 +26,6 @@ from gateway.model.contact import ChannelKind, ChannelSpec
 from gateway.model.point import AlarmClass, Device, Profile, Severity
 from gateway.model.point import Kind as PointKind
 from gateway.model.station import Limits, RuleSpec, SourceSpec, StoreSpec
-from gateway.registry import UnknownPlugInError
 
 CLASSES: dict[str, AlarmClass] = {alarm_class.word: alarm_class for alarm_class in AlarmClass}
 SEVERITIES: dict[str, Severity] = {severity.word: severity for severity in Severity}
@@ -64,7 +64,19 @@ class Names:
     folder: Path
     outside: Outside
     addressed: dict[str, ChannelKind] = field(default_factory=dict)  # channel id → how it is addressed
+    drivers: dict[str, str] = field(default_factory=dict)  # source id → driver, also of a source with a mistake
     half: list[RuleSpec] = field(default_factory=list)  # rules with a mistake: not used, but judged for more of them
+
+    def served(self, sheet: Sheet, source: str, profile: Profile) -> bool:
+        """Whether a profile speaks what its source's driver does; reported at `profile` when not."""
+        driver = self.drivers.get(source, "")
+        if not driver or not profile.driver or registry.serves(driver, profile.driver):
+            return True
+        dialect = registry.is_dialect(profile.driver)
+        facts = {"profile": profile.id, "source": source, "driver": driver}
+        speaks, wanted = (f"{profile.driver} (mqtt)", "mqtt") if dialect else (profile.driver, profile.driver)
+        sheet.report(Kind.OTHER_DRIVER, "profile", speaks=speaks, wanted=wanted, **facts)
+        return False
 
     def known(self, sheet: Sheet, key: str, table: str, given: str, *, soft: bool = False) -> bool:
         """Whether a name is declared in a table; reported at `key` when not, and the sheet is broken unless soft."""
@@ -86,7 +98,7 @@ class Names:
         """Return the known keys of a plug-in; an unknown plug-in breaks the sheet."""
         try:
             return self.outside.options(table, name)
-        except UnknownPlugInError as error:
+        except registry.UnknownPlugInError as error:
             known = suggest(name, error.alike)
             sheet.report(Kind.UNKNOWN_NAME, key, what=error.group.word, given=name, **known)
         except ConfigError as error:
@@ -194,6 +206,7 @@ def read_source(sheet: Sheet, names: Names) -> SourceSpec | None:
     """Read a `[[source]]`."""
     source_id, driver = sheet.name(), sheet.text("driver", example='"modbus_rtu"', required=True)
     cell = names.cell(sheet)
+    names.drivers.setdefault(source_id, driver)
     schema = names.schema(sheet, "driver", "source", driver) if driver else None
     own = options.check(sheet, schema, names.folder)
     return None if sheet.broken else SourceSpec(id=source_id, driver=driver, cell=cell, options=own)
@@ -211,8 +224,10 @@ def read_device(sheet: Sheet, names: Names) -> Device | None:
     if poll < _SHORTEST_POLL:
         sheet.report(Kind.OUT_OF_RANGE, "poll", given=f"{poll:g} s", wanted=f"at least {_SHORTEST_POLL:g}s")
     silence = sheet.duration("silence", 0.0, zero=False, example='"100s"') or None
-    schema = names.schema(sheet, "profile", "device", profile.driver) if profile and profile.driver else None
-    own = options.check(sheet, schema, names.folder, also=profile.options if profile else ())
+    own: dict[str, Any] = {}
+    if profile is None or names.served(sheet, source, profile):  # else the keys are those of the other driver
+        schema = names.schema(sheet, "profile", "device", profile.driver) if profile and profile.driver else None
+        own = options.check(sheet, schema, names.folder, also=profile.options if profile else ())
     if profile is None or sheet.broken:
         return None
     device = Device(
