@@ -97,17 +97,19 @@ class _Alarm(msgspec.Struct, forbid_unknown_fields=True, rename={"alarm_class": 
     when: str
     alarm_class: Literal["fire", "gas", "flood", "supervisory", "fault", "maintenance"]
     clear: str | None = None
-    severity: Literal["notice", "warning", "critical"] = "critical"
+    severity: Literal["notice", "warning", "critical"] | None = None  # critical for fire, gas, flood, else warning
     on_delay: str = "0s"
     off_delay: str = "0s"
     latch: bool | None = None
 
     def spec(self) -> AlarmSpec:
+        alarm_class = AlarmClass[self.alarm_class.upper()]
+        usual = Severity.CRITICAL if alarm_class.life_safety else Severity.WARNING
         return AlarmSpec(
             when=self.when,
             clear=self.clear,
-            alarm_class=AlarmClass[self.alarm_class.upper()],
-            severity=Severity[self.severity.upper()],
+            alarm_class=alarm_class,
+            severity=usual if self.severity is None else Severity[self.severity.upper()],
             on_delay=duration(self.on_delay),
             off_delay=duration(self.off_delay),
             latch=self.latch,

@@ -218,6 +218,22 @@ def test_a_device_tailors_a_point() -> None:
     assert two == next(spec for spec in profile("io-waveshare-8ch").points if spec.name == "di2")
 
 
+def test_what_a_profile_says_nothing_about_is_critical_where_lives_are_at_stake_else_a_warning() -> None:
+    found = {
+        alarm.alarm_class: alarm.severity
+        for word in AlarmClass
+        for spec in tailor(
+            profile("io-waveshare-8ch"), {"di1": {"alarms": [{"when": "value > 0", "class": word.word}]}}
+        ).points
+        if spec.name == "di1"
+        for alarm in spec.alarms
+    }
+    assert {word.word for word, severity in found.items() if severity is Severity.CRITICAL} == {"fire", "gas", "flood"}
+    assert set(found.values()) == {Severity.CRITICAL, Severity.WARNING}
+    river = [alarm for spec in profile("sl651-river").points for alarm in spec.alarms]
+    assert {one.severity for one in river if not one.alarm_class.life_safety} == {Severity.WARNING}
+
+
 def test_tailoring_merges_decode_key_by_key() -> None:
     changed = tailor(profile("xy-md02"), {"temperature": {"decode": {"scale": 0.01}}})
     assert changed.points[0].decode == {"fc": 4, "address": 1, "type": "s16", "scale": 0.01}
