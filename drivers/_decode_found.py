@@ -20,15 +20,19 @@ from drivers._decode_broker import read_by
 from drivers._decode_device import SOURCE, conversation, required_keys, shipped, speaks_on_wires
 from drivers._decode_fits import fits
 from drivers._decode_topics import Place, recognise
+from drivers._payload import message_of
 from drivers.dialects import homeassistant
 from gateway import registry
 from gateway.errors import ConfigError
 from gateway.model.time import MILLISECOND
+from gateway.protocols import sparkplug
 from gateway.registry import Group
 
 MOST = 2000  # devices, topics and peers
 _KEPT = 4096  # bytes of a peer
 _NOTE = 120
+_MAKER = "firegrid"
+_OWN = (_MAKER, f"{_MAKER}-ha")  # first level of the topics of our sinks, unless their `prefix` says another
 _TRIES = 50  # messages of a device by which its profile is looked for
 
 
@@ -41,6 +45,11 @@ def table(kind: str, values: Mapping[str, Any]) -> str:
 def comment(text: str) -> str:
     """Return a line that TOML passes over; nothing in it can end it."""
     return "# " + "".join(char if char.isprintable() else " " for char in text)[:_NOTE] + "\n"
+
+
+def _aside(tables: str) -> str:
+    """Return tables that TOML passes over."""
+    return "".join(f"# {line}\n" for line in tables.removesuffix("\n").split("\n"))
 
 
 def slug(text: str) -> str:
@@ -64,11 +73,17 @@ class OnBroker:
         self._things: dict[tuple[str, str], _Thing] = {}
         self._learnt: list[homeassistant.LearnedDevice] = []
         self._others: dict[str, None] = {}
-        self._dialects = [name for name in registry.names(Group.DIALECT) if name not in ("json", "homeassistant")]
+        self._gateways: dict[str, None] = {}
+        self._dialects = [name for name in registry.names(Group.DIALECT) if name != "homeassistant"]
 
     def hear(self, topic: str, payload: bytes) -> None:
         """Take a message, retained or not. Never raises."""
         self.messages += 1
+        gateway = _gateway(topic, payload)
+        if gateway:
+            if len(self._gateways) < MOST:
+                self._gateways[gateway] = None
+            return
         learnt = homeassistant.learn(topic, payload)
         if learnt:
             self._learnt += learnt[: max(0, MOST - len(self._learnt))]
@@ -104,6 +119,8 @@ class OnBroker:
             for topic in self._others
             if topic not in told
         ]
+        if parts:
+            parts += [comment(f"{name}: what a gateway publishes, no device") for name in self._gateways]
         return "\n".join(parts)
 
     def _take(self, dialect: str, place: Place, payload: bytes) -> None:
@@ -120,6 +137,18 @@ class OnBroker:
             thing.seen.add(place.topic)
 
 
+def _gateway(topic: str, payload: bytes) -> str:
+    """Return the gateway that publishes this of itself: of a sink, or as a host of Sparkplug; "" for a device's."""
+    levels = topic.split("/")
+    if levels[0] in _OWN and len(levels) > 1:
+        return "/".join(levels[:2])
+    if levels[0] == "STATE" or levels[:2] == [sparkplug.NAMESPACE, "STATE"]:
+        return topic
+    said = message_of(payload) if levels[0] == "homeassistant" else None
+    origin = said.get("o") if isinstance(said, dict) else None
+    return topic if isinstance(origin, dict) and origin.get("name") == _MAKER else ""
+
+
 def _device(dialect: str, thing: _Thing, source: str, ids: Counter[str]) -> str:
     place = thing.place
     wanted = slug(place.name or place.topic)
@@ -128,6 +157,7 @@ def _device(dialect: str, thing: _Thing, source: str, ids: Counter[str]) -> str:
     best = [profile for profile, _ in thing.profiles.most_common(3)]
     if not best:
         generic = [one.id for one in shipped() if one.driver == dialect and not one.points]
+        generic = [place.profile] if place.profile else generic
         fix = f": {generic[0]} with [device.points] of its own" if generic else ""
         keys = ", ".join(f"{key} = {_toml(value)}" for key, value in place.options.items())
         return comment(f"{dialect} {place.name}: nothing that a profile reads{fix}") + comment(keys)
@@ -163,14 +193,26 @@ class Calling:
                     self.found.setdefault((driver, said.device), peer)
 
     def toml(self, source: str, wire: Mapping[str, Any]) -> str:
-        """Return a source for each protocol that was spoken, and its devices."""
+        """Return a source for the protocol that most devices spoke, with them; others as comments: a port takes one."""
         parts: list[str] = []
-        for driver in dict.fromkeys(driver for driver, _ in self.found):
-            name = source if not parts else f"{source}-{driver}"
-            parts.append(table("source", {"id": name, "driver": driver, **wire}))
+        for driver, _ in Counter(driver for driver, _ in self.found).most_common():
+            own = not parts  # the first
+            name = source if own else f"{source}-{driver}"
+            keys = wire if own else {key: value for key, value in wire.items() if key != "port"}
+            tables = [table("source", {"id": name, "driver": driver, **keys})]
             for (of, address), peer in self.found.items():
                 if of == driver:
-                    parts.append(comment(f"called from {peer}") + self._device(driver, address, name, self._data[peer]))
+                    tables.append(
+                        comment(f"called from {peer}") + self._device(driver, address, name, self._data[peer])
+                    )
+            if not own:
+                parts.append(
+                    comment(
+                        f"{driver} was spoken too. A port takes one protocol: have these call another and write it here"
+                    )
+                )
+                tables = [_aside(part) for part in tables]
+            parts += tables
         silent = [peer for peer in self._data if peer not in self.found.values()]
         for peer in silent:
             could = ", ".join(fit.protocol for fit in fits(self._data[peer])) or "nothing known"

@@ -23,6 +23,7 @@ _SHELLY = re.compile(r"(.+)/(?:events/rpc|online|status/[a-z_0-9]+:\d+)")
 _CHIRPSTACK = re.compile(r"(?:(.+)/)?application/([^/]+)/device/([0-9a-fA-F]{16})/event/\w+")
 _TTN = re.compile(r"v3/([^/]+)/devices/([^/]+)/.+")
 _ONENET = re.compile(r"\$sys/([^/]+)/([^/]+)/thing/(?:property|event)/post")
+_IOTDA = re.compile(r"\$oc/devices/([^/]+)/sys/properties/report")
 _NODE = re.compile(r"0x[0-9A-Fa-f]{4}")
 _CTWING = frozenset(("dataReport", "eventReport", "deviceOnlineOfflineReport", "commandResponse"))
 
@@ -37,6 +38,7 @@ class Place:
         why: what it was recognised by, for people.
         sure: by its topic, or by what no other sender says.
         name: what could be its id.
+        profile: with points of its own the right one, where the dialect has several of no points.
     """
 
     options: Mapping[str, Any]
@@ -44,6 +46,7 @@ class Place:
     why: str
     sure: bool = True
     name: str = ""
+    profile: str = ""
 
     @property
     def key(self) -> str:
@@ -210,6 +213,10 @@ def _json(message: _Message) -> list[Place]:
     if isinstance(found, Unreadable) or (isinstance(found, Plain) and not (message.topic and found.isprintable())):
         return []
     topic = message.topic or "device"
+    iotda = _IOTDA.fullmatch(topic)
+    if iotda and "services" in message.table:
+        why = "topic $oc/devices/…/properties/report"
+        return [Place(options={"topic": topic}, topic=topic, why=why, name=iotda[1], profile="nb-iotda-generic")]
     why = "plain text" if isinstance(found, Plain) else "JSON"
     return [Place(options={"topic": topic}, topic=topic, why=why, sure=False, name=topic)]
 

@@ -30,6 +30,7 @@ from gateway.transport.wires import Peer, WireOptions, attend
 
 FILTERS = ("#", "$sys/#", "$oc/#")  # a wildcard at the start leaves out what begins with $
 BROKER = "broker"
+USUAL_PORT = 1883
 
 
 def arguments(own: argparse.ArgumentParser) -> None:
@@ -42,7 +43,7 @@ def arguments(own: argparse.ArgumentParser) -> None:
     own.add_argument("--for", dest="time", default="10s", metavar="TIME", help="to listen to a broker or port")
     own.add_argument("--source", default="", help="id of the source in the TOML")
     own.add_argument("--host", default="127.0.0.1", help="the broker")
-    own.add_argument("--port", type=int, default=1883, help="its port")
+    own.add_argument("--port", type=int, default=USUAL_PORT, help="its port")
     own.add_argument("--username")
     own.add_argument("--password-file", type=Path)
     own.set_defaults(baudrate=None, bytesize=8, parity="N", stopbits=1)
@@ -193,9 +194,11 @@ async def _broker(options: argparse.Namespace, clock: Clock, seconds: float, *, 
         await until(clock, seconds, session.run())
     finally:
         session.abort()
-    text = found.toml(options.source or "broker")
+    text = found.toml(options.source or BROKER)
     heard = f"{found.messages} 条消息" if zh else f"{found.messages} messages"
     print(comment(f"{options.host}:{options.port}: {heard}"))
+    if text:
+        print(table("source", _source(options)))
     print(text)
     if not text:
         mend = (
@@ -205,6 +208,18 @@ async def _broker(options: argparse.Namespace, clock: Clock, seconds: float, *, 
         )
         print(mend, file=sys.stderr)
     return GOOD if text else FAILED
+
+
+def _source(options: argparse.Namespace) -> dict[str, str | int]:
+    """Return the keys of the source by which the station reaches this broker as we did."""
+    keys: dict[str, str | int] = {"id": options.source or BROKER, "driver": "mqtt", "host": options.host}
+    if options.port != USUAL_PORT:
+        keys["port"] = options.port
+    if options.username is not None:
+        keys["username"] = options.username
+    if options.password_file is not None:
+        keys["password_file"] = str(options.password_file.absolute())
+    return keys
 
 
 # -- devices that call

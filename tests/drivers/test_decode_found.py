@@ -67,6 +67,39 @@ def test_a_device_that_is_announced_and_known_stands_there_once() -> None:
     assert "announced too; it stands above" in text
 
 
+def test_what_a_gateway_publishes_is_no_device() -> None:
+    found = OnBroker()
+    own = {
+        "firegrid/s1/readings/hall/temperature": b'{"value":21.5}',
+        "firegrid-ha/s1/status": b"online",
+        "spBv1.0/STATE/firegrid": b'{"online":true,"timestamp":1}',
+        "homeassistant/device/s1_hall/config": json.dumps(
+            {
+                "dev": {"ids": ["s1_hall"], "mf": "firegrid"},
+                "o": {"name": "firegrid"},
+                "cmps": {"t": {"p": "sensor", "state_topic": "firegrid-ha/s1/hall/t", "unique_id": "t"}},
+            }
+        ).encode(),
+    }
+    for topic, payload in own.items():
+        found.hear(topic, payload)
+    assert found.toml("broker") == ""
+    found.hear("zigbee2mqtt/hall", b'{"smoke":false,"linkquality":90}')
+    text = found.toml("broker")
+    assert [device["topic"] for device in tomllib.loads(text)["device"]] == ["zigbee2mqtt/hall"]
+    assert "# firegrid/s1: what a gateway publishes, no device" in text
+
+
+def test_a_device_behind_iotda_is_told_with_its_profile() -> None:
+    found = OnBroker()
+    cases = tomllib.loads((CASES / "json" / "iotda.toml").read_text(encoding="utf-8"))["case"]
+    found.hear(cases[0]["topic"], cases[0]["payload"].encode())
+    text = found.toml("broker")
+    assert "nb-iotda-generic with [device.points] of its own" in text
+    assert 'topic = "$oc/devices/d1/sys/properties/report"' in text
+    assert "of no known dialect" not in text
+
+
 @settings(max_examples=40, deadline=None)
 @given(st.lists(st.tuples(TOPICS, PAYLOADS), max_size=5))
 def test_whatever_a_broker_brings_is_told_as_toml(messages: list[tuple[str, bytes]]) -> None:
