@@ -65,6 +65,7 @@ class Listening:
         self._peers = Peers(self._most)
         self._owner: dict[str, Party] = {}
         self._absent: dict[str, int] = {}  # device → when it counts as lost, in order
+        self._twice: dict[str, tuple[Party, Party]] = {}  # device → who both speak as it, while both are there
 
     # -- the life of the wire
 
@@ -119,6 +120,9 @@ class Listening:
 
     def _gone(self, party: Party) -> None:
         self._keeping.gone(party)
+        for device in [device for device, both in self._twice.items() if party in both]:
+            del self._twice[device]
+            self._report.finding(f"twice {device}", "")
         for device in party.devices:
             if self._owner.get(device) is party:
                 del self._owner[device]
@@ -155,8 +159,13 @@ class Listening:
         # Over UDP a device may come from another port each time: then it waits for its answer at all of them.
         if not alive or not (self._holds or before.unsaved):
             self._hang_up(before, "hung_up_replaced")
-        if alive and (self._holds or before.peer.address != self._owner[device].peer.address):
-            self._report.finding(f"twice {device}", f"two peers speak as {device}, the second at {before.peer.name}")
+        # One that has hung up and waits for its answer is the same device that calls again.
+        now_there = self._owner[device]
+        if alive and not before.peer.done and (self._holds or before.peer.address != now_there.peer.address):
+            self._twice[device] = before, now_there
+            self._report.finding(
+                f"twice {device}", f"{now_there.peer.name} and {before.peer.name} both speak as {device}"
+            )
 
     # -- what they say
 

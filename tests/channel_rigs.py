@@ -27,6 +27,7 @@ class Notes:
     def __init__(self, kept: dict[str, str] | None = None) -> None:
         self.kept: dict[str, str] = {} if kept is None else kept
         self.counts: Counter[str] = Counter()
+        self.findings: dict[str, str] = {}
 
     def get(self, key: str) -> str | None:
         """Return what was put."""
@@ -46,6 +47,7 @@ class Notes:
 
     def finding(self, key: str, text: str) -> None:
         """Keep a remark."""
+        self.findings[key] = text
 
 
 async def no_output(_device: str, _point: str, _value: float) -> None:

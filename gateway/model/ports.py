@@ -51,7 +51,7 @@ class LinkReport(Protocol):
         """Add to a named counter of this source (`crc`, `unknown_topic`, `refused` …)."""
 
     def finding(self, key: str, text: str) -> None:
-        """Keep a standing remark for `doctor` (a life-safety device at QoS 0 …)."""
+        """Keep a standing remark for `doctor` (a life-safety device at QoS 0 …); "": it is so no longer."""
 
     def alive(self) -> None:
         """Say that the link stands, though nothing was read yet."""

@@ -81,8 +81,11 @@ class Supervisor:
         self.health.counters[what] = self.health.counters.get(what, 0) + number
 
     def finding(self, key: str, text: str) -> None:
-        """Keep a standing remark."""
-        self.health.findings[key] = text
+        """Keep a standing remark, or drop it."""
+        if text:
+            self.health.findings[key] = text
+        else:
+            self.health.findings.pop(key, None)
 
     def alive(self) -> None:
         """Say that the link is up though nothing was read yet."""

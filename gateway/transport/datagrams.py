@@ -19,6 +19,8 @@ CALL_WITHIN = 10.0  # s that finding the address of a name may take
 class Datagrams(asyncio.DatagramProtocol):
     """One socket with one far end (port `Peer`). What others send to it never gets here."""
 
+    done = False
+
     def __init__(self, name: str, ears: Ears) -> None:
         self.name = name
         self.address = name.rpartition(":")[0]

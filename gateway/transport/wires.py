@@ -39,6 +39,7 @@ class SerialPeer:
     """Whatever is on a serial line (port `Peer`)."""
 
     address = ""
+    done = False
 
     def __init__(self, port: SerialPort) -> None:
         self.name = port.name

@@ -16,6 +16,7 @@ class Peer(Protocol):
 
     name: str  # "10.0.0.7:40231", "/dev/ttyUSB0"
     address: str  # "10.0.0.7", "" on a serial line
+    done: bool  # it has said its last word and only waits for the answer
 
     def write(self, data: bytes) -> bool:
         """Queue bytes, never wait. False: not sent, since it is gone or does not read; then it is hung up on."""

@@ -36,6 +36,7 @@ class TcpPeer(asyncio.BufferedProtocol):
 
     def __init__(self, ears: Ears, buffer: bytearray, open_ones: set[TcpPeer], clock: Clock | None = None) -> None:
         self.name = self.address = ""
+        self.done = False
         self.gone: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._ears = ears
         self._buffer = buffer
@@ -69,6 +70,7 @@ class TcpPeer(asyncio.BufferedProtocol):
 
     def eof_received(self) -> bool:
         """Keep what has said its last word, as `nc -N` does, until it is answered, but not for long."""
+        self.done = True
         if self._clock is None or not self._unanswered:
             return False
         if self._lingers is None:

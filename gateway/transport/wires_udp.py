@@ -23,6 +23,8 @@ Address = tuple[Any, ...]
 class UdpPeer:
     """One remote address (port `Peer`)."""
 
+    done = False
+
     def __init__(self, socket_: UdpSocket, far: Address) -> None:
         self.address = str(far[0])
         self.name = f"[{far[0]}]:{far[1]}" if ":" in self.address else f"{far[0]}:{far[1]}"

@@ -32,6 +32,7 @@ class FakePeer:
         self.sent: list[bytes] = []
         self.reads = True
         self.held = False
+        self.done = False
         self.closed = False
 
     def write(self, data: bytes) -> bool:

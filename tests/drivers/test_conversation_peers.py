@@ -74,6 +74,32 @@ def test_a_newer_connection_replaces_a_dead_one_but_not_one_that_speaks() -> Non
     on(scene)
 
 
+def test_two_that_speak_as_one_device_are_told_of_while_both_are_there() -> None:
+    async def scene(one: Bench) -> None:
+        first, second = (one.wire.met(f"10.0.0.1:{number}") for number in range(2))
+        one.wire.says(first, b"a 1 poll\n")
+        one.wire.says(second, b"a 2 poll\n")
+        assert one.notes.findings == {"twice a": "10.0.0.1:1 and 10.0.0.1:0 both speak as a"}
+        one.wire.lose(first)
+        assert one.notes.findings == {"twice a": ""}
+
+    on(scene)
+
+
+def test_a_device_that_hung_up_and_calls_again_before_its_answer_is_one_device() -> None:
+    async def scene(one: Bench) -> None:
+        first, again = (one.wire.met(f"10.0.0.1:{number}") for number in range(2))
+        one.wire.says(first, b"a 1 fire\n")
+        first.done = True
+        one.wire.says(again, b"a 2 poll\n")
+        assert not one.notes.findings
+        assert not first.closed
+        await one.commit()
+        assert first.sent == [b"ok 1\n"]
+
+    on(scene)
+
+
 def test_a_flood_of_callers_never_keeps_a_device_out() -> None:
     async def scene(one: Bench) -> None:
         device, speaker = one.wire.met("10.0.0.1:1"), one.wire.met("10.0.0.2:1")

@@ -204,7 +204,7 @@ def test_a_caller_that_has_said_its_last_word_still_gets_its_answer(monkeypatch:
             writer.write_eof()
             await until(lambda: ears.bytes)
             (peer,) = ears.peers
-            await asyncio.sleep(0.02)  # its end is known by now
+            await until(lambda: peer.done)
             assert not ears.gone
             assert peer.write(b"one")
             assert peer.write(b"two")

@@ -37,6 +37,7 @@ class _End:
     """One end of a connection (port `Peer`): what is written comes out at the other's ears, or does not."""
 
     address = "10.0.0.7"
+    done = False
 
     def __init__(self, air: Air, name: str, fates: Iterator[Fate]) -> None:
         self.name = name
