@@ -38,7 +38,6 @@ _CAUSES: dict[str, Cause] = {
     ),
     "SERVER_UNAVAILABLE": Cause("代理暂不可用", "the broker is not available", *_RUNNING),
     "SERVER_BUSY": Cause("代理过忙", "the broker is busy", *_RUNNING),
-    "Errno 111": Cause("该地址没有代理在监听", "nothing listens there", *_RUNNING),
     "Errno 113": Cause("网络不通", "there is no way to it", "检查网线与 host", "check the network and host"),
     "Name or service": Cause("主机名无法解析", "the host name is not known", "检查 host", "check host"),
     "certificate has expired": Cause(
@@ -86,9 +85,21 @@ _UNREAD = {
 }
 
 
+# Brokers name themselves in their errors ("broker 10.0.0.7:1883"); whatever else is called may be any device.
+_NOBODY: dict[bool, Cause] = {
+    True: Cause("该地址没有代理在监听", "nothing listens there", *_RUNNING),
+    False: Cause(
+        "该地址无应答",
+        "nothing listens there",
+        "检查设备是否通电、联网，并核对 host 与 port",
+        "is the device switched on and in the network? Compare host and port with its own settings",
+    ),
+}
+
+
 def unreachable(name: str, error: str) -> Finding:
     """Return why a link is down; an error that nobody knows stands as it is."""
-    for code, cause in _CAUSES.items():
+    for code, cause in {**_CAUSES, "Errno 111": _NOBODY["broker" in error]}.items():
         if code in error:
             zh, en = f"{name}：{cause.zh}（{error}）", f"{name}: {cause.en} ({error})"
             return Finding("broker", Level.BAD, zh, en, cause.mend_zh, cause.mend_en)
@@ -158,7 +169,7 @@ def _links(known: Iterable[Mapping[str, Any]]) -> Iterator[Finding]:
             yield deaf(name, "", garbage=bool(counted.get("broken")))
         for key, text in link["findings"].items():
             what, _, topic = key.partition(" ")
-            tell = {"unread": _unread, "qos0": _unkept}.get(what) if topic else None
+            tell = {"unread": _unread, "qos0": _unkept, "twice": _twice}.get(what) if topic else None
             if key == "position":  # of a sink: information as long as its far end takes what is sent
                 yield Finding(
                     "daemon", Level.GOOD if link["up"] else Level.REMARK, f"{name}：{text}", f"{name}: {text}"
@@ -180,6 +191,19 @@ def _unkept(name: str, topic: str, _: str) -> Finding:
         f"{name}: {topic} is a life-safety topic sent at QoS 0: lost if the broker or a link fails at that moment",
         "在 Zigbee2MQTT 的 configuration.yaml 该设备下写 qos: 1 和 retain: true",
         "in Zigbee2MQTT's configuration.yaml put `qos: 1` and `retain: true` under this device",
+    )
+
+
+def _twice(name: str, device: str, text: str) -> Finding:
+    """Read the finding of `drivers._conversation_listening` about two peers that say they are one device."""
+    one, _, other = text.removesuffix(f" both speak as {device}").partition(" and ")
+    return Finding(
+        "daemon",
+        Level.REMARK,
+        f"{name}：{one} 和 {other} 两处都以 {device} 的地址通信",
+        f"{name}: {one} and {other} both speak as {device}",
+        "两台设备地址相同：改正其中一台的地址；若是同一台设备，请断开它的另一个连接",
+        "two devices have one address: correct that of one; if they are one device, close its other connection",
     )
 
 

@@ -40,7 +40,9 @@ _ENGLISH: Final = (  # what is said in English alone
     (r"does not answer pings", "不回应心跳"),
     (r"is silent for (\S+) s", r"已 \1 秒无数据"),
     (r"did not answer within (\S+) s", r"\1 秒内未应答"),
-    (r"(?:\[Errno \d+\] )?Connect call failed \([^)]*\)", "无法连接"),
+    (r"(?:\[Errno (?:101|113)\] )Connect call failed \([^)]*\)", "网络不通"),
+    (r"(?:\[Errno \d+\] )?Connect call failed \([^)]*\)", "无法连接，对方未开机或未运行"),
+    (r"(\S+) and (\S+) both speak as (\S+)", r"\1 和 \2 两处都以 \3 的地址通信"),
     (r"(?:\[Errno \d+\] )?Connection refused", "连接被拒绝"),
     (r"(?:\[Errno \d+\] )?No such file or directory(?:: '[^']*')?", "不存在"),
     (r"(?:\[Errno \d+\] )?Permission denied(?:: '[^']*')?", "没有权限"),
@@ -65,6 +67,11 @@ _ENGLISH: Final = (  # what is said in English alone
     (r"KEEP_ALIVE_TIMEOUT", "心跳超时"),
     (r"UNSUPPORTED_PROTOCOL_VERSION", "协议版本不受支持"),
 )
+_WORDS: Final = (  # what the operating system says, in English that is not for programmers alone
+    (r"(?:\[Errno (?:101|113)\] )Connect call failed \([^)]*\)", "there is no way to it in the network"),
+    (r"(?:\[Errno \d+\] )?Connect call failed \([^)]*\)", "cannot be reached, it is off or does not run"),
+    (r"\[Errno \d+\] (?=[A-Z])", ""),
+)
 _CODE: Final = re.compile(r"\b[A-Z]{2,}(?:_[A-Z]+)+\b")  # names of reason codes (MQTT 5.0 section 2.4)
 
 
@@ -78,7 +85,7 @@ def _plain(form: str) -> str:
 
 _TO: Final = {
     True: _compiled([*((f"{zh} {en}", _plain(zh)) for zh, en in _BOTH), *_ENGLISH]),
-    False: _compiled([(f"{zh} {en}", _plain(en)) for zh, en in _BOTH]),
+    False: _compiled([*((f"{zh} {en}", _plain(en)) for zh, en in _BOTH), *_WORDS]),
 }
 
 

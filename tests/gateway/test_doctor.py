@@ -61,6 +61,7 @@ kind = "console"
 """
 
 
+REFUSED_BY_DEVICE = "127.0.0.1:5020: [Errno 111] Connect call failed ('127.0.0.1', 5020)"
 REFUSED = "broker 127.0.0.1:1883 refused the connection: NOT_AUTHORIZED"
 
 
@@ -231,8 +232,10 @@ def test_what_the_running_daemon_says_of_itself(tmp_path: Path) -> None:
             {"name": "broker", "up": True, "reason": "", "findings": {"qos0": line}},
             {"name": "spare", "up": False, "reason": REFUSED, "findings": {}},
             {"name": "channel sms", "up": False, "reason": "no SIM", "findings": {}},
+            {"name": "meters", "up": False, "reason": REFUSED_BY_DEVICE, "findings": {}},
         ],
     }
+    status["links"][0]["findings"]["twice panel"] = "10.0.0.7:2 and 10.0.0.7:1 both speak as panel"
     status["links"][0]["findings"]["unread gas not_json"] = "3 smoke=1"
     with _daemon(tmp_path / "station.db.sock", status):
         found = list(links.daemon(station))
@@ -250,7 +253,15 @@ def test_what_the_running_daemon_says_of_itself(tmp_path: Path) -> None:
     unread = "broker: 3 messages of gas not understood (not JSON), the last: smoke=1"
     assert unread in said
     assert "broker：gas 有 3 条消息无法理解（不是 JSON），最近一条：smoke=1" in [finding.zh for finding in found]
-    assert len(_bad(iter(found))) == 3
+    (meters,) = [finding for finding in found if "meters" in finding.en]
+    assert meters.en.startswith("link down: meters: nothing listens there (")
+    assert "switched on" in meters.mend_en
+    assert "mosquitto" not in meters.mend_en + meters.mend_zh
+    (twice,) = [finding for finding in found if "panel" in finding.en]
+    assert twice.en == "broker: 10.0.0.7:2 and 10.0.0.7:1 both speak as panel"
+    assert twice.zh == "broker：10.0.0.7:2 和 10.0.0.7:1 两处都以 panel 的地址通信"
+    assert "correct that of one" in twice.mend_en
+    assert len(_bad(iter(found))) == 4
     (absent,) = links.daemon(station)
     assert absent.en == "the daemon is not running"
 

@@ -19,7 +19,17 @@ HAN = re.compile(r"[\u4e00-\u9fff]")
         (
             "链路中断 link down: bus1: /dev/ttyUSB0: [Errno 2] No such file or directory: '/dev/ttyUSB0'",
             "链路中断: bus1: /dev/ttyUSB0: 不存在",
-            "link down: bus1: /dev/ttyUSB0: [Errno 2] No such file or directory: '/dev/ttyUSB0'",
+            "link down: bus1: /dev/ttyUSB0: No such file or directory: '/dev/ttyUSB0'",
+        ),
+        (
+            "链路中断 link down: meters: 10.0.0.9:502: [Errno 111] Connect call failed ('10.0.0.9', 502)",
+            "链路中断: meters: 10.0.0.9:502: 无法连接，对方未开机或未运行",
+            "link down: meters: 10.0.0.9:502: cannot be reached, it is off or does not run",
+        ),
+        (
+            "链路中断 link down: meters: 10.0.0.9:502: [Errno 113] Connect call failed ('10.0.0.9', 502)",
+            "链路中断: meters: 10.0.0.9:502: 网络不通",
+            "link down: meters: 10.0.0.9:502: there is no way to it in the network",
         ),
         (
             "链路中断 link down: broker: broker b:1883 refused the connection: NOT_AUTHORIZED",
