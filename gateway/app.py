@@ -16,6 +16,8 @@ from fnmatch import fnmatchcase
 from functools import cache, partial
 from pathlib import Path
 
+from msgspec import structs
+
 from drivers import _profiles as profiles
 from gateway import annex
 from gateway.care.own import furnished, named_so
@@ -23,9 +25,9 @@ from gateway.clock import Clock, SystemClock
 from gateway.config.kept import undump, write_copy
 from gateway.config.load import load
 from gateway.config.loaded import Loaded
-from gateway.config.problems import Problem
+from gateway.config.problems import Kind, Problem, suggest
 from gateway.errors import ConfigError
-from gateway.fitting import misfits
+from gateway.fitting import misfits, unknown_names
 from gateway.house import House, enrolment
 from gateway.model.inventory import BOX, numbered, points_of
 from gateway.model.station import Station, StoreSpec
@@ -36,6 +38,7 @@ from rules.compile import compile_rules
 log = logging.getLogger(__name__)
 _MISSED = re.compile('"(.+)" matches no point$')
 _NOBODY = "no [[device]] is on it"  # of a source; a device that cannot be used may be why, and is told already
+_UNKNOWN = re.compile('unknown (point|contact) "(.+)"')
 _LAST_GOOD = ("the configuration is wrong: running on the last good one", "配置有误，使用上次的配置")
 _GOOD_PART = ("the configuration is wrong: running on its good part", "配置有误，只用正确的部分")
 DEFAULT_STORE = "/var/lib/firegrid/station.db"
@@ -73,6 +76,9 @@ def problems_of(loaded: Loaded) -> list[Problem]:
             for key, reason in misfits(judged, ids)
             if not (loaded.lost and reason.startswith(_NOBODY))
         ]
+        points = {point.id: point for point in points_of(judged, ids)}
+        named = [_named(loaded, *one) for one in unknown_names(judged, points)]
+        found += [problem for problem in named if problem is not None]
         if named_so(judged):
             found.append(loaded.report(f"device[{BOX}]", "is the name of the gateway's own device", "choose another"))
     files = list(dict.fromkeys(problem.file for problem in found))
@@ -90,6 +96,20 @@ def _follows(problem: RuleProblem, loaded: Loaded) -> bool:
     at = f"rule[{problem.rule}]"
     by_class = problem.key == "on_delay" and loaded.told(f"{at}.class")  # which delay is allowed depends on it
     return problem.key in ("options", "reason") or by_class or loaded.told(f"{at}.{problem.key}")
+
+
+def _named(loaded: Loaded, key: str, reason: str, alike: str) -> Problem | None:
+    """Return a name of a sink's that nothing has; None when what has it is wrong itself (house section 11)."""
+    hint = suggest("", alike)
+    problem = loaded.report(key, reason, hint["hint"])
+    named = _UNKNOWN.fullmatch(reason)
+    if named is None:
+        return problem
+    if named[1] == "contact":  # may be a local user's name, so it refuses nothing
+        told = any(one.key.startswith(("contact", "people")) and not one.note for one in loaded.problems)
+        return None if told else structs.replace(problem, kind=Kind.NO_PERSON, facts={"given": named[2], **hint})
+    device = named[2].rpartition(".")[0]
+    return None if "" in loaded.lost or device in loaded.lost or device.startswith("@") else problem
 
 
 def choose(loaded: Loaded, wrong: Sequence[Problem], opened: Opened, copy: Path) -> tuple[Station, str, list[str]]:

@@ -13,6 +13,7 @@ from typing import NoReturn
 from gateway import registry
 from gateway.clock import Clock, SystemClock
 from gateway.errors import ConfigError, DeliveryError, DriverFatal
+from gateway.model.point import Point
 from gateway.model.ports import Channel, ChannelSetup, Driver, DriverSetup
 from gateway.model.station import Station
 
@@ -78,6 +79,18 @@ def misfits(station: Station, ids: Mapping[str, int]) -> Iterator[tuple[str, str
         except ConfigError as error:
             yield from (_placed(line, f"source[{source.id}]") for line in str(error).splitlines())
     yield from _refused_channels(station, blank, clock)
+
+
+def unknown_names(station: Station, points: Mapping[int, Point]) -> Iterator[tuple[str, str, str]]:
+    """Yield (key, reason, nearest name or nothing) of what a sink names and the station has not.
+
+    Asks each sink's own `misfits`, where its file has one; at run it does without such a name.
+    """
+    people = [contact.id for contact in station.contacts]
+    for spec in station.sinks:
+        ask = getattr(registry.sink(spec.kind), "misfits", None)
+        for key, reason, alike in ask(spec, points, people) if ask else ():
+            yield f"sink[{spec.id}].{key}", reason, alike
 
 
 def _refused_channels(station: Station, blank: Blank, clock: Clock) -> Iterator[tuple[str, str]]:

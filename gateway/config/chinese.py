@@ -87,6 +87,11 @@ _FORMS: tuple[tuple[str, str], ...] = (
     (r"do not divide by zero", r"不能除以零"),
     # profiles, drivers, dialects, channels
     (r"correct or remove it", r"请改正或删除"),
+    (r'unknown point "(.+)"', r"没有测点“\1”"),
+    (
+        r"(\S+): the standard has no analog type for its unit, only for (.+)",
+        r"\1：标准没有该单位的模拟量类型，只有 \2",
+    ),
     (r"profile '(.+)' does not exist; did you mean \"(.+)\"\?", r"没有型号档案“\1”；是否应为“\2”？"),
     (r"profile '(.+)' does not exist", r"没有型号档案“\1”"),
     (r"profile (\S+): no point '(.+)'; did you mean \"(.+)\"\?", r"型号档案 \1 没有测点“\2”；是否应为“\3”？"),

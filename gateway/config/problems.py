@@ -194,6 +194,12 @@ class Kind(Enum):
         "请创建：mkdir -p $given",
     )
     NOTHING_USABLE = ("no usable $what", "configure at least one", "没有可用的 $what", "请至少配置一个")
+    NO_PERSON = (
+        'no contact has the id "$given": it counts only for a local user of that name',
+        "$hint",
+        "没有编号为“$given”的联系人：只对同名的本机用户有效",
+        "$hint_zh",
+    )
     REPORTED = ("$reason", "$fix", "$reason", "$fix")  # found by another part: rules, escalation
 
     @property
@@ -209,7 +215,15 @@ class Kind(Enum):
 
 _REMARKS = frozenset({Kind.CLASS_OPEN, Kind.NO_DEFAULT, Kind.PLACES_ONLY, Kind.WIRE_OPEN})
 _WARNINGS = frozenset(
-    {Kind.UNKNOWN_COLUMN, Kind.PORT_ABSENT, Kind.SAME_PHONE, Kind.NOT_UTF8, Kind.UNCONFIRMED, Kind.SILENCE_GUESSED}
+    {
+        Kind.UNKNOWN_COLUMN,
+        Kind.PORT_ABSENT,
+        Kind.SAME_PHONE,
+        Kind.NOT_UTF8,
+        Kind.UNCONFIRMED,
+        Kind.SILENCE_GUESSED,
+        Kind.NO_PERSON,
+    }
 )
 
 

@@ -7,13 +7,14 @@ right over every restart and change of configuration.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from hashlib import blake2b
 from typing import NamedTuple
 
 from gateway.model.alarm import AlarmFacts
 from gateway.model.inventory import BOX, OWN
 from gateway.model.point import AlarmClass, Point
+from gateway.model.words import nearest
 from gateway.protocols.gb26875_tables import QUANTITIES
 from gateway.protocols.gb26875_units import text_bytes
 from gateway.sinks._gb26875_options import ComponentOptions, Options
@@ -132,22 +133,27 @@ class Places:
         known = _ANALOGS.get(found.spec.unit) if found else None
         return Quantity(known[0], known[1] / QUANTITIES[known[0]].step) if known else None
 
-    def numbered(self, names: tuple[str, ...]) -> dict[int, Quantity]:
-        """Return durable id → quantity of points. Raises ValueError: no such point, or no quantity for its unit."""
+    def numbered(self) -> dict[int, Quantity]:
+        """Return durable id → quantity of the `analogs` that can be told; `unknown` says which cannot."""
         ids = {point.name: number for number, point in self._points.items()}
-        found = {}
-        for name in names:
-            quantity = self.quantity(ids[name]) if name in ids else None
-            if quantity is None:
-                why = f"the standard has no analog type for its unit, only for {', '.join(_ANALOGS)}"
-                raise ValueError(f"analogs: {name}: {why if name in ids else 'no such point'}")
-            found[ids[name]] = quantity
-        return found
+        found = {ids[name]: self.quantity(ids[name]) for name in self._options.analogs if name in ids}
+        return {number: quantity for number, quantity in found.items() if quantity is not None}
 
-    def problems(self) -> list[str]:
-        """Return what is wrong with `components`: points that are none, and addresses given twice."""
-        names = {point.name for point in self._points.values()}
-        found = [f"components: no such point: {name}" for name in self._options.components if name not in names]
+    def unknown(self) -> Iterator[tuple[str, str, str]]:
+        """Yield (key, reason, nearest name or nothing) of `components` and `analogs` that name nothing we can tell."""
+        ids = {point.name: number for number, point in self._points.items()}
+        chosen = [(f"components.{name}", name) for name in self._options.components]
+        values = [(f"analogs[{index + 1}]", name) for index, name in enumerate(self._options.analogs)]
+        for key, name in chosen + values:
+            if name not in ids:
+                yield key, f'unknown point "{name}"', nearest(name, ids)
+        for key, name in values:
+            if name in ids and self.quantity(ids[name]) is None:
+                yield key, f"{name}: the standard has no analog type for its unit, only for {', '.join(_ANALOGS)}", ""
+
+    def twins(self) -> list[str]:
+        """Return what points have the same address."""
+        found = []
         seen: dict[tuple[int, int, int], str] = {}
         for number, point in self._points.items():
             one = self.component(number, "")

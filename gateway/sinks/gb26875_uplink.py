@@ -8,7 +8,7 @@ centre's own commands: `_gb26875_answers`; the link: `_gb26875_line`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -16,9 +16,12 @@ from gateway.clock import SECOND
 from gateway.config.options import read
 from gateway.errors import ConfigError, DeliveryError, GatewayError, LinkDown
 from gateway.model.batch import EventCode
+from gateway.model.point import Point
 from gateway.model.portion import Aside, Portion
 from gateway.model.ports import SinkSetup
 from gateway.model.quality import LEVEL_SHIFT, Level
+from gateway.model.station import SinkSpec
+from gateway.model.words import nearest
 from gateway.protocols.gb26875 import Command, Frame
 from gateway.protocols.gb26875_objects import Analog
 from gateway.protocols.gb26875_tables import COMPONENTS
@@ -42,9 +45,21 @@ def create(setup: SinkSetup, *, wire: Call = call) -> Gb26875Uplink:
     """Build the sink; `wire` is the seam for wires that are none.
 
     Raises:
-        ConfigError: wrong keys, or points that cannot be told as values.
+        ConfigError: wrong keys, or two points with one address.
     """
     return Gb26875Uplink(setup, read(setup.spec, Options), wire)
+
+
+def misfits(spec: SinkSpec, points: Mapping[int, Point], people: Collection[str]) -> Iterator[tuple[str, str, str]]:
+    """Yield (key, reason, nearest name or nothing) of what the table names and the station has not: for `check`.
+
+    `points`: every point of the station; `people`: ids of its contacts. Raises ConfigError: wrong keys.
+    """
+    options = read(spec, Options)
+    yield from Places(options, points, {}).unknown()
+    for name in options.operators:
+        if name not in people:
+            yield f"operators.{name}", f'unknown contact "{name}"', nearest(name, people)
 
 
 class Gb26875Uplink:
@@ -56,13 +71,11 @@ class Gb26875Uplink:
         self._every = round(options.every * SECOND)
         self._places = Places(options, setup.points, setup.names)
         offset = offset_of(options.utc_offset)
-        problems = self._places.problems()
-        try:
-            self._analogs = self._places.numbered(options.analogs)
-        except ValueError as error:
-            problems.append(str(error))
-        if problems:
-            raise ConfigError(f"sink {setup.spec.id}: {'; '.join(problems)}")
+        if twins := self._places.twins():
+            raise ConfigError(f"sink {setup.spec.id}: {'; '.join(twins)}")
+        self._analogs = self._places.numbered()
+        if left_out := [f"{key}: {reason}" for key, reason, _ in self._places.unknown()]:  # and the rest is told
+            setup.tell("config", EventCode.INFO, f"配置有误，未采用 left out: {'; '.join(left_out)}")
         sink = setup.spec.id
         self._words = Words(
             self._places, setup.facts, setup.alarms, sink=sink, offset=offset, running=options.running_bit

@@ -40,3 +40,42 @@ def test_good_ones_are_kept_in_order(tmp_path: Path) -> None:
     assert loaded.station is not None
     assert [(spec.id, spec.kind) for spec in loaded.station.sinks] == [("vm", "influx"), ("far", "mqtt_uplink")]
     assert loaded.station.sinks[0].options["timeout"] == 5.0
+
+
+CITY = """
+[[sink]]
+id = "city"
+kind = "gb26875_uplink"
+host = "192.0.2.20"
+port = 5300
+operators = { lii = 3, li = 4 }
+analogs = ["g0.v", "g1.vv", "quite-other"]
+
+[sink.components]
+"g0.w" = { system = 1, type = 12, address = 65538 }
+"""
+
+
+def test_a_name_that_a_sink_tells_and_nothing_has_is_told_at_its_line_with_the_nearest(tmp_path: Path) -> None:
+    station = write(tmp_path, 1883, CITY)
+    text = station.read_text(encoding="utf-8").splitlines()
+    told = [
+        (problem.key.partition(".")[2], text[problem.line - 1].split(" ")[0], problem.note, problem.fix())
+        for problem in problems_of(read(station))
+        if "city" in problem.key
+    ]
+    assert sorted(told) == [
+        ("analogs[1]", "analogs", False, "correct or remove it"),
+        ("analogs[2]", "analogs", False, 'did you mean "g1.v"?'),
+        ("analogs[3]", "analogs", False, "correct or remove it"),
+        ("components.g0.w", '"g0.w"', False, 'did you mean "g0.v"?'),
+        ("operators.lii", "operators", True, 'did you mean "li"?'),
+    ], told
+
+
+def test_what_is_wrong_itself_is_not_told_again_by_the_sink(tmp_path: Path) -> None:
+    station = write(tmp_path, 1883, CITY)
+    text = station.read_text(encoding="utf-8").replace('id = "g0"', 'id = "g0"\nname = 1')
+    station.write_text(text, encoding="utf-8")
+    keys = [problem.key for problem in problems_of(read(station)) if not problem.note]
+    assert keys == ["device[g0].name", "sink[city].analogs[2]", "sink[city].analogs[3]"]

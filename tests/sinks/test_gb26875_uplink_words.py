@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -254,9 +255,6 @@ def test_a_long_description_is_cut_on_a_character(ascii_before: int) -> None:
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"analogs": ["tank.depth"]}, "no such point"),
-        ({"analogs": ["hall.smoke"]}, "no analog type"),
-        ({"components": {"hall.smok": {"type": 40}}}, "no such point: hall.smok"),
         ({"components": {"hall.smoke": {"address": 2}}}, "hall.smoke and tank.level have one address: 2"),
         ({"login": "xy"}, "hex digits"),
         ({"utc_offset": "8"}, r"\+08:00"),
@@ -267,3 +265,19 @@ def test_a_long_description_is_cut_on_a_character(ascii_before: int) -> None:
 def test_wrong_keys(options: dict[str, Any], words: str) -> None:
     with pytest.raises(ConfigError, match=words):
         gb26875_uplink.create(setup(FakeClock(), **options))
+
+
+def test_a_name_that_nothing_has_is_left_out_and_told_and_the_rest_goes_on() -> None:
+    told: list[tuple[str, EventCode, str]] = []
+    given = setup(
+        FakeClock(),
+        analogs=["tank.depth", "hall.smoke", "tank.level"],
+        components={"hall.smok": {"type": 40}, "hall.smoke": {"type": 42}},
+    )
+    sink = gb26875_uplink.create(replace(given, tell=lambda *what: told.append(what)))
+    assert sink._places.component(SMOKE, "").type == 42  # noqa: SLF001 - as TOML gives it
+    assert list(sink._analogs) == [TANK]  # noqa: SLF001 - as above
+    ((key, code, text),) = told
+    assert (key, code) == ("config", EventCode.INFO)
+    for words in ('unknown point "hall.smok"', 'unknown point "tank.depth"', "hall.smoke: the standard has no analog"):
+        assert words in text
