@@ -9,7 +9,6 @@ its ladder and sends nothing; a PIN is never tried here. Nothing is changed.
 from __future__ import annotations
 
 import asyncio
-import os
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,6 +21,7 @@ from gateway.channels.sms_modem import OPTIONS as MODEM_OPTIONS
 from gateway.cli.examined import Finding, Level
 from gateway.cli.examined_pins import pins
 from gateway.cli.examined_talk import closed, listen, speaks
+from gateway.cli.holders import holders
 from gateway.cli.links import deaf, unreachable
 from gateway.clock import Clock
 from gateway.config.options import read
@@ -37,7 +37,6 @@ from gateway.transport.serial import SerialPort
 ASKED = 4  # times each device: one collision may be chance
 MODEM_WITHIN = 60.0  # s for the whole ladder
 _USABLE_DBM = -113 + 2 * USABLE_SIGNAL
-_PROC = Path("/proc")
 MODBUS_PORT = 502
 Heard = dict[str, tuple[int, Counter[Outcome]]]  # device → its address and how it answered
 
@@ -68,18 +67,6 @@ def _held(owner: str, port: str) -> list[Finding]:
     if Path(port).resolve().is_relative_to("/dev/pts"):
         return []
     return [_taken(owner, port, holder) for holder in holders(port)][:1]
-
-
-def holders(port: str) -> Iterator[str]:
-    """Yield name and number of other processes that have a port open, as far as this user may see it."""
-    wanted = Path(port).resolve()
-    for process in _PROC.glob("[0-9]*"):
-        try:
-            held = process.name != str(os.getpid()) and any(fd.resolve() == wanted for fd in (process / "fd").iterdir())
-            if held:
-                yield f"{(process / 'comm').read_text(encoding='utf-8').strip()} ({process.name})"
-        except OSError:
-            continue  # another user's, or gone by now
 
 
 def _taken(owner: str, port: str, holder: str) -> Finding:

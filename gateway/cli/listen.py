@@ -17,8 +17,8 @@ from drivers._decode import protocols
 from drivers._decode_live import Ears
 from drivers._decode_said import Said
 from gateway.cli import recording
-from gateway.cli.examined_wires import holders
 from gateway.cli.heard import Heard, broker, wire_of
+from gateway.cli.holders import holders, listeners
 from gateway.cli.main import GOOD
 from gateway.cli.tongue import add_language, is_chinese
 from gateway.clock import SystemClock
@@ -103,10 +103,17 @@ def meant(protocol: str, name: str) -> tuple[str, Profile | None]:
 def taken(what: str, error: LinkDown, *, zh: bool) -> LinkDown:
     """Return why a wire cannot be had, with who holds it and what to do."""
     text = str(error)
-    holder = next(holders(what), "") if what.startswith("/") else ""
+    kind, number = what.partition(":")[0], what.rpartition(":")[2]
+    called = kind in ("tcp", "udp") and number.isdigit()
+    if called and "in use" not in text:
+        return error  # not the port is taken: the address is not of this box, or the port not for this user
+    holder = next(listeners(kind, int(number)) if called else holders(what) if what.startswith("/") else iter(()), "")
     if holder:
         mend = f"被 {holder} 占用，请先停止它" if zh else f"is held by {holder}: stop that first"
         return LinkDown(f"{what} {mend} (systemctl stop firegrid)")
+    if called:
+        mend = "已被占用，查看占用者" if zh else "is taken, see by whom"
+        return LinkDown(f"{what} {mend}: sudo ss -lnp{kind[0]} 'sport = :{number}' (systemctl stop firegrid)")
     if "lock" in text or "in use" in text or "busy" in text:
         mend = "已被占用：若守护进程正在运行请先停止" if zh else "is taken: if the daemon runs, stop it first"
         return LinkDown(f"{what} {mend} (systemctl stop firegrid): {text}")

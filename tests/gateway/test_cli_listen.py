@@ -6,6 +6,8 @@ import json
 import os
 import signal
 import socket
+import subprocess
+import sys
 import threading
 import tomllib
 from collections.abc import Callable, Iterator
@@ -133,7 +135,36 @@ def test_a_port_that_somebody_holds_is_told_as_that(capsys: pytest.CaptureFixtur
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         assert run(["listen", f"tcp:{taken.getsockname()[1]}", "--for", "5s", "--language", "en"]) == FAILED
-        assert "is taken: if the daemon runs, stop it first" in capsys.readouterr().err
+        assert "is taken, see by whom: sudo ss -lnpt" in capsys.readouterr().err
+
+
+HOLD = """
+import socket, sys
+held = socket.socket(socket.AF_INET, int(sys.argv[1]))
+held.bind(("127.0.0.1", 0))
+if int(sys.argv[1]) == socket.SOCK_STREAM:
+    held.listen()
+print(held.getsockname()[1], flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.mark.parametrize(("wire", "kind"), [("tcp", socket.SOCK_STREAM), ("udp", socket.SOCK_DGRAM)])
+def test_who_has_a_port_that_devices_call_is_told(
+    wire: str, kind: socket.SocketKind, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-S", "-c", HOLD, str(int(kind))], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as holder:
+        assert holder.stdin is not None
+        assert holder.stdout is not None
+        where = f"{wire}:127.0.0.1:{int(holder.stdout.readline())}"
+        for command in ("listen", "discover"):
+            assert run([command, where, "--for", "5s", "--language", "en"]) == FAILED
+            told = capsys.readouterr().err
+            assert f"{where} is held by " in told
+            assert f"({holder.pid}): stop that first" in told
+        holder.stdin.close()
 
 
 @pytest.mark.parametrize(
