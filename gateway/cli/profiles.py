@@ -11,7 +11,10 @@ import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
+from msgspec.structs import replace as replace_struct
+
 from drivers import _profiles as known
+from drivers._decode import speaks
 from drivers._decode_profile import problems
 from gateway.cli.main import BAD_CONFIGURATION, GOOD, add_config
 from gateway.cli.printing import Row, show
@@ -19,7 +22,10 @@ from gateway.cli.tongue import add_language, is_chinese
 from gateway.config.chinese import chinese
 from gateway.config.text import parse
 from gateway.errors import ConfigError
-from gateway.model.point import AlarmClass, PointSpec, Profile
+from gateway.model.point import AlarmClass, Device, Point, PointSpec, Profile
+from gateway.model.station import Station, StoreSpec
+from rules.compile import compile_rules
+from gateway.model.words import nearest
 
 CLASSES = tuple(one.word for one in AlarmClass)
 
@@ -52,13 +58,23 @@ def run(options: argparse.Namespace) -> int:
         return _show(options, own if own.is_dir() else None, zh=zh)
     found = [known.profile(name, own=own) for name in known.names(own)]
     wanted = [
-        one
-        for one in found
-        if options.driver in ("", one.driver) and options.alarm_class in (None, one.alarm_class.word)
+        one for one in _of_driver(found, options.driver, zh=zh) if options.alarm_class in (None, one.alarm_class.word)
     ]
     columns = ("profile", "driver", "class", "confirmed", "title", "points")
     show((_row(one, zh=zh, whole=options.json) for one in wanted), as_json=options.json, columns=columns)
     return GOOD
+
+
+def _of_driver(found: list[Profile], driver: str, *, zh: bool) -> list[Profile]:
+    """Return the profiles of a driver or dialect, all for an empty text. Raises ConfigError: none is of it."""
+    wanted = [one for one in found if not driver or speaks(one, driver)]
+    if wanted or not found:
+        return wanted
+    drivers = sorted({one.driver for one in found})
+    alike = nearest(driver, drivers)
+    meant = (f"；是否应为“{alike}”？" if zh else f'; did you mean "{alike}"?') if alike else ""
+    told = "没有此驱动或方言的型号档案" if zh else "no profile is of this driver or dialect"
+    raise ConfigError(f"--driver {driver}: {told}{meant} ({', '.join(drivers)})")
 
 
 def _row(profile: Profile, *, zh: bool, whole: bool) -> Row:
@@ -160,6 +176,19 @@ def _check(files: list[Path], *, zh: bool) -> int:
     return code
 
 
+def _conditions(made: Profile) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    """Yield what is wrong with the conditions of alarms: each is compiled as a station would compile it."""
+    for number, spec in enumerate(made.points):
+        for place, alarm in enumerate(spec.alarms):
+            one = replace_struct(spec, alarms=(alarm,))
+            device = Device(id=made.id, source="", profile=replace_struct(made, points=(one,)))
+            station = Station(id="", name="", store=StoreSpec(path=""), devices=(device,))
+            for problem in compile_rules(station, [Point(1, made.id, one, "")])[1]:
+                if not problem.note:
+                    at = ("point", number, "alarms", place, problem.key)
+                    yield at, f"{problem.reason}; {problem.fix}"
+
+
 def _checked(path: Path, *, zh: bool) -> bool:
     """Print what is wrong with a file; whether anything is."""
     try:
@@ -173,6 +202,8 @@ def _checked(path: Path, *, zh: bool) -> bool:
         return True
     document = parse(text)
     made, found = problems(data, path.stem)
+    if made is not None and not found:
+        found = list(_conditions(made))
     for where, reason in sorted(found, key=lambda one: document.line(one[0])):
         line = document.line(where)
         key = "".join(f"[{step + 1}]" if isinstance(step, int) else f".{step}" for step in where).lstrip(".")

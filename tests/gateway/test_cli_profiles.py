@@ -50,6 +50,17 @@ def test_the_list_is_chosen_by_driver_and_class(capsys: pytest.CaptureFixture[st
     assert "template" in lines[0]
 
 
+def test_a_driver_that_is_none_is_refused_with_the_names_of_all(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["profiles", "list", "--driver", "nosuch", "--language", "en"]) == BAD_CONFIGURATION
+    told = capsys.readouterr().err
+    assert "--driver nosuch: no profile is of this driver or dialect" in told
+    assert all(name in told for name in ("gb26875", "zigbee2mqtt", "uart"))
+    assert run(["profiles", "list", "--driver", "zigbee2mqt", "--language", "zh"]) == BAD_CONFIGURATION
+    assert "是否应为“zigbee2mqtt”" in capsys.readouterr().err
+    assert run(["profiles", "list", "--driver", "modbus_tcp", "--json"]) == GOOD  # the same devices, over TCP
+    assert '"xy-md02"' in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("language", ["zh", "en"])
 def test_one_is_shown_with_its_ranges_and_alarms(language: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["profiles", "show", "winsen-zc05-ch4", "--language", language]) == GOOD
@@ -113,6 +124,26 @@ def test_what_the_driver_refuses_is_told_too(tmp_path: Path, capsys: pytest.Capt
     path.write_text("title = ", encoding="utf-8")
     assert run(["profiles", "check", str(path), "--language", "en"]) == BAD_CONFIGURATION
     assert "not TOML" in capsys.readouterr().out
+
+
+def test_what_a_station_would_refuse_is_told_here_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "probe.toml"
+
+    def told(text: str) -> list[str]:
+        path.write_text(text, encoding="utf-8")
+        assert run(["profiles", "check", str(path), "--language", "en"]) == BAD_CONFIGURATION
+        return [line.removeprefix(str(path)) for line in capsys.readouterr().out.splitlines()]
+
+    alarms = 'alarms = [\n  { when = "value > 1", class = "fault" },\n  { when = "value > ", class = "fault" },\n]\n'
+    (condition,) = told(RIGHT + alarms)
+    assert condition.startswith(":9: point[1].alarms[2].when: not a condition (")
+    (element,) = told(RIGHT.replace("modbus_rtu", "sl651").replace("{ fc = 3, address = 4 }", '{ element = "NOPE" }'))
+    assert element.startswith(":8: point[1].decode: element 'NOPE': a name of SL 651")
+    alarms = 'alarms = [{ when = "value > 1", class = "fault", on_delay = "soon" }]\n'
+    assert told('silence = "5"\n' + RIGHT + alarms) == [
+        ':1: silence: "5" is not a duration; write a number with ms, s, m, h, d: "5s"',
+        ':10: point[1].alarms[1].on_delay: "soon" is not a duration; write a number with ms, s, m, h, d: "5s"',
+    ]
 
 
 def test_every_shipped_profile_is_good_and_a_template_warns(capsys: pytest.CaptureFixture[str]) -> None:
