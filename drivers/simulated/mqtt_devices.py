@@ -113,7 +113,7 @@ class MqttDevice:
         self._next = t + self.period
         if not (self.fault.stuck and self._last):
             shown = {name: value for name, value in values.items() if name not in self.hidden}
-            self._last = json.dumps(_nested({**self._state, **shown})).encode()
+            self._last = json.dumps(nested({**self._state, **shown})).encode()
         return [*found, Message(self.topic, spoilt(self._last, self.random) if self.fault.garbage else self._last)]
 
     def _presence(self) -> list[Message]:
@@ -144,7 +144,7 @@ def spoilt(payload: bytes, random: Random) -> bytes:
     return payload[:place] + bytes((payload[place] ^ 1 << random.randrange(8),)) + payload[place + 1 :]
 
 
-def _nested(fields: Mapping[str, object]) -> dict[str, object]:
+def nested(fields: Mapping[str, object]) -> dict[str, object]:
     """Return `a.b` as b inside a."""
     message: dict[str, object] = {}
     for name, value in fields.items():

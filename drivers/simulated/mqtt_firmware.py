@@ -16,6 +16,7 @@ from typing import Any
 from drivers.simulated.mqtt_devices import Flag, Message, MqttFault, Quantity, spoilt
 
 Values = Mapping[str, float | bool]
+_ZONE = "ZoneStatus"
 _EPOCH = 1_790_000_000  # what the devices take for the beginning
 
 
@@ -45,6 +46,7 @@ class Firmware:
         topic: as its dialect's device has it.
         names: what is measured → where its firmware puts it; what is not named there is not told.
         fault: change it at any time; `gone` is told by the broker as its last will.
+        begins: s since 1970 of second 0, by its own clock.
     """
 
     topic: str
@@ -52,6 +54,7 @@ class Firmware:
     names: Mapping[str, str]
     period: float = 30.0
     fault: MqttFault = field(default_factory=MqttFault)
+    begins: float = _EPOCH
     _last: dict[str, float | bool] = field(default_factory=dict)
     _next: float = 0.0
     _there: bool = False
@@ -152,8 +155,9 @@ class TasmotaDevice(Firmware):
     def _split(self, values: Values, t: float) -> tuple[dict[str, Any], dict[str, Any]]:
         """Return what STATE and what SENSOR have: relays and the radio in the one, the rest in the other."""
         places = {self.names[name]: value for name, value in values.items()}
+        places |= {place: int(value) for place, value in places.items() if place.endswith(_ZONE)}  # bits
         of_state = {place for place in places if place.startswith(("POWER", "Wifi"))}
-        head = {"Epoch": _EPOCH + round(t)}
+        head = {"Epoch": round(self.begins + t)}
         state = {place: value for place, value in places.items() if place in of_state}
         sensor = {place: value for place, value in places.items() if place not in of_state}
         return {**head, **_nested(state)}, {**head, **_nested(sensor), "TempUnit": "C"}
@@ -223,7 +227,7 @@ class ShellyDevice(Firmware):
         return [_json(to, {**frame, "result": {"was_on": before}}), *told]
 
     def _notify(self, method: str, values: Values, t: float) -> Message:
-        params = {"ts": round(_EPOCH + t, 2), **self._status(values)}
+        params = {"ts": round(self.begins + t, 2), **self._status(values)}
         frame = {"src": self.topic, "dst": f"{self.topic}/events", "method": method, "params": params}
         return _json(f"{self.topic}/events/rpc", frame)
 

@@ -7,30 +7,28 @@ an unchanged daemon finds it. Keeps house rule 9: fakes ship.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from random import Random
 from typing import Any, NoReturn
 
 import msgspec
 
-from drivers._json_path import steps
 from drivers._modbus_master import Port
 from drivers._modbus_setup import TcpOptions
-from drivers.simulated import mqtt_devices
-from drivers.simulated.behaviour import constant
+from drivers.simulated import mqtt_devices, mqtt_players
 from drivers.simulated.field import FarEnd, far_end, hang
 from drivers.simulated.modbus_bus import Line, ModbusBus
 from drivers.simulated.modbus_tcp import TcpLine
 from drivers.simulated.modem import SimulatedModem
-from drivers.simulated.mqtt_devices import Message, MqttDevice, Panel, Quantity, play
+from drivers.simulated.mqtt_devices import TICK, Panel
 from drivers.simulated.profile_slave import ProfileSlave
 from gateway.clock import Clock
 from gateway.errors import ConfigError, LinkDown
-from gateway.model.point import Device, Kind
+from gateway.model.point import Device
 from gateway.model.station import SourceSpec, Station
 from gateway.protocols.modbus_framing import Ascii, Framing, Mbap
-from gateway.transport.mqtt import connect
+from gateway.transport.mqtt import Message as Received
+from gateway.transport.mqtt import MqttSession, connect
 from gateway.transport.mqtt_options import MqttOptions, read_password
 from gateway.transport.serial import open_pty
 from gateway.transport.wires import WireOptions
@@ -42,7 +40,6 @@ _KNOWN: Mapping[str, Callable[[str, int], mqtt_devices.Device]] = {
     "zigbee2mqtt-leak": mqtt_devices.leak_sensor,
     "json-panel": lambda topic, _: Panel(topic, ()),
 }
-_CALM = {"%": 60.0, "Cel": 20.0}  # by unit; others stay at 0
 _RECONNECT = 1.0  # s
 
 # (source, where on it, bytes): `>` and `<` are master and slaves of a bus, else it is a topic.
@@ -119,6 +116,7 @@ class SimulatedField:
         calm: Mapping[str, float] | None = None,
         seen: Seen = lambda *_: None,
         on_sms: OnSms = lambda *_: None,
+        on_unplayed: Callable[[str], None] = lambda _: None,
         seconds_per_sms: float = 0.5,
     ) -> None:
         self.slaves: dict[str, ProfileSlave] = {}
@@ -132,6 +130,7 @@ class SimulatedField:
         self._calm = calm or {}
         self._seen = seen
         self._on_sms = on_sms
+        self._on_unplayed = on_unplayed
         self._seconds_per_sms = seconds_per_sms
         drivers = {source.id: source.driver for source in station.sources}
         for device in station.devices:
@@ -178,6 +177,7 @@ class SimulatedField:
                 end = far_end(source.driver, device, self._calm)
                 if end is None:
                     self.unplayed.append(device.id)
+                    self._on_unplayed(device.id)
                 else:
                     mine[device.id] = end
         self.ends |= mine
@@ -186,16 +186,21 @@ class SimulatedField:
 
     async def run_devices(self, source: SourceSpec) -> NoReturn:
         """Publish for the MQTT devices of a source until cancelled; connects again whenever the broker is back."""
-        for seed, device in enumerate(device for device in self._station.devices if device.source == source.id):
-            player = self._players.get(device.id) or mqtt_player(device, seed, self._calm)
-            if player is None:
+        mine = [device for device in self._station.devices if device.source == source.id]
+        began, wall = self._clock.mono(), self._clock.wall() / 1e9
+        playing: list[mqtt_devices.Device] = []
+        for seed, (device, usual) in enumerate(mqtt_players.players(mine, self._calm, wall)):
+            known = self._players.get(device.id) or _known(device, seed) or usual
+            if known is None:
                 self.unplayed.append(device.id)
-            else:
-                self.devices[device.id] = player
-        script = play(self.devices.values())
+                self._on_unplayed(device.id)
+                continue
+            self.devices[device.id] = known
+            if not any(known is other for other in playing):  # devices of a Sparkplug node are one player
+                playing.append(known)
         while True:
             try:
-                await self._publish(source, script)
+                await self._publish(source, playing, began)
             except* LinkDown:
                 await self._clock.sleep(_RECONNECT)
 
@@ -214,19 +219,30 @@ class SimulatedField:
         """Let a person write back, to the first modem."""
         next(iter(self.modems.values())).receive(number, text)
 
-    async def _publish(self, source: SourceSpec, script: Iterator[tuple[float, list[Message]]]) -> NoReturn:
-        session = await connect(_login(source), self._clock, lambda *_: None)
+    async def _publish(self, source: SourceSpec, playing: list[mqtt_devices.Device], began: int) -> NoReturn:
+        waiting: list[tuple[str, bytes]] = []
+
+        def heard(_: MqttSession, messages: list[Received]) -> None:
+            waiting.extend((topic, payload or b"") for topic, payload, *_ in messages)
+
+        session = await connect(_login(source), self._clock, heard)
+        hearing = [found for one in playing if (found := mqtt_players.answers(one)) is not None]
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(session.run())
-                for pause, messages in script:
-                    await self._clock.sleep(pause)
-                    for topic, payload, retain in messages:
+                if hearing:
+                    await session.subscribe([(one.filter, 0) for one in hearing])  # 0: nothing to acknowledge
+                while True:
+                    t = (self._clock.mono() - began) / 1e9
+                    asked, waiting[:] = list(waiting), []
+                    said = [message for one in hearing for what in asked for message in one.hear(*what, t)]
+                    for topic, payload, retain in [*said, *(message for one in playing for message in one.at(t))]:
                         self._seen(source.id, topic, payload)
                         await session.publish(topic, payload, retain=retain)
+                    await self._clock.sleep(TICK)
         finally:
             session.abort()
-        raise AssertionError("a script never ends")
+        raise AssertionError("playing never ends")
 
 
 def free_place(owner: str, options: Mapping[str, Any]) -> Path:
@@ -247,23 +263,13 @@ def mqtt_player(device: Device, seed: int, calm: Mapping[str, float] | None = No
         seed: of its noise.
         calm: `device.point` → what it shows at rest, in its unit; others as is usual for their unit.
     """
+    return _known(device, seed) or next(mqtt_players.players([device], calm or {}))[1]
+
+
+def _known(device: Device, seed: int) -> mqtt_devices.Device | None:
+    make = _KNOWN.get(device.profile.id)
     topic = str(device.options.get("topic", ""))
-    if device.profile.id in _KNOWN:
-        return _KNOWN[device.profile.id](topic, seed)
-    quantities = {
-        name: Quantity(constant(value), digits=6, low=value) for name, value in _quantities(device, calm or {})
-    }
-    return MqttDevice(topic, quantities, Random(seed)) if quantities else None
-
-
-def _quantities(device: Device, calm: Mapping[str, float]) -> Iterator[tuple[str, float]]:
-    """Yield field (dots between its levels) and raw value of every point that is a field of the message."""
-    for spec in device.profile.points:
-        way = steps(str(spec.decode.get("path") or spec.decode.get("field", spec.name)))
-        if spec.kind is Kind.TEXT or not way or not all(isinstance(step, str) for step in way):
-            continue
-        value = calm.get(f"{device.id}.{spec.name}", spec.labels.get("normal", _CALM.get(spec.unit, 0.0)))
-        yield ".".join(map(str, way)), (value - spec.decode.get("offset", 0.0)) / spec.decode.get("scale", 1.0)
+    return make(topic, seed) if make and topic else None
 
 
 def _login(source: SourceSpec) -> MqttOptions:

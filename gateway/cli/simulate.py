@@ -69,7 +69,7 @@ async def _play(station: Station, wanted: tuple[str, ...], *, fire: float | None
             errands.add(task)
             task.add_done_callback(errands.discard)
 
-    field = SimulatedField(station, clock, calm=calm(station), on_sms=told)
+    field = SimulatedField(station, clock, calm=calm(station), on_sms=told, on_unplayed=_unplayed)
     parts = list(_parts(station, field, clock, wanted))
     if not parts:
         raise ConfigError(f"the configuration has no {' or '.join(wanted)} that can be played here")
@@ -91,6 +91,10 @@ async def _play(station: Station, wanted: tuple[str, ...], *, fire: float | None
     for result in ended:
         if isinstance(result, Exception):
             raise result
+
+
+def _unplayed(device: str) -> None:
+    print(f"unplayed: {device}: nothing here can say what its configuration has it say", flush=True)
 
 
 def _parts(

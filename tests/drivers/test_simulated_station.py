@@ -20,6 +20,9 @@ from gateway.clock import SystemClock
 from gateway.errors import ConfigError
 from gateway.model.point import Device, Profile
 from gateway.model.station import SourceSpec, Station, StoreSpec
+from gateway.protocols.sparkplug import REBIRTH, DataType, Metric, Payload, encode
+from gateway.transport.mqtt import connect
+from gateway.transport.mqtt_options import MqttOptions
 from tests.patience import until
 
 TANK = profiles.tailor(
@@ -104,5 +107,41 @@ def test_devices_publish_again_when_the_broker_is_back() -> None:
         playing.cancel()
         await asyncio.gather(playing, return_exceptions=True)
         await broker.stop()
+
+    asyncio.run(main())
+
+
+def test_a_node_hears_who_asks_for_births_and_what_cannot_be_played_is_named() -> None:
+    async def main() -> None:
+        seen: list[str] = []
+        unplayed: list[str] = []
+        clock = SystemClock()
+        async with SimulatedBroker(clock) as broker:
+            source = SourceSpec(id="broker", driver="mqtt", options={"host": "127.0.0.1", "port": broker.port})
+            node = Device(
+                id="node",
+                source="broker",
+                profile=profiles.profile("sparkplug-smoke"),
+                options={"group": "plant", "node": "edge", "device": "d"},
+            )
+            none = Device(id="none", source="broker", profile=profiles.profile("ha-smoke"))
+            station = Station(id="s", name="s", store=StoreSpec(path=""), sources=(source,), devices=(node, none))
+            field = SimulatedField(
+                station, clock, seen=lambda _source, topic, _data: seen.append(topic), on_unplayed=unplayed.append
+            )
+            playing = asyncio.create_task(field.run_devices(source))
+            await until(lambda: len(seen) >= 2)
+            gateway = await connect(
+                MqttOptions(host="127.0.0.1", port=broker.port, client_id="gateway"), clock, lambda *_: None
+            )
+            running = asyncio.create_task(gateway.run())
+            rebirth = Payload(metrics=(Metric(name=REBIRTH, datatype=DataType.BOOLEAN, value=True),))
+            await gateway.publish("spBv1.0/plant/NCMD/edge", encode(rebirth))
+            await until(lambda: seen.count("spBv1.0/plant/NBIRTH/edge") >= 2)
+            assert unplayed == ["none"] == field.unplayed
+            for task in (playing, running):
+                task.cancel()
+            await asyncio.gather(playing, running, return_exceptions=True)
+            gateway.abort()
 
     asyncio.run(main())
