@@ -162,5 +162,6 @@ def _dialects(data: bytes, topic: str) -> Iterable[Fit]:
             continue
         sure = any(place.sure for place in places)
         score = _SURE if sure else _ANYTHING if name == "json" else _LIKE
-        profiles = read_by(name, places[0], data)[:SHOWN]
-        yield Fit(protocol=name, score=score, why=places[0].why, profiles=tuple(one.id for one in profiles))
+        profiles = tuple(one.id for one in read_by(name, places[0], data)[:SHOWN])
+        own = (places[0].profile,) if places[0].profile else ()  # reads it with points of its own
+        yield Fit(protocol=name, score=score, why=places[0].why, profiles=profiles or own)

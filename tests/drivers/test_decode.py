@@ -216,6 +216,12 @@ def test_messages_of_every_dialect_are_taken_for_what_they_are(dialect: str) -> 
         assert dialect in fitting(case["payload"].encode(), case["topic"]), case
 
 
+def test_a_report_of_iotda_is_told_with_the_profile_for_it() -> None:
+    case = cases("json", "iotda.toml", "case")[0]
+    (fit, *_) = decode(case["payload"].encode(), topic=case["topic"])
+    assert (fit["protocol"], fit["profiles"]) == ("json", ["nb-iotda-generic"])
+
+
 def test_a_sparkplug_payload_in_hexadecimal_digits() -> None:
     metrics = (sparkplug.Metric(name="Inputs/Smoke", datatype=DataType.BOOLEAN, value=True, kind="boolean_value"),)
     payload = sparkplug.encode(sparkplug.Payload(time=1_700_000_000_000, seq=0, metrics=metrics))
