@@ -18,6 +18,7 @@ from drivers._decode_device import conversation, installed, required_keys, speak
 from drivers._modbus_points import Slave
 from drivers._profiles import _problems, _Profile
 from gateway import registry
+from gateway.config.quantities import duration
 from gateway.errors import ConfigError
 from gateway.model.point import Profile
 from gateway.model.ports import DialectSetup
@@ -37,6 +38,7 @@ _ADDRESSES: tuple[int | str, ...] = (
     "0000000001",
     "decode",
 )  # one of them fits wherever an address is wanted
+_DURATIONS = ("silence", "preheat", "on_delay", "off_delay")
 _MOST = 100
 LEARNT = "homeassistant"  # the dialect whose points get their topics when a device is learnt
 
@@ -44,9 +46,10 @@ LEARNT = "homeassistant"  # the dialect whose points get their topics when a dev
 def problems(data: dict[str, Any], name: str) -> tuple[Profile | None, list[Problem]]:
     """Return the profile that a TOML file's tables make, as far as they do, and everything that is wrong with them."""
     found, left = _structure(data)
+    found += _durations(left, ())
     try:
         made = msgspec.convert(left, _Profile, strict=False).model(name)
-    except ValueError as error:  # of durations, which have no place
+    except ValueError as error:  # one that `_durations` does not know
         return None, [*found, ((), str(error))]
     points = [entry.get("name") for entry in left.get("point", []) if isinstance(entry, dict)]
     for reason in _problems(made):
@@ -54,7 +57,7 @@ def problems(data: dict[str, Any], name: str) -> tuple[Profile | None, list[Prob
         path: Path = ("point", points.index(at[1])) if at and at[1] in points else ()
         found.append((path, reason))
     if not found:
-        found += [(_place(reason, points), reason) for reason in _trial(made)]
+        found += [(_place(reason, made), reason) for reason in _trial(made)]
     return made, found
 
 
@@ -77,6 +80,22 @@ def _structure(data: dict[str, Any]) -> tuple[list[Problem], dict[str, Any]]:
         else:
             break
     return found, left
+
+
+def _durations(table: Any, path: Path) -> list[Problem]:  # noqa: ANN401 - any part of a TOML file
+    """Tell of every duration that is none, and put one in that is."""
+    found: list[Problem] = []
+    entries = table.items() if isinstance(table, dict) else enumerate(table) if isinstance(table, list) else ()
+    for key, value in list(entries):
+        if key in _DURATIONS and isinstance(value, str):
+            try:
+                duration(value)
+            except ValueError:
+                found.append(((*path, key), f'"{value}" is not a duration; write a number with ms, s, m, h, d: "5s"'))
+                table[key] = "1s"
+        elif key not in ("options", "decode"):  # the driver's own
+            found += _durations(value, (*path, key))
+    return found
 
 
 def _path(text: str) -> Path:
@@ -103,11 +122,14 @@ def _mended(left: dict[str, Any], path: Path, key: str, *, missing: bool) -> boo
     return True
 
 
-def _place(reason: str, points: list[Any]) -> Path:
-    """Return the point that a driver's complaint names, if it names one."""
-    for number, name in enumerate(points):
-        if re.search(rf"\b{re.escape(str(name))}\b", reason):
+def _place(reason: str, made: Profile) -> Path:
+    """Return the point that a driver's complaint names, by its name or by what its `decode` says, if it names one."""
+    for number, spec in enumerate(made.points):
+        if re.search(rf"\b{re.escape(spec.name)}\b", reason):
             return ("point", number)
+    for number, spec in enumerate(made.points):
+        if any(type(said) is str and said and repr(said) in reason for said in spec.decode.values()):
+            return ("point", number, "decode")
     return ()
 
 
@@ -124,10 +146,19 @@ def _trial(profile: Profile) -> Iterator[str]:
     texts = [field.encode_name for field in (msgspec.structs.fields(schema) if schema else ()) if field.default == ""]
     attempts = [dict.fromkeys(wanted, address) for address in _ADDRESSES if wanted] or [{}]
     attempts.append({name: "1" for name in (*wanted, *texts) if name not in profile.options})
-    complaints = [_refusals(profile, given) for given in attempts]
-    for line in min(complaints, key=len):
-        if not any(f"`$.{key}`" in line or line.startswith(f"{key} ") for key in wanted):
-            yield line
+    attempts += [{**dict.fromkeys(wanted, "1"), name: "1"} for name in texts if name not in profile.options]
+
+    def of_address(line: str) -> bool:
+        return any(f"`$.{key}`" in line or line.startswith((f"{key} ", f"{key}:")) for key in wanted)
+
+    complaints = []
+    for given in attempts:
+        complaints.append(_refusals(profile, given))
+        if not complaints[-1]:
+            return
+    # Where the address fits, what is left is the profile's own.
+    best = min(complaints, key=lambda lines: (sum(map(of_address, lines)), len(lines)))
+    yield from (line for line in best if not of_address(line))
 
 
 def _refusals(profile: Profile, given: dict[str, Any]) -> list[str]:

@@ -24,8 +24,8 @@ from gateway.config.text import parse
 from gateway.errors import ConfigError
 from gateway.model.point import AlarmClass, Device, Point, PointSpec, Profile
 from gateway.model.station import Station, StoreSpec
-from rules.compile import compile_rules
 from gateway.model.words import nearest
+from rules.compile import compile_rules
 
 CLASSES = tuple(one.word for one in AlarmClass)
 

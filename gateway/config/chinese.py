@@ -30,6 +30,10 @@ _FORMS: tuple[tuple[str, str], ...] = (
     (r"is true at none of the values tried", r"对试过的任何数值都不成立"),
     (r"is true at all of the values tried", r"对试过的所有数值都成立"),
     (r"correct the limits", r"请改正限值"),
+    (
+        r'"(.*)" is not a duration; write a number with ms, s, m, h, d: "5s"',
+        r'“\1”不是时长；请写数字加 ms、s、m、h、d，例如 "5s"',
+    ),
     # rules.matching and rules.compile
     (r"the rule names no points", r"规则没有指定测点"),
     (r'write points = "device\.point"', r'请写 points = "设备.测点"'),

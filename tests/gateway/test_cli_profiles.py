@@ -136,7 +136,7 @@ def test_what_a_station_would_refuse_is_told_here_too(tmp_path: Path, capsys: py
 
     alarms = 'alarms = [\n  { when = "value > 1", class = "fault" },\n  { when = "value > ", class = "fault" },\n]\n'
     (condition,) = told(RIGHT + alarms)
-    assert condition.startswith(":9: point[1].alarms[2].when: not a condition (")
+    assert condition.startswith(":11: point[1].alarms[2].when: not a condition (")
     (element,) = told(RIGHT.replace("modbus_rtu", "sl651").replace("{ fc = 3, address = 4 }", '{ element = "NOPE" }'))
     assert element.startswith(":8: point[1].decode: element 'NOPE': a name of SL 651")
     alarms = 'alarms = [{ when = "value > 1", class = "fault", on_delay = "soon" }]\n'
