@@ -17,7 +17,7 @@ from gateway.protocols.gb26875_tables import QUANTITIES
 BEAT, MEASURED, AGAIN = 30, 10, 10  # turns of a second
 _STATUS, _ANALOG = 21, 3  # unit types
 _SMOKE = 40  # component type, table 4
-PLACE = (1, 1, 1 << 16 | 12)  # fire alarm system 1, loop 1, point 12
+_PLACE = (1, 1, 1 << 16 | 12)  # where it burns when none is registered: fire alarm system 1, loop 1, point 12
 _Series = tuple[Decode, float]  # of an analog value, what it shows at rest
 
 
@@ -32,7 +32,9 @@ class _FarEnd:
         number = speaker.number or 1
         there = speaker.options.address_in == "source"
         self._box = Transmitter(number if there else 1, 0 if there else number, offset=speaker.offset)
-        self._box.components[PLACE] = (_SMOKE, NORMAL, "锅炉房感烟")
+        registered = (speaker.place(key) for key in speaker.options.addresses or ())
+        self._place = next((place for place in registered if place is not None and place[2]), _PLACE)
+        self._box.components[self._place] = (_SMOKE, NORMAL, "锅炉房感烟")
         self._speaker = speaker
         self._series = [(one.decode, rest[one.point]) for many in speaker.analogs.values() for one in many]
         self._burns = False
@@ -43,8 +45,8 @@ class _FarEnd:
             said += self._box.report(_STATUS, [DeviceStatus(self._box.status, self._box.tag(wall))], wall)
         if self._series and turn % MEASURED == 0:
             said += self._box.report(_ANALOG, list(self._measured(turn, wall)), wall)
-        if self._burns and self._box.components[PLACE][1] == NORMAL:
-            said += self._box.change(PLACE, NORMAL | FIRE, wall)
+        if self._burns and self._box.components[self._place][1] == NORMAL:
+            said += self._box.change(self._place, NORMAL | FIRE, wall)
         return said
 
     def hear(self, data: bytes, wall: int) -> bytes:

@@ -56,6 +56,7 @@ class _Heard:
     def __init__(self, station: Station) -> None:
         self.values: dict[str, dict[str, float]] = defaultdict(dict)  # device → point → its last good value
         self.codes: dict[str, set[EventCode]] = defaultdict(set)
+        self.fires: dict[str, set[tuple[str, bool]]] = defaultdict(set)  # device → key, whether it is registered
         self._ids = numbered(station)
         self._names = {number: name for name, number in self._ids.items()}
         self._station = station
@@ -70,6 +71,8 @@ class _Heard:
                 self.values[device][name] = value
         for event in batch.events:
             self.codes[self._names[event.point].rpartition(".")[0]].add(event.code)
+            if event.code is EventCode.FIRE:
+                self.fires[self._names[event.point].rpartition(".")[0]].add((event.key, event.registered))
         batch.ack()
 
     async def run(self) -> None:
@@ -164,6 +167,38 @@ def test_panels_of_every_dialect_see_a_fire(tmp_path: Path) -> None:
     async def main() -> None:
         async with played(station) as heard:
             await until(lambda: all(EventCode.FIRE in heard.codes[dialect] for dialect in FIRES))
+
+    asyncio.run(main())
+
+
+def test_it_burns_at_a_registered_address(tmp_path: Path) -> None:
+    places = {
+        "fs5101w": "0/1/7/9",
+        "gst5000": "004711",
+        "gst9000_printer": "7/9",
+        "gst_crt": "004711",
+        "jb3208": "1/7/9",
+        "jbf11sf": "1/7/9",
+        "jbf193k": "1/7/9",
+        "ld128e": "7/9",
+    }
+    shipped = [one for one in map(profiles.profile, profiles.names()) if one.driver == "panel_serial"]
+    text = (
+        _source("centre", "gb26875", wire="tcp_server", port=free_port())
+        + _device("sender", "centre", "gb26875-transmitter", address=7, addresses=["1/1", "1/1/7/9"])
+        + "".join(
+            _source(f"s-{profile.id}", "panel_serial", wire="serial", port=str(tmp_path / profile.id))
+            + _device(dialect, f"s-{profile.id}", profile.id, addresses=[places[dialect]])
+            for profile in shipped
+            if (dialect := str(profile.options["dialect"]))
+        )
+    )
+    station = _read(tmp_path, text)
+
+    async def main() -> None:
+        async with played(station) as heard:
+            await until(lambda: all(heard.fires[name] for name in ("sender", *places)))
+            assert dict(heard.fires) == {name: {(key, True)} for name, key in {**places, "sender": "1/1/7/9"}.items()}
 
     asyncio.run(main())
 
