@@ -20,14 +20,14 @@ with `component_address = "whole"`), `device` the transmission device itself.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
 import msgspec
 
 from drivers._gb26875_words import AGAIN_WITHIN, Words
-from drivers._installing import options_of
+from drivers._installing import each_key, options_of
 from drivers._times import zone_of
 from drivers._values import Reading, number_reader
 from gateway.config.quantities import Seconds
@@ -66,6 +66,21 @@ class DeviceOptions(msgspec.Struct, frozen=True, kw_only=True):
     ask_state: bool = True
     check: Annotated[Seconds, msgspec.Meta(ge=0)] = 60.0
     recovery_types: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse what is no address, no zone or no place. Raises ValueError, a line for each key."""
+        each_key(
+            [
+                ("address", lambda: self.address == "" or address_of(self.address)),
+                ("utc_offset", lambda: zone_of(self.utc_offset)),
+                ("addresses", lambda: self._places(self.addresses or ())),
+                ("names", lambda: self._places(self.names)),
+            ]
+        )
+
+    def _places(self, keys: Iterable[str]) -> None:
+        if wrong := [key for key in keys if place_of(key, self.component_address) is None]:
+            raise ValueError(f'"{wrong[0]}" is no place; write "1/1/2/10" (system/address/loop/point)')
 
 
 _STRANGER = DeviceOptions(ask_state=False, set_time=False, check=0)
@@ -160,16 +175,7 @@ class Speaker:
 
     def place(self, key: str) -> tuple[int, int, int] | None:
         """Return (system, address, component address) of a key, 0 for the last of a system's; None: no place."""
-        try:
-            numbers = [int(part) for part in key.split("/")]
-        except ValueError:
-            return None
-        if len(numbers) == 4 and self.options.component_address != "whole":
-            high, low = numbers[2:] if self.options.component_address == "point_low" else reversed(numbers[2:])
-            numbers[2:] = [high << 16 | low] if 0 <= high <= 0xFFFF and 0 <= low <= 0xFFFF else [-1]
-        system, address, place = [*numbers, 0][:3] if len(numbers) in (2, 3) else (-1, -1, -1)
-        fits = 0 <= system <= 0xFF and 0 <= address <= 0xFF and 0 <= place <= 0xFFFFFFFF
-        return (system, address, place) if fits else None
+        return place_of(key, self.options.component_address)
 
 
 class Directory:
@@ -236,28 +242,53 @@ def install(device: Device, ids: Mapping[str, int], source_events: int) -> Speak
     )
     for key in (*(options.addresses or ()), *options.names):
         found = made.place(key)
-        if found is None:
-            raise ValueError(f'{key!r} is no place; write "1/1/2/10" (system/address/loop/point)')
-        made.systems[found[:2]] = None
+        if found is not None:
+            made.systems[found[:2]] = None
     for spec in device.profile.points:
         if spec.decode:
             _add(made, spec, points[spec.name])
     return made
 
 
+def place_of(key: str, split: str) -> tuple[int, int, int] | None:
+    """Return what `Speaker.place` does; `split`: as `component_address`."""
+    try:
+        numbers = [int(part) for part in key.split("/")]
+    except ValueError:
+        return None
+    if len(numbers) == 4 and split != "whole":
+        high, low = numbers[2:] if split == "point_low" else reversed(numbers[2:])
+        numbers[2:] = [high << 16 | low] if 0 <= high <= 0xFFFF and 0 <= low <= 0xFFFF else [-1]
+    system, address, place = [*numbers, 0][:3] if len(numbers) in (2, 3) else (-1, -1, -1)
+    fits = 0 <= system <= 0xFF and 0 <= address <= 0xFF and 0 <= place <= 0xFFFFFFFF
+    return (system, address, place) if fits else None
+
+
 def address_of(written: int | str) -> int:
     """Return the 48-bit address that is written as a number, 0x… or IP:port. Raises ValueError."""
     text = str(written).strip()
-    if text.count(".") == 3:
-        host, _, port = text.partition(":")
-        parts = [int(part) for part in host.split(".")]
-        if not all(0 <= part <= 0xFF for part in parts) or not 0 <= int(port or 0) <= 0xFFFF:
-            raise ValueError(f"address {text}: no IP:port")
-        return int.from_bytes(bytes(parts) + int(port or 0).to_bytes(2, "little"), "little")
-    number = int(text, 0) if text.lower().startswith("0x") else int(text)
+    try:
+        number = _number(text)
+    except ValueError:
+        raise ValueError(f'"{text}" is no address; write a number, "0x17C98CB8C2" or "192.168.1.4:7533"') from None
     if not 0 <= number < _ADDRESS_LIMIT:
-        raise ValueError(f"address {text}: it has 6 bytes, so at most {_ADDRESS_LIMIT - 1}")
+        raise ValueError(f"{text} is no address; it has 6 bytes, so at most {_ADDRESS_LIMIT - 1}")
     return number
+
+
+def _number(text: str) -> int:
+    if text.count(".") != 3:
+        return int(text, 0) if text.lower().startswith("0x") else int(text)
+    host, _, port = text.partition(":")
+    address = bytes(int(part) for part in host.split("."))  # ValueError also for a part above 255
+    return int.from_bytes(address + _port(port).to_bytes(2, "little"), "little")
+
+
+def _port(text: str) -> int:
+    port = int(text or 0)
+    if not 0 <= port <= 0xFFFF:
+        raise ValueError(text)
+    return port
 
 
 def same_address(speakers: Sequence[Speaker]) -> list[str]:

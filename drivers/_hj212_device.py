@@ -26,7 +26,7 @@ from typing import Literal
 
 import msgspec
 
-from drivers._installing import options_of
+from drivers._installing import each_key, options_of
 from drivers._times import zone_of
 from drivers._values import Reading, good_as_sent, object_reader
 from gateway.model.point import Device, Kind, PointSpec
@@ -80,6 +80,10 @@ class DeviceOptions(msgspec.Struct, frozen=True, kw_only=True):
     alarm_code: Literal["gas", "fire", "flood", "pre_alarm", "supervisory", "fault"] = "gas"
     alarm_ends: str = ""
     set_clock: bool = True
+
+    def __post_init__(self) -> None:
+        """Refuse what is no zone. Raises ValueError."""
+        each_key([("utc_offset", lambda: zone_of(self.utc_offset))])
 
 
 class Decode(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

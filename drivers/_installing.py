@@ -7,7 +7,8 @@ say comes from its profile.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol, TypeVar
 
 import msgspec
@@ -18,6 +19,7 @@ from gateway.model.point import Device
 Struct = TypeVar("Struct", bound=msgspec.Struct)
 Made = TypeVar("Made")
 Make = Callable[[Device, Mapping[str, int]], Made]  # of a device and the durable ids; raises ValueError or ConfigError
+_MISSING = re.compile(r"(?:Object|object) missing required field `(\w+)`")
 
 
 class Setup(Protocol):
@@ -37,6 +39,18 @@ def options_of(device: Device, schema: type[Struct], *, strict: bool = False) ->
     return msgspec.convert({**device.profile.options, **device.options}, schema, strict=strict)
 
 
+def each_key(checks: Iterable[tuple[str, Callable[[], object]]]) -> None:
+    """Ask every (key, check) of an options struct. Raises ValueError: `key: reason` of each wrong one, one a line."""
+    wrong = []
+    for key, check in checks:
+        try:
+            check()
+        except ValueError as error:
+            wrong.append(f"{key}: {error}")
+    if wrong:
+        raise ValueError("\n".join(wrong))
+
+
 def read_each(setup: Setup, make: Make[Made]) -> tuple[dict[str, Made], list[str]]:
     """Return what was made of each device, by its id, and what is wrong with the others."""
     found: dict[str, Made] = {}
@@ -45,7 +59,8 @@ def read_each(setup: Setup, make: Make[Made]) -> tuple[dict[str, Made], list[str
         try:
             found[device.id] = make(device, setup.point_ids)
         except (ConfigError, ValueError) as error:  # msgspec's among them
-            problems.append(f"device {device.id}: {error}")
+            said = _MISSING.sub(r"\1: is missing", str(error))
+            problems += [f"device {device.id}: {line}" for line in said.splitlines()]
     return found, problems
 
 

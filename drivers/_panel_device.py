@@ -12,13 +12,13 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, partial
 from typing import Annotated, Protocol, cast
 
 import msgspec
 
 from drivers._event_codes import Meaning, meaning_of
-from drivers._installing import options_of
+from drivers._installing import each_key, options_of
 from drivers._times import zone_of
 from gateway.model.batch import Event, EventCode
 from gateway.model.point import Device, Kind
@@ -58,6 +58,24 @@ class PanelDeviceOptions(msgspec.Struct, frozen=True, kw_only=True):
     codes: dict[str, str] = {}
     types: dict[str, str] = {}
     utc_offset: str = "+08:00"
+
+    def __post_init__(self) -> None:
+        """Refuse what is no zone, event number or meaning. Raises ValueError, a line for each key."""
+        each_key(
+            [
+                ("utc_offset", lambda: zone_of(self.utc_offset)),
+                *((f"codes.{number}", partial(_meant, number, name, 16)) for number, name in self.codes.items()),
+                *((f"types.{number}", partial(_meant, number, name, 10)) for number, name in self.types.items()),
+            ]
+        )
+
+
+def _meant(number: str, name: str, radix: int) -> None:
+    try:
+        int(number, radix)
+    except ValueError:
+        raise ValueError(f'"{number}" is no {"hexadecimal " if radix == 16 else ""}number') from None
+    meaning_of(name)
 
 
 @dataclass(slots=True)

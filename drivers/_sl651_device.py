@@ -23,7 +23,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from drivers._installing import options_of
+from drivers._installing import each_key, options_of
 from drivers._sl651_asking import Ask
 from drivers._times import zone_of
 from drivers._values import Reading, number_reader
@@ -80,6 +80,33 @@ class DeviceOptions(msgspec.Struct, frozen=True, kw_only=True):
     utc_offset: str = "+08:00"
     series_time: Literal["first", "last"] = "first"
     ignore: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse what is no address, password, zone or element. Raises ValueError, a line for each key."""
+        each_key(
+            [
+                (
+                    "address",
+                    lambda: _digits(self.address, "the ten characters of the station, or its eight digits", 8, 10),
+                ),
+                ("password", lambda: _digits(self.password, "four characters", 0, 4)),
+                ("check_password", lambda: _needed(self.check_password, self.password)),
+                ("utc_offset", lambda: zone_of(self.utc_offset)),
+                ("ignore", lambda: [code_of(name) for name in self.ignore]),
+            ]
+        )
+
+
+def _digits(text: str, wanted: str, *lengths: int) -> None:
+    if not all(character in "0123456789ABCDEFabcdef" for character in text):
+        raise ValueError(f'"{text}": hexadecimal characters only')
+    if len(text) not in lengths:
+        raise ValueError(f'"{text}": {wanted}')
+
+
+def _needed(wanted: bool, password: str) -> None:  # noqa: FBT001 - a key's value
+    if wanted and not password:
+        raise ValueError("needs a password")
 
 
 class Decode(Ask, frozen=True, forbid_unknown_fields=True):
@@ -167,15 +194,6 @@ class Installed:
 def install(device: Device, ids: Mapping[str, int], stranger: int) -> Installed:
     """Return an installed station; `stranger` is the event point of the source. Raises ValueError, ConfigError."""
     options = options_of(device, DeviceOptions, strict=True)
-    for key, text in (("password", options.password), ("address", options.address)):
-        if not all(character in "0123456789ABCDEFabcdef" for character in text):
-            raise ValueError(f"{key} = {text!r}: hexadecimal characters only")
-    if len(options.address) not in (8, 10):
-        raise ValueError(f"address = {options.address!r}: the ten characters of the station, or its eight digits")
-    if options.password and len(options.password) != 4:
-        raise ValueError(f"password = {options.password!r}: four characters")
-    if options.check_password and not options.password:
-        raise ValueError("check_password needs a password")
     made = Installed(
         id=device.id,
         address=options.address.upper().rjust(10, "0"),

@@ -22,9 +22,12 @@ _LIMIT = 1 << 63
 
 def zone_of(text: str) -> timezone:
     """Return the zone that `+08:00` means. Raises ValueError."""
-    found = datetime.fromisoformat(f"2000-01-01T00:00:00{text}").utcoffset()
+    try:
+        found = datetime.fromisoformat(f"2000-01-01T00:00:00{text}").utcoffset()
+    except ValueError:
+        found = None
     if found is None:
-        raise ValueError(f"zone {text!r}: write it as +08:00")
+        raise ValueError(f'"{text}" is no time zone; write it as "+08:00"')
     return timezone(found)
 
 

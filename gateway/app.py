@@ -37,7 +37,7 @@ from rules.compile import compile_rules
 
 log = logging.getLogger(__name__)
 _MISSED = re.compile('"(.+)" matches no point$')
-_NOBODY = "no [[device]] is on it"  # of a source; a device that cannot be used may be why, and is told already
+_NOBODY = ("no [[device]] is on it", "it has no device")  # of a source; why may be told already
 _UNKNOWN = re.compile('unknown (point|contact) "(.+)"')
 _LAST_GOOD = ("the configuration is wrong: running on the last good one", "配置有误，使用上次的配置")
 _GOOD_PART = ("the configuration is wrong: running on its good part", "配置有误，只用正确的部分")

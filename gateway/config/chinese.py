@@ -92,6 +92,18 @@ _FORMS: tuple[tuple[str, str], ...] = (
     # profiles, drivers, dialects, channels
     (r"correct or remove it", r"请改正或删除"),
     (r'unknown point "(.+)"', r"没有测点“\1”"),
+    (r'"(.*)" is no address; write a number, (.+) or (.+)', r"“\1”不是地址；请写数字、\2 或 \3"),
+    (r'"(.*)" is no time zone; write it as (.+)', r"“\1”不是时区；请写成 \2"),
+    (
+        r'"(.*)" is no place; write (.+) \(system/address/loop/point\)',
+        r"“\1”不是部位；请写成 \2（系统/地址/回路/点位）",
+    ),
+    (r'"(.*)" is no hexadecimal number', r"“\1”不是十六进制数"),
+    (r'"(.*)" is no number', r"“\1”不是数字"),
+    (r'"(.*)": hexadecimal characters only', r"“\1”只能含十六进制字符"),
+    (r'"(.*)": the ten characters of the station, or its eight digits', r"“\1”应为站址的 10 个字符或 8 位数字"),
+    (r'"(.*)": four characters', r"“\1”应为 4 个字符"),
+    (r"needs a password", r"需要 password"),
     (
         r"(\S+): the standard has no analog type for its unit, only for (.+)",
         r"\1：标准没有该单位的模拟量类型，只有 \2",

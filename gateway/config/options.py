@@ -30,6 +30,7 @@ Options = TypeVar("Options", bound=msgspec.Struct)
 _SECRET = ("password", "secret", "token", "key")
 _TLS = {"cafile": "ca_file", "certfile": "cert_file", "keyfile": "key_file"}
 _EXPECTED = re.compile(r"Expected `([^`]+)`, got")
+_INNER = re.compile(r"Invalid enum value '(.+)' - at `")
 _BOUND = re.compile(r"Expected `\w+` ([<>]=? .+)")
 _REFUSED: Any = object()
 _SPOKEN = {"int": "a whole number", "float": "a number", "str": "text in quotes", "bool": "true or false"}
@@ -93,12 +94,24 @@ def _by_schema(
     missing = [key for key, field in fields.items() if field.required and key not in given]
     for key in missing:
         sheet.report(Kind.MISSING_KEY, key, example=f"{key} = {_LINES.get(key, _written(fields[key].type))}")
-    if not sheet.broken:
+    whole = not sheet.broken
+    if all(key in kept for key, field in fields.items() if field.required):
         try:
             msgspec.convert(kept, schema)
-        except msgspec.ValidationError as error:  # the plug-in's own __post_init__
-            sheet.report(Kind.REFUSED, error=error)
+        except msgspec.ValidationError as error:  # the plug-in's own __post_init__, a line for each key
+            _report_lines(sheet, fields, str(error), whole=whole)
     return kept | foreign
+
+
+def _report_lines(sheet: Sheet, fields: Mapping[str, object], error: str, *, whole: bool) -> None:
+    """Report each line at the key it begins with; what concerns several keys only when each of them is right."""
+    for line in error.splitlines():
+        place, _, reason = line.partition(": ")
+        key, _, inner = place.partition(".")
+        if key in fields and reason:
+            sheet.report(Kind.REFUSED, *((key, inner) if inner else (key,)), error=reason)
+        elif whole:
+            sheet.report(Kind.REFUSED, error=line)
 
 
 @cache
@@ -124,7 +137,11 @@ def _value(sheet: Sheet, key: str, value: object, wanted: Any) -> object:  # noq
 def _refuse(sheet: Sheet, key: str, value: object, wanted: Any, error: str) -> None:  # noqa: ANN401 - as above
     words = get_args(wanted) if get_origin(wanted) is Literal else ()
     expected = _EXPECTED.search(error)
-    if words and isinstance(value, str):
+    inner = _INNER.match(error)
+    if inner and (within := _words(wanted)):
+        sheet.broken = True
+        sheet.findings.unknown((*sheet.path, key), f"{key} ({', '.join(within)})", inner[1], within)
+    elif words and isinstance(value, str):
         sheet.broken = True
         sheet.findings.unknown((*sheet.path, key), f"{key} ({', '.join(map(str, words))})", value, map(str, words))
     elif expected and expected[1] in _SPOKEN:
@@ -134,6 +151,13 @@ def _refuse(sheet: Sheet, key: str, value: object, wanted: Any, error: str) -> N
         sheet.report(Kind.OUT_OF_RANGE, key, given=spoken(value), wanted=f"{key} {bound[1]}")
     else:
         sheet.report(Kind.REFUSED, key, error=error)
+
+
+def _words(wanted: Any) -> list[str]:  # noqa: ANN401 - as above
+    """Return the words that a list or table of them may hold."""
+    if get_origin(wanted) is Literal:
+        return [str(word) for word in get_args(wanted)]
+    return [word for part in get_args(wanted) for word in _words(part)]
 
 
 def _written(wanted: Any) -> str:  # noqa: ANN401 - as above

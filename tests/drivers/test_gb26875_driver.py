@@ -282,7 +282,7 @@ def test_an_output_waits_for_the_confirm_of_the_device() -> None:
         ((1, 1), {}, "d1: address 1, that of d0"),
         (("", ""), {}, "d1: no address, like d0"),
         (("1.2.3.4.5",), {}, "d0: "),
-        (("1.2.3.400:5",), {}, "no IP:port"),
+        (("1.2.3.400:5",), {}, "is no address"),
         ((1 << 48,), {}, "6 bytes"),
         ((1,), {"addresses": ["1/1/x"]}, "no place"),
         ((1,), {"utc_offset": "china"}, "d0: "),

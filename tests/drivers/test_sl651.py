@@ -192,7 +192,7 @@ def test_a_good_configuration_is_taken() -> None:
         ({"password": "12"}, "four"),
         ({"check_password": True}, "needs a password"),
         ({"mode": "M5"}, "mode"),
-        ({"utc_offset": "8"}, "isoformat"),
+        ({"utc_offset": "8"}, "no time zone"),
         ({"ignore": ["nothing"]}, "element"),
         ({"points": {"level": {"decode": {"element": "nothing"}}}}, "element"),
         ({"points": {"level": {"decode": {"colour": 1}}}}, "colour"),
