@@ -7,9 +7,11 @@ from collections.abc import Iterator
 
 from gateway.cli.main import GOOD, add_config
 from gateway.cli.printing import Row, number, open_reader, rfc3339, show, tell_begin, zone_of
+from gateway.escalation.wording import CAUSES
 from gateway.model.alarm import Alarm, Evidence
 from gateway.model.quality import describe
 from gateway.model.station import Station
+from gateway.model.verdict import Cause
 from gateway.store.read import Entry, Reader
 
 
@@ -27,19 +29,33 @@ def run(options: argparse.Namespace) -> int:
         columns: tuple[str, ...]
         rows: Iterator[Row]
         if options.history:
-            columns = ("time", "id", "rule", "device", "key", "before", "after", "cause", "who")
+            columns = ("time", "id", "rule", "device", "point", "key", "before", "after", "cause", "who")
             tell_begin(reader)
-            show(_transitions(reader, station), as_json=options.json, columns=columns)
+            rows = _transitions(reader, station)
+            show(rows if options.json else map(_told, rows), as_json=options.json, columns=columns)
         else:
             rows = (_alarm(entry, reader, station) for entry in reader.alarms())
-            if not options.json:  # for people the mark of a walk test is the word of its suppression
-                rows = ({**row, "suppression": "测试 test"} if row["test"] else row for row in rows)
+            if not options.json:
+                rows = map(_told, rows)
             columns = (
                 *("id", "code", "class", "severity", "state", "suppression", "until"),
-                *("device", "point", "key", "since", "value"),
+                *("device", "point", "key", "since", "value", "cause"),
             )
             show(rows, as_json=options.json, columns=columns)
     return GOOD
+
+
+def _told(row: Row) -> Row:
+    """Return a row for people: a value with its unit, a cause in words, the mark of a walk test as suppression."""
+    said = dict(row)
+    if row.get("test"):
+        said["suppression"] = "测试 test"
+    if row.get("unit") and row["value"] is not None:
+        said["value"] = f"{row['value']:g} {row['unit']}"
+    words = CAUSES.get(Cause(row["cause"]))
+    if words is not None:
+        said["cause"] = " ".join(words)
+    return said
 
 
 def _alarm(entry: Entry[Alarm], reader: Reader, station: Station | None) -> Row:

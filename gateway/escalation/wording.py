@@ -99,8 +99,8 @@ class Wording:
 
     def _asking_zh(self, alarm: Alarm, reason: NotifyReason) -> str:
         parts = [spoken(alarm.text, chinese=True), _value(alarm), self._wall(alarm.raised) or "时间未校准"]
-        if alarm.cause in _CAUSES:
-            parts.insert(0, _CAUSES[alarm.cause][0])
+        if alarm.cause in CAUSES:
+            parts.insert(0, CAUSES[alarm.cause][0])
         if alarm.from_before_start:
             parts.append("启动前状态")
         if alarm.cause is Cause.CONFIGURATION:
@@ -115,8 +115,8 @@ class Wording:
 
     def _asking_en(self, alarm: Alarm, reason: NotifyReason) -> str:
         parts = [spoken(alarm.text, chinese=False), _value(alarm), self._wall(alarm.raised) or "clock not set"]
-        if alarm.cause in _CAUSES:
-            parts.insert(0, _CAUSES[alarm.cause][1])
+        if alarm.cause in CAUSES:
+            parts.insert(0, CAUSES[alarm.cause][1])
         if alarm.from_before_start:
             parts.append("state from before start")
         if alarm.cause is Cause.CONFIGURATION:
@@ -141,7 +141,7 @@ _FOLLOW: Final = {
     NotifyReason.SILENCE: ("消音", "silence"),
 }
 
-_CAUSES: Final = {  # why it was raised, where what the device says or the rule's title does not tell
+CAUSES: Final = {  # why it was raised, where what the device says or the rule's title does not tell
     Cause.SILENCE: ("设备失联", "not heard from"),
     Cause.LOST_WHILE_PENDING: ("延时期间失联", "lost while its delay ran"),
     Cause.LATE_READING: ("迟到的数据", "a late reading"),
