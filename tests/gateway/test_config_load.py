@@ -249,7 +249,7 @@ secret_fil = "s"
     loaded = load(write(tmp_path, text), profiles=profile)
     told = {(problem.kind, problem.key) for problem in loaded.problems if not problem.note}
     assert told == {
-        (Kind.REFUSED, "channel[hook]"),
+        (Kind.REFUSED, "channel[hook].url"),
         (Kind.UNKNOWN_KEY, "channel[second].secret_fil"),
         (Kind.MISSING_KEY, "channel[second].secret_file"),
     }
