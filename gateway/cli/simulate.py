@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import errno
 import re
 import signal
-from collections.abc import Coroutine, Iterator
+from collections.abc import Coroutine, Iterable, Iterator
 from typing import Any
 
 from drivers.simulated.broker import SimulatedBroker
@@ -23,7 +24,7 @@ from gateway.cli.examined_wires import MODBUS_PORT
 from gateway.cli.main import BAD_CONFIGURATION, GOOD, add_config
 from gateway.clock import Clock, SystemClock
 from gateway.config.quantities import duration
-from gateway.errors import ConfigError
+from gateway.errors import ConfigError, LinkDown
 from gateway.model.point import AlarmClass
 from gateway.model.station import SourceSpec, Station
 
@@ -80,8 +81,7 @@ async def _play(station: Station, wanted: tuple[str, ...], *, fire: float | None
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     tasks = [asyncio.create_task(part, name=name) for name, part in parts]
     stopped = asyncio.create_task(stop.wait())
-    for name, _ in parts:
-        print(f"playing {name}", flush=True)
+    _announce(name for name, _ in parts)
     try:
         await asyncio.wait([stopped, *tasks], return_when=asyncio.FIRST_COMPLETED)  # a part ends only by an error
     finally:
@@ -93,6 +93,12 @@ async def _play(station: Station, wanted: tuple[str, ...], *, fire: float | None
             raise result
 
 
+def _announce(names: Iterable[str]) -> None:
+    for name in names:
+        if name:
+            print(f"playing {name}", flush=True)
+
+
 def _unplayed(device: str) -> None:
     print(f"unplayed: {device}: nothing here can say what its configuration has it say", flush=True)
 
@@ -100,9 +106,10 @@ def _unplayed(device: str) -> None:
 def _parts(
     station: Station, field: SimulatedField, clock: Clock, wanted: tuple[str, ...]
 ) -> Iterator[tuple[str, Coroutine[Any, Any, None]]]:
+    """Yield what can be played with its name; none: it says itself what it does."""
     for source in station.sources:
         if source.driver == "mqtt" and "broker" in wanted and source.options.get("host") in LOOPBACK:
-            yield f"broker {source.id}", _broker(source, clock)
+            yield "", _broker(source, clock, alone=wanted == ("broker",))
         if source.driver == "mqtt" and "devices" in wanted:
             yield f"devices {source.id}", field.run_devices(source)
         if source.driver == "modbus_rtu" and "bus" in wanted:
@@ -117,9 +124,23 @@ def _parts(
             yield f"modem {channel.id} at {channel.options['port']}", field.run_modem(channel.id, channel.options)
 
 
-async def _broker(source: SourceSpec, clock: Clock) -> None:
-    async with SimulatedBroker(clock, port=int(source.options.get("port") or MQTT_PORT)):
+async def _broker(source: SourceSpec, clock: Clock, *, alone: bool) -> None:
+    """Be a broker; where one listens already, leave it alone: the devices publish to it. Raises LinkDown: `alone`."""
+    port = int(source.options.get("port") or MQTT_PORT)
+    broker = SimulatedBroker(clock, port=port)
+    try:
+        await broker.start()
+    except LinkDown as error:
+        taken = isinstance(error.__cause__, OSError) and error.__cause__.errno == errno.EADDRINUSE
+        if alone or not taken:
+            raise
+        print(f"using what listens at port {port} already: no broker {source.id} is played", flush=True)
         await asyncio.Event().wait()
+    print(f"playing broker {source.id}", flush=True)
+    try:
+        await asyncio.Event().wait()
+    finally:
+        await broker.stop()
 
 
 async def _fire(station: Station, field: SimulatedField, clock: Clock, after: float) -> None:

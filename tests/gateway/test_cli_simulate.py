@@ -12,6 +12,7 @@ import pytest
 
 from drivers import _profiles as profiles
 from drivers.simulated import field as far
+from drivers.simulated.broker import SimulatedBroker
 from drivers.simulated.field_panel_serial import FIRES
 from drivers.simulated.station import SimulatedField
 from gateway import registry
@@ -236,3 +237,26 @@ def test_only_what_is_on_this_box_is_played(tmp_path: Path, capsys: pytest.Captu
     _read(tmp_path, text)
     assert run(["simulate", "field", "-c", str(tmp_path / "station.toml")]) == BAD_CONFIGURATION
     assert "no field that can be played here" in capsys.readouterr().err
+
+
+def test_a_broker_that_is_there_is_used_and_not_played_over(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    async def main() -> None:
+        clock = SystemClock()
+        async with SimulatedBroker(clock) as broker:
+            text = _source("mqtt", "mqtt", host="127.0.0.1", port=broker.port)
+            station = _read(tmp_path, text + _device("d", "mqtt", "tasmota-sht3x", topic="shed"))
+            seen: list[str] = []
+            field = SimulatedField(station, clock, seen=lambda _source, topic, _data: seen.append(topic))
+            parts = [part for _, part in _parts(station, field, clock, ("broker", "devices"))]
+            tasks = [asyncio.create_task(part) for part in parts]
+            await until(lambda: "tele/shed/SENSOR" in seen)
+            assert not [task.result() for task in tasks if task.done()]
+            assert f"using what listens at port {broker.port} already" in capsys.readouterr().out
+            (lone,) = (part for _, part in _parts(station, field, clock, ("broker",)))
+            with pytest.raises(LinkDown, match="cannot listen"):
+                await lone
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    asyncio.run(main())
