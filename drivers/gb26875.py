@@ -8,7 +8,8 @@ One source serves as many devices as call it, told apart by their address in the
 from __future__ import annotations
 
 from drivers._conversation import Attend, Talking, WireOptions, read_options
-from drivers._gb26875_device import DeviceOptions, Directory, install, same_address
+from drivers._gb26875_device import Directory, install, same_address
+from drivers._gb26875_keys import DeviceOptions
 from drivers._gb26875_talk import Centre
 from drivers._installing import read_each, refuse
 from gateway.model.ports import DriverSetup
