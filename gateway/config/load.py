@@ -42,6 +42,11 @@ from gateway.model.point import Device, Profile
 from gateway.model.station import PageSpec, SourceSpec, Station
 
 _TABLES = ("source", "device", "channel", "sink", "policy", "rule")
+_ONE = {  # what a station cannot do without, as it is written
+    "source": '[[source]], and under it id = "bus1" and driver = "modbus_rtu"',
+    "channel": '[[channel]], and under it id = "sms" and kind = "sms_modem"',
+    "contact with a phone": '[[contact]], and under it id = "li" and phone = "13800138000"',
+}
 T = TypeVar("T")
 
 
@@ -249,7 +254,7 @@ class _Reading:
         lacks = _lacks(station, self._names)
         for what, tables in lacks.items():
             if not self._told(*tables):
-                self._main.report(Kind.NOTHING_USABLE, (), what=what)
+                self._main.report(Kind.NOTHING_USABLE, (), what=what, example=_ONE[what])
         whole = len(station.channels) == len(self._names.declared["channel"])
         if whole and set(self._names.addressed.values()) == {ChannelKind.PLACE}:
             self._main.report(Kind.PLACES_ONLY, ("channel",))

@@ -193,7 +193,7 @@ class Kind(Enum):
         "文件夹 $given 不存在",
         "请创建：mkdir -p $given",
     )
-    NOTHING_USABLE = ("no usable $what", "configure at least one", "没有可用的 $what", "请至少配置一个")
+    NOTHING_USABLE = ("no usable $what", "add one: $example", "没有可用的$what", "请添加：$example")
     NO_PERSON = (
         'no contact has the id "$given": it counts only for a local user of that name',
         "$hint",

@@ -163,6 +163,8 @@ def test_an_empty_file_says_what_a_station_needs(tmp_path: Path) -> None:
     assert loaded.station is None
     kinds = [problem.kind for problem in loaded.problems]
     assert kinds.count(Kind.NOTHING_USABLE) == 2
+    told = [problem.text() for problem in loaded.problems if problem.kind is Kind.NOTHING_USABLE]
+    assert 'no usable channel; add one: [[channel]], and under it id = "sms" and kind = "sms_modem"' in told[1]
     assert Kind.MISSING_TABLE in kinds
 
 
