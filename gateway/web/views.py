@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from gateway.clock import MILLISECOND
+from gateway.escalation.phrases import spoken
 from gateway.model.alarm import Alarm, AlarmState, Suppression, Verb
 from gateway.model.inventory import BOX
 from gateway.model.point import AlarmClass, Device, Kind, PointSpec
@@ -176,9 +177,9 @@ class Views:
                 "up": link.up,
                 "since": self.ms(link.since),
                 "tries": link.tries,
-                "reason": link.reason,
+                "reason": spoken(link.reason, chinese=self.language == "zh"),
                 "counters": sorted(link.counters.items()),
-                "findings": sorted(link.findings.values()),
+                "findings": sorted(spoken(text, chinese=self.language == "zh") for text in link.findings.values()),
             }
             for link in self._facts.links()
         ]

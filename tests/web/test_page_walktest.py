@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from gateway.pipeline.supervisor import Health
 from gateway.web import routes
 from gateway.web.render import Topic
 from tests.page_house import HOSTILE, Lived, live
@@ -84,5 +85,18 @@ def test_a_point_is_called_by_its_title_in_the_language_asked_for(tmp_path: Path
         chinese = (await lived.caller.get("/links")).text
         assert "网关占用内存" in chinese
         assert "memory of the gateway" in english
+
+    live(tmp_path, body)
+
+
+def test_why_a_link_is_down_is_said_in_the_language_asked_for(tmp_path: Path) -> None:
+    async def body(lived: Lived) -> None:
+        down = Health(name="meters", reason="10.0.0.9:502: [Errno 111] Connect call failed ('10.0.0.9', 502)")
+        object.__setattr__(lived.page.desk.facts, "links", lambda: [down])
+        for language, words in (("en", "cannot be reached"), ("zh", "无法连接，对方未开机或未运行")):
+            lived.caller.cookies["language"] = language
+            text = (await lived.caller.get("/links")).text
+            assert words in text
+            assert "Errno" not in text
 
     live(tmp_path, body)
