@@ -1,6 +1,6 @@
 """MQTT devices that behave physically: a fire grows, gas collects, a tank drains, a floor gets wet.
 
-Pure: for demo, `simulate` and tests. `play` says what is published when; whoever has a broker and a clock publishes it.
+Pure: for demo, `simulate` and tests. Devices say what is published when; whoever has a broker and a clock publishes it.
 Keeps house rule 9 (fakes ship) and rule 2 (no clock, no socket: seconds and a seeded random source are arguments).
 Every device has faults that can be set at any time.
 """
@@ -8,7 +8,7 @@ Every device has faults that can be set at any time.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random
 from typing import NamedTuple, Protocol
@@ -72,7 +72,7 @@ class Flag:
 
 
 class Device(Protocol):
-    """What `play` needs of a device."""
+    """What whoever plays it needs of a device."""
 
     def at(self, t: float) -> list[Message]:
         """Return what it publishes after t seconds; called with growing t."""
@@ -178,16 +178,6 @@ class Panel:
             self._next = t + self.period
             due.append({"uptime": round(t)})
         return [Message(self.topic, json.dumps(event, ensure_ascii=False).encode()) for event in due]
-
-
-def play(devices: Iterable[Device], tick: float = TICK) -> Iterator[tuple[float, list[Message]]]:
-    """Yield for ever (seconds to wait, what to publish then); the first look is at second 0."""
-    known = list(devices)
-    t = 0.0
-    yield 0.0, [message for device in known for message in device.at(t)]
-    while True:
-        t += tick
-        yield tick, [message for device in known for message in device.at(t)]
 
 
 def smoke_detector(topic: str, seed: int, *, fire_at: float = float("inf")) -> MqttDevice:

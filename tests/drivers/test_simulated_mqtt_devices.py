@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 
 import pytest
@@ -17,7 +16,6 @@ from drivers.simulated.mqtt_devices import (
     Quantity,
     gas_detector,
     leak_sensor,
-    play,
     smoke_detector,
     tank_gauge,
 )
@@ -153,8 +151,8 @@ def test_a_panel_tells_its_events_once() -> None:
     one = Device(id="d", source="b", profile=kind, options={"topic": "p", "addresses": ["3/17"]})
     dialect = create_json(DialectSetup(devices=[one], point_ids={"d.events": 1}, source_events=0))
     into = Decoded()
-    for _, messages in itertools.islice(play([panel]), 100):
-        for message in messages:
+    for second in range(100):
+        for message in panel.at(second):
             dialect.decode(message.topic, message.payload, retained=False, into=into)
     assert [(event.code, event.key) for event in into.events] == [
         (EventCode.FIRE, "3/17"),
@@ -162,12 +160,3 @@ def test_a_panel_tells_its_events_once() -> None:
         (EventCode.RESET, ""),
     ]
     assert into.heard  # signs of life in between
-
-
-def test_play_waits_and_publishes_for_all() -> None:
-    steps = list(itertools.islice(play([smoke_detector("z/a", 1), tank_gauge("t", 2)]), 12))
-    assert [wait for wait, _ in steps] == [0.0] + [1.0] * 11
-    topics = [[message.topic for message in messages] for _, messages in steps]
-    assert topics[0] == ["z/a", "t"]
-    assert topics[5] == ["t"]
-    assert topics[10] == ["z/a", "t"]
