@@ -8,10 +8,11 @@ house section 5 (only `gateway.transport` opens a port) and section 11 (a port t
 
 from __future__ import annotations
 
+import msgspec
+
 from gateway.clock import Clock
 from gateway.errors import LinkDown
-from gateway.transport.serial import SerialPort
-from gateway.transport.wires import Ears, SerialPeer, WireOptions
+from gateway.transport.wires import Ears, SerialPeer, WireOptions, line
 
 
 class NinthBitPeer(SerialPeer):
@@ -38,18 +39,4 @@ async def attend(options: WireOptions, ears: Ears, clock: Clock) -> None:
         LinkDown: it cannot be opened, was lost, or does not send.
     """
     del clock
-    port = SerialPort.open(
-        str(options.port),
-        baudrate=options.baudrate,
-        bytesize=options.bytesize,
-        parity="S",
-        stopbits=options.stopbits,
-    )
-    try:
-        peer = NinthBitPeer(port)
-        ears.opened(port.name)
-        ears.met(peer)
-        while True:
-            ears.heard(peer, await port.read())
-    finally:
-        port.close()
+    await line(msgspec.structs.replace(options, parity="S"), ears, NinthBitPeer)

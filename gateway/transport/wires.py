@@ -8,6 +8,8 @@ way a wire can die is one `LinkDown`; the supervisor owns the back-off).
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from gateway.clock import Clock
 from gateway.errors import LinkDown
 from gateway.transport import wires_tcp, wires_udp
@@ -15,7 +17,7 @@ from gateway.transport.serial import SerialPort
 from gateway.transport.wires_options import Wire, WireOptions, admits, networks
 from gateway.transport.wires_peer import Ears, Peer
 
-__all__ = ["Ears", "Peer", "SerialPeer", "Wire", "WireOptions", "admits", "attend", "networks"]
+__all__ = ["Ears", "Peer", "SerialPeer", "Wire", "WireOptions", "admits", "attend", "line", "networks"]
 
 
 async def attend(options: WireOptions, ears: Ears, clock: Clock) -> None:
@@ -26,7 +28,7 @@ async def attend(options: WireOptions, ears: Ears, clock: Clock) -> None:
     """
     match options.wire:
         case "serial":
-            await _serial(options, ears)
+            await line(options, ears, SerialPeer)
         case "tcp_client":
             await wires_tcp.call(options, ears, clock)
         case "tcp_server":
@@ -62,7 +64,8 @@ class SerialPeer:
         self._port.close()
 
 
-async def _serial(options: WireOptions, ears: Ears) -> None:
+async def line(options: WireOptions, ears: Ears, peer_on: Callable[[SerialPort], SerialPeer]) -> None:
+    """Open a serial line and listen until cancelled; then it is closed. Raises LinkDown."""
     port = SerialPort.open(
         str(options.port),
         baudrate=options.baudrate,
@@ -71,7 +74,7 @@ async def _serial(options: WireOptions, ears: Ears) -> None:
         stopbits=options.stopbits,
     )
     try:
-        peer = SerialPeer(port)
+        peer = peer_on(port)
         ears.opened(port.name)
         ears.met(peer)
         while True:
