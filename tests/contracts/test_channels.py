@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import threading
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from gateway.model.ports import Channel, ChannelSetup
 from gateway.registry import Group
 from tests.channel_rigs import DEAD, WORKING, Notes, Rig, RigMaker, no_output
 from tests.contracts import importing
+from tests.open_files import opened
 from tests.patience import PATIENCE, until
 
 KINDS = registry.names(Group.CHANNEL)
@@ -46,15 +46,6 @@ def notice(number: int = 1) -> Notification:
         reason=NotifyReason.RAISED,
         text="火警",
     )
-
-
-def opened(most: int = 0) -> int:
-    """Return how many files are open; of more than `most` those that nobody holds any more are closed first."""
-    files = Path("/proc/self/fd")
-    if (found := len(list(files.iterdir()))) > most:
-        gc.collect()
-        found = len(list(files.iterdir()))
-    return found
 
 
 def test_every_channel_has_a_rig() -> None:

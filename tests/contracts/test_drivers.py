@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import threading
 import tomllib
 from collections.abc import Awaitable, Callable
@@ -26,6 +25,7 @@ from tests.channel_rigs import Notes
 from tests.contracts import importing
 from tests.driver_rigs import POINT, RIGS, Rig
 from tests.gateway import test_docs
+from tests.open_files import opened
 from tests.patience import PATIENCE, until
 
 KINDS = registry.names(Group.DRIVER)
@@ -46,15 +46,6 @@ def on_rig(kind: str, folder: Path, scene: Scene) -> None:
 def make(kind: str, rig: Rig, notes: Notes | None = None) -> Driver:
     driver: Driver = registry.driver(kind).create(rig.setup(kind, notes or Notes()))
     return driver
-
-
-def opened(most: int = 0) -> int:
-    """Return how many files are open; of more than `most` those that nobody holds any more are closed first."""
-    files = Path("/proc/self/fd")
-    if (found := len(list(files.iterdir()))) > most:
-        gc.collect()
-        found = len(list(files.iterdir()))
-    return found
 
 
 def values(batches: list[Batch]) -> list[float]:

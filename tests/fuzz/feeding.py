@@ -1,7 +1,7 @@
 """What a fuzz target is, and what holds for whatever any decoder says.
 
 A target is a function of bytes that returns nothing and raises only when a promise is broken. `tests/fuzz/decoders.py`
-has the table of all; `test_decoders.py` feeds them mutants, `atheris_run.py` lets coverage look for inputs.
+has the table of all; `test_decoders.py` feeds them mutants, `one.py` lets coverage look for inputs.
 """
 
 from __future__ import annotations
