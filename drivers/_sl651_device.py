@@ -143,7 +143,7 @@ class Installed:
         for element in elements:
             fields = self.fields.get(element.code)
             if fields is None:
-                into.problems.append("unmapped_element" if element.code in ELEMENTS else "unknown_element")
+                into.problems.append(_untaken(element.code))
                 unread.append(element)
                 continue
             observed = element.observed
@@ -233,6 +233,12 @@ def element_text(element: Element) -> str:
     else:
         value = _FLAWS.get(element.flaw) or element.data[:64].hex()
     return f"{name} = {value} {unit}".rstrip()
+
+
+def _untaken(code: int) -> str:
+    """Return the reason that names an element without a point; a table and two bytes of identifiers bound the names."""
+    row = ELEMENTS.get(code)
+    return f"unknown_element:{code:02X}" if row is None else f"unmapped_element:{row.name}"
 
 
 def _bit(read: Read, bit: int) -> Read:

@@ -110,7 +110,8 @@ def test_what_nobody_knows_is_kept_and_counted() -> None:
     assert event.code is EventCode.INFO
     assert event.text == "7A = 29, FF92 = 数字错误 bad digits, 瞬时气温 AI = 21.5 Cel".replace(", ", "; ")
     assert event.raw == said.frame
-    assert sorted(said.decoded.problems) == ["unknown_element"] * 3 + ["unmapped_element"]
+    unknown = [f"unknown_element:{code}" for code in ("7A", "7B", "FF92")]
+    assert sorted(said.decoded.problems) == [*unknown, "unmapped_element:AI"]
     assert far.values(said)["voltage"] == 13.12
 
 

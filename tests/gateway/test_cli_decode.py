@@ -94,7 +94,7 @@ def test_a_good_frame_with_an_element_that_no_point_takes_is_read(decode: Decode
     river = next(one["hex"] for one in frames if "0025020003" in one["hex"])
     code, said = decode("--as", "sl651-river", river)
     assert [line["kind"] for line in said] == ["reading", "reading", "event", "error"]
-    assert (code, said[-1]["reason"]) == (0, "unmapped_element")
+    assert (code, said[-1]["reason"]) == (0, "unmapped_element:EJ")
 
 
 def test_three_bytes_that_have_no_check_are_told_as_that(decode: Decode) -> None:
