@@ -108,6 +108,7 @@ _FORMS: tuple[tuple[str, str], ...] = (
         r"(\S+): the standard has no analog type for its unit, only for (.+)",
         r"\1：标准没有该单位的模拟量类型，只有 \2",
     ),
+    (r'"(.+)" has it already \(without one a point has its own\)', r"“\1”已使用此地址（不写则自动分配）"),
     (r"profile '(.+)' does not exist; did you mean \"(.+)\"\?", r"没有型号档案“\1”；是否应为“\2”？"),
     (r"profile '(.+)' does not exist", r"没有型号档案“\1”"),
     (r"profile (\S+): no point '(.+)'; did you mean \"(.+)\"\?", r"型号档案 \1 没有测点“\2”；是否应为“\3”？"),

@@ -2,7 +2,8 @@
 
 Beside `gateway.sinks.gb26875_uplink`; codes of GB/T 26875.3-2011 tables 4 to 6. Nothing has to be configured: the
 address of a point is its durable id, which is never reused (house section 4), so a centre's own map of them stays
-right over every restart and change of configuration.
+right over every restart and change of configuration. No two points have one address: where `components` would give
+them one, the first has it, `check` refuses the second, and at run that one keeps its own.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ _CLASSES = {
     AlarmClass.MAINTENANCE: 0,
 }
 _KEYED = 1 << 31  # addresses of places below a point
+_MOVED = 1 << 30  # addresses of points whose id is an address that `components` gives to another
 _BY_NAME = {"smoke": 40, "heat": 30, "flow": 96, "level": 92, "pressure": 91, "manual": 23}
 _BY_UNIT = {"%[LEL]": 10, "m": 92, "kPa": 91, "MPa": 91}
 _BY_CLASS = {AlarmClass.FIRE: 25, AlarmClass.GAS: 74}
@@ -77,6 +79,14 @@ class Places:
         self._bits = dict(_CLASSES)
         for word, bit in options.classes.items():
             self._bits[AlarmClass[word.upper()]] = _BITS[bit]
+        self._ids = {point.name: number for number, point in points.items()}
+        self._given: dict[tuple[int, int, int], str] = {}  # address given in `components` → point that has it
+        self._twins: dict[str, str] = {}  # point that was given it as well → point that has it
+        for name, chosen in options.components.items():
+            if chosen.address is not None and name in self._ids and not self.own(self._ids[name], LINK_KEY):
+                owner = self._given.setdefault((*self._system(chosen), chosen.address), name)
+                if owner != name:
+                    self._twins[name] = owner
 
     def own(self, point: int, key: str) -> bool:
         """Whether a place is the gateway's own or a source's link: then it is told as the device's status (type 21).
@@ -116,16 +126,15 @@ class Places:
         """Return the component of a place: of a point, or of what a panel names `key` at its event point."""
         found = self._points.get(point)
         chosen = self._options.components.get(found.name if found else "", ComponentOptions())
-        place = point if chosen.address is None or key else chosen.address
+        system, place = self._system(chosen), point
         if key:
             place = _KEYED | int.from_bytes(blake2b(f"{point}/{key}".encode(), digest_size=4).digest(), "little")
-        return Component(
-            self._options.system_type if chosen.system is None else chosen.system,
-            self._options.system_address if chosen.system_address is None else chosen.system_address,
-            _type_of(found) if chosen.type is None else chosen.type,
-            place,
-            text_bytes(self._described(point, key, chosen.name)),
-        )
+        elif chosen.address is not None and found and found.name not in self._twins:
+            place = chosen.address
+        elif (*system, point) in self._given:
+            place = _MOVED | point
+        kind = _type_of(found) if chosen.type is None else chosen.type
+        return Component(*system, kind, place, text_bytes(self._described(point, key, chosen.name)))
 
     def quantity(self, point: int) -> Quantity | None:
         """Return how a point's values are told; None when the standard has no quantity for its unit."""
@@ -135,39 +144,34 @@ class Places:
 
     def numbered(self) -> dict[int, Quantity]:
         """Return durable id → quantity of the `analogs` that can be told; `unknown` says which cannot."""
-        ids = {point.name: number for number, point in self._points.items()}
-        found = {ids[name]: self.quantity(ids[name]) for name in self._options.analogs if name in ids}
+        found = {self._ids[name]: self.quantity(self._ids[name]) for name in self._options.analogs if name in self._ids}
         return {number: quantity for number, quantity in found.items() if quantity is not None}
 
     def unknown(self) -> Iterator[tuple[str, str, str]]:
-        """Yield (key, reason, nearest name or nothing) of `components` and `analogs` that name nothing we can tell."""
-        ids = {point.name: number for number, point in self._points.items()}
+        """Yield (key, reason, nearest name or nothing) of what `components` and `analogs` name and cannot be told."""
         chosen = [(f"components.{name}", name) for name in self._options.components]
         values = [(f"analogs[{index + 1}]", name) for index, name in enumerate(self._options.analogs)]
         for key, name in chosen + values:
-            if name not in ids:
-                yield key, f'unknown point "{name}"', nearest(name, ids)
+            if name not in self._ids:
+                yield key, f'unknown point "{name}"', nearest(name, self._ids)
         for key, name in values:
-            if name in ids and self.quantity(ids[name]) is None:
+            if name in self._ids and self.quantity(self._ids[name]) is None:
                 yield key, f"{name}: the standard has no analog type for its unit, only for {', '.join(_ANALOGS)}", ""
-
-    def twins(self) -> list[str]:
-        """Return what points have the same address."""
-        found = []
-        seen: dict[tuple[int, int, int], str] = {}
-        for number, point in self._points.items():
-            one = self.component(number, "")
-            if self.own(number, LINK_KEY):
-                continue
-            other = seen.setdefault((*one[:2], one.place), point.name)
-            if other != point.name:
-                found.append(f"components: {other} and {point.name} have one address: {one.place}")
-        return found
+        for name, owner in self._twins.items():
+            yield f"components.{name}.address", f'"{owner}" has it already (without one a point has its own)', ""
 
     def everything(self) -> dict[tuple[int, int, int], Component]:
         """Return every point's component by (system type, system address, component address)."""
         all_of = [self.component(point, "") for point in self._points if not self.own(point, LINK_KEY)]
         return {(*one[:2], one.place): one for one in all_of}
+
+    def _system(self, chosen: ComponentOptions) -> tuple[int, int]:
+        """Return the system type and the system address that a component belongs to."""
+        options = self._options
+        return (
+            options.system_type if chosen.system is None else chosen.system,
+            options.system_address if chosen.system_address is None else chosen.system_address,
+        )
 
     def _described(self, point: int, key: str, name: str) -> str:
         found = self._points.get(point)

@@ -14,7 +14,7 @@ import numpy as np
 
 from gateway.clock import SECOND
 from gateway.config.options import read
-from gateway.errors import ConfigError, DeliveryError, GatewayError, LinkDown
+from gateway.errors import DeliveryError, GatewayError, LinkDown
 from gateway.model.batch import EventCode
 from gateway.model.point import Point
 from gateway.model.portion import Aside, Portion
@@ -45,13 +45,13 @@ def create(setup: SinkSetup, *, wire: Call = call) -> Gb26875Uplink:
     """Build the sink; `wire` is the seam for wires that are none.
 
     Raises:
-        ConfigError: wrong keys, or two points with one address.
+        ConfigError: wrong keys.
     """
     return Gb26875Uplink(setup, read(setup.spec, Options), wire)
 
 
 def misfits(spec: SinkSpec, points: Mapping[int, Point], people: Collection[str]) -> Iterator[tuple[str, str, str]]:
-    """Yield (key, reason, nearest name or nothing) of what the table names and the station has not: for `check`.
+    """Yield (key, reason, nearest name or nothing) of what the table names and cannot be told so: for `check`.
 
     `points`: every point of the station; `people`: ids of its contacts. Raises ConfigError: wrong keys.
     """
@@ -71,8 +71,6 @@ class Gb26875Uplink:
         self._every = round(options.every * SECOND)
         self._places = Places(options, setup.points, setup.names)
         offset = offset_of(options.utc_offset)
-        if twins := self._places.twins():
-            raise ConfigError(f"sink {setup.spec.id}: {'; '.join(twins)}")
         self._analogs = self._places.numbered()
         if left_out := [f"{key}: {reason}" for key, reason, _ in self._places.unknown()]:  # and the rest is told
             setup.tell("config", EventCode.INFO, f"配置有误，未采用 left out: {'; '.join(left_out)}")

@@ -53,6 +53,9 @@ analogs = ["g0.v", "g1.vv", "quite-other"]
 
 [sink.components]
 "g0.w" = { system = 1, type = 12, address = 65538 }
+"g1.v" = { address = 7 }
+"t0.v" = { system = 2, address = 7 }
+"厨房.v" = { system = 1, address = 7 }
 """
 
 
@@ -69,6 +72,7 @@ def test_a_name_that_a_sink_tells_and_nothing_has_is_told_at_its_line_with_the_n
         ("analogs[2]", "analogs", False, 'did you mean "g1.v"?'),
         ("analogs[3]", "analogs", False, "correct or remove it"),
         ("components.g0.w", '"g0.w"', False, 'did you mean "g0.v"?'),
+        ("components.厨房.v.address", '"厨房.v"', False, "correct or remove it"),
         ("operators.lii", "operators", True, 'did you mean "li"?'),
     ], told
 
@@ -78,4 +82,5 @@ def test_what_is_wrong_itself_is_not_told_again_by_the_sink(tmp_path: Path) -> N
     text = station.read_text(encoding="utf-8").replace('id = "g0"', 'id = "g0"\nname = 1')
     station.write_text(text, encoding="utf-8")
     keys = [problem.key for problem in problems_of(read(station)) if not problem.note]
-    assert keys == ["device[g0].name", "sink[city].analogs[2]", "sink[city].analogs[3]"]
+    sink = ["sink[city].analogs[2]", "sink[city].analogs[3]", "sink[city].components.厨房.v.address"]
+    assert keys == ["device[g0].name", *sink]

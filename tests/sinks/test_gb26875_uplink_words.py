@@ -255,7 +255,6 @@ def test_a_long_description_is_cut_on_a_character(ascii_before: int) -> None:
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"components": {"hall.smoke": {"address": 2}}}, "hall.smoke and tank.level have one address: 2"),
         ({"login": "xy"}, "hex digits"),
         ({"utc_offset": "8"}, r"\+08:00"),
         ({"timeout": 11}, "10"),
@@ -265,6 +264,23 @@ def test_a_long_description_is_cut_on_a_character(ascii_before: int) -> None:
 def test_wrong_keys(options: dict[str, Any], words: str) -> None:
     with pytest.raises(ConfigError, match=words):
         gb26875_uplink.create(setup(FakeClock(), **options))
+
+
+def test_no_two_points_have_one_address_and_the_uplink_goes_on() -> None:
+    told: list[str] = []
+    chosen = {"hall.smoke": {"address": TANK}, "hall.heat": {"address": TANK}, "gateway.mains": {"address": TANK}}
+    given = setup(FakeClock(), components=chosen)
+    sink = gb26875_uplink.create(replace(given, tell=lambda *what: told.append(what[2])))
+    addresses = {point: sink._places.component(point, "").place for point in (SMOKE, TANK, HEAT)}  # noqa: SLF001 - told
+    assert addresses == {SMOKE: TANK, TANK: 1 << 30 | TANK, HEAT: HEAT}
+    assert len(sink._places.everything()) == len(POINTS) - 3  # noqa: SLF001 - all but the gateway's own
+    (text,) = told
+    assert text.endswith(
+        ': components.hall.heat.address: "hall.smoke" has it already (without one a point has its own)'
+    )
+    apart = {"hall.smoke": {"address": TANK, "system_address": 2}, "hall.heat": {"address": TANK, "system_address": 3}}
+    places = gb26875_uplink.create(setup(FakeClock(), components=apart))._places  # noqa: SLF001 - told
+    assert [places.component(point, "").place for point in (SMOKE, TANK, HEAT)] == [TANK] * 3
 
 
 def test_a_name_that_nothing_has_is_left_out_and_told_and_the_rest_goes_on() -> None:
