@@ -73,7 +73,8 @@ class OnBroker:
         self._things: dict[tuple[str, str], _Thing] = {}
         self._learnt: list[homeassistant.LearnedDevice] = []
         self._others: dict[str, None] = {}
-        self._gateways: dict[str, None] = {}
+        self._gateways: dict[str, None] = {}  # roots of their topics, or single topics
+        self._theirs: dict[str, None] = {}  # topics
         self._dialects = [name for name in registry.names(Group.DIALECT) if name != "homeassistant"]
 
     def hear(self, topic: str, payload: bytes) -> None:
@@ -81,8 +82,8 @@ class OnBroker:
         self.messages += 1
         gateway = _gateway(topic, payload)
         if gateway:
-            if len(self._gateways) < MOST:
-                self._gateways[gateway] = None
+            if len(self._theirs) < MOST:
+                self._gateways[gateway] = self._theirs[topic] = None
             return
         learnt = homeassistant.learn(topic, payload)
         if learnt:
@@ -102,6 +103,8 @@ class OnBroker:
         parts: list[str] = []
         ids: Counter[str] = Counter()
         for (dialect, _), thing in self._things.items():
+            if all(map(self._of_gateway, thing.seen)):
+                continue
             parts.append(_device(dialect, thing, source, ids))
         heard = {topic for thing in self._things.values() if thing.profiles for topic in thing.seen}
         for device in homeassistant.merge(self._learnt):
@@ -117,11 +120,19 @@ class OnBroker:
         parts += [
             comment(f'topic "{topic}": of no known dialect; json-generic reads JSON and plain text')
             for topic in self._others
-            if topic not in told
+            if topic not in told and not self._of_gateway(topic)
         ]
-        if parts:
-            parts += [comment(f"{name}: what a gateway publishes, no device") for name in self._gateways]
         return "\n".join(parts)
+
+    def left_out(self) -> tuple[int, list[str]]:
+        """Return how many topics are no device's but a gateway's, and the roots of these topics."""
+        heard = {*self._others, *(topic for thing in self._things.values() for topic in thing.seen)}
+        return len(self._theirs.keys() | set(filter(self._of_gateway, heard))), list(self._gateways)
+
+    def _of_gateway(self, topic: str) -> bool:
+        """Whether a gateway publishes there. What tells its root may come after what it publishes."""
+        levels = topic.split("/")
+        return any("/".join(levels[:length]) in self._gateways for length in range(1, len(levels) + 1))
 
     def _take(self, dialect: str, place: Place, payload: bytes) -> None:
         thing = self._things.get((dialect, place.key))
@@ -138,14 +149,22 @@ class OnBroker:
 
 
 def _gateway(topic: str, payload: bytes) -> str:
-    """Return the gateway that publishes this of itself: of a sink, or as a host of Sparkplug; "" for a device's."""
+    """Return the gateway that publishes this of itself: of a sink, or as a host of Sparkplug; "" for a device's.
+
+    A sink with a `prefix` or `discovery` of its own is known by its status, `gateway.sinks._mqtt_speaker`, and by its
+    name in what it announces.
+    """
     levels = topic.split("/")
     if levels[0] in _OWN and len(levels) > 1:
         return "/".join(levels[:2])
     if levels[0] == "STATE" or levels[:2] == [sparkplug.NAMESPACE, "STATE"]:
         return topic
-    said = message_of(payload) if levels[0] == "homeassistant" else None
-    origin = said.get("o") if isinstance(said, dict) else None
+    said = message_of(payload) if levels[-1] in ("status", "config") else None
+    if not isinstance(said, dict):
+        return ""
+    if said.keys() == {"online", "instance"}:
+        return "/".join(levels[:-1])
+    origin = said.get("o")
     return topic if isinstance(origin, dict) and origin.get("name") == _MAKER else ""
 
 

@@ -197,6 +197,10 @@ async def _broker(options: argparse.Namespace, clock: Clock, seconds: float, *, 
     text = found.toml(options.source or BROKER)
     heard = f"{found.messages} 条消息" if zh else f"{found.messages} messages"
     print(comment(f"{options.host}:{options.port}: {heard}"))
+    topics, gateways = found.left_out()
+    if topics:
+        theirs = f"略去网关自身发布的 {topics} 个主题" if zh else f"left out, as gateways publish them: {topics} topics"
+        print(comment(f"{theirs}: {', '.join(gateways)}"))
     if text:
         print(table("source", _source(options)))
     print(text)

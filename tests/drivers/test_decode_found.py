@@ -87,7 +87,30 @@ def test_what_a_gateway_publishes_is_no_device() -> None:
     found.hear("zigbee2mqtt/hall", b'{"smoke":false,"linkquality":90}')
     text = found.toml("broker")
     assert [device["topic"] for device in tomllib.loads(text)["device"]] == ["zigbee2mqtt/hall"]
-    assert "# firegrid/s1: what a gateway publishes, no device" in text
+    assert found.left_out() == (
+        4,
+        ["firegrid/s1", "firegrid-ha/s1", "spBv1.0/STATE/firegrid", "homeassistant/device/s1_hall/config"],
+    )
+
+
+def test_what_a_gateway_publishes_under_a_name_of_its_own_is_no_device() -> None:
+    found = OnBroker()
+    announced = {"dev": {"ids": ["s1"]}, "o": {"name": "firegrid"}, "cmps": {}}
+    own = {
+        "city/fire/s1/event": b'{"n":1,"device":"hall","code":"fire","text":""}',
+        "city/fire/s1/point/hall/smoke": b'{"v":0,"available":"online","smoke":false,"linkquality":90}',
+        "zigbee2mqtt/s1/hall": b'{"smoke":false,"linkquality":90}',  # a prefix that is a dialect's
+        "city/fire/s1/status": b'{"online":true,"instance":"i1"}',  # its root is known only now
+        "zigbee2mqtt/s1/status": b'{"online":false,"instance":"i2"}',
+        "ha/device/s1/config": json.dumps(announced).encode(),
+    }
+    for topic, payload in own.items():
+        found.hear(topic, payload)
+    assert found.toml("broker") == ""
+    assert found.left_out() == (6, ["city/fire/s1", "zigbee2mqtt/s1", "ha/device/s1/config"])
+    for topic in ("city/fire/s2/status", "city/fire"):  # not this gateway's
+        found.hear(topic, b'{"online":true}')
+    assert found.toml("broker").count("of no known dialect") == 2
 
 
 def test_a_device_behind_iotda_is_told_with_its_profile() -> None:

@@ -150,6 +150,8 @@ def test_a_real_broker_is_searched_for_what_is_retained(tmp_path: Path, capsys: 
         "tele/boiler/SENSOR": '{"Time":"2026-11-22T08:00:00","DS18B20":{"Temperature":21.5}}',
         "homeassistant/binary_sensor/hall/smoke/config": json.dumps(hall),
         "cellar/depth": "12.5",
+        "city/fire/s1/readings": '{"readings":[]}',
+        "city/fire/s1/status": '{"online":true,"instance":"i1"}',
     }
     with running(tmp_path) as broker:
         retained: list[Any] = [(topic, payload, 1, True) for topic, payload in messages.items()]
@@ -162,6 +164,7 @@ def test_a_real_broker_is_searched_for_what_is_retained(tmp_path: Path, capsys: 
     told = {device["profile"]: device.get("topic") for device in found["device"]}
     assert told == {"zigbee2mqtt-gas": "zigbee2mqtt/kitchen", "tasmota-ds18b20": "boiler", "ha-smoke": None}
     assert '# topic "cellar/depth": of no known dialect' in printed
+    assert "# left out, as gateways publish them: 2 topics: city/fire/s1\n" in printed
     assert "zigbee2mqtt/kitchen (retained)  {" in live
     assert "    zigbee2mqtt-gas[kitchen].ch4 = 12 %[LEL] UNCERTAIN" in live
 
