@@ -89,7 +89,8 @@ class Lines:
     def _event(self, n: int, event: EventSeen) -> str:
         device, _ = _place(event.point, self._points.get(event.point))
         tags = {"station": self._station, "device": device, "code": event.code.name.lower(), "key": event.key}
-        return f"firegrid_event{tagged(tags)} n={n}i,text={quoted(event.text)}"
+        strange = "" if event.registered else ",registered=0i"
+        return f"firegrid_event{tagged(tags)} n={n}i,text={quoted(event.text)}{strange}"
 
     def _transition(self, n: int, move: Transition) -> tuple[str, str]:
         facts = self._facts(move.rule, move.point, move.key)

@@ -60,10 +60,18 @@ def readings(number: int, *, first: int = 0) -> Portion:
     return portion(*((1, WALL + place * SECOND, float(first + place), 0) for place in range(number)))
 
 
-def event(n: int, text: str = "火警", *, key: str = "3/17", time: int = WALL) -> Note:
+def event(n: int, text: str = "火警", *, key: str = "3/17", time: int = WALL, registered: bool = True) -> Note:
     """Return a fire event."""
     body = EventSeen(
-        point=2, key=key, code=EventCode.FIRE, text=text, time=0, at=time - WALL, source="bus", raw=b"\x40"
+        point=2,
+        key=key,
+        code=EventCode.FIRE,
+        text=text,
+        time=0,
+        at=time - WALL,
+        source="bus",
+        raw=b"\x40",
+        registered=registered,
     )
     return Note(n, time, body)
 
