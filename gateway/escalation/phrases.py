@@ -1,9 +1,10 @@
 """What the house says of itself, in the language of who reads it.
 
 The parts that find a fault know no language: they say both ("链路中断 link down: …") or, deep down, English alone. The
-record keeps that as it was said; `wording` and the command line ask here for one language. Each phrase is known by its
-form, and what stands in it (names, numbers, ports) is carried over; one that nobody has put here stays as it is rather
-than being lost. House rule 7: every reason that a person sees has words. Pure.
+record keeps that as it was said; `wording`, the page and the command line ask here for one language. Each phrase is
+known by its form (what drivers say word for word: `pairs`), and what stands in it (names, numbers, ports) is carried
+over; one that nobody has put here stays as it is rather than being lost. House rule 7: every reason that a person sees
+has words. Pure.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ import re
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Final
+
+from gateway.escalation.pairs import parted
 
 _BOTH: Final = (  # Chinese and English, said one after the other
     ("链路中断", "link down"),
@@ -24,6 +27,28 @@ _BOTH: Final = (  # Chinese and English, said one after the other
     ("存储已重建，旧文件另存", "the store was begun anew, the one before is kept beside it"),
     (r"记录链在第 (\d+) 条断裂", r"the record's chain is broken at row (\d+): what follows proves nothing"),
     ("记录链完整", "the record's chain holds"),
+)
+_FORMED: Final = (  # both, with a figure in between: form, Chinese, English
+    (r"主循环停顿 (\S+) s the loop stood still", r"主循环停顿 \1 秒", r"the loop stood still for \1 s"),
+    (r"时钟偏差 clock is wrong by (\S+) s", r"时钟偏差 \1 秒", r"clock is wrong by \1 s"),
+    (r"(部件|系统)类型(\d+) (component|system) type \d+", r"\1类型\2", r"\3 type \2"),
+    (
+        r"数据长度不符 type (\d+): (\d+) bytes fit no object",
+        r"类型 \1 数据长度不符：\2 字节",
+        r"type \1: \2 bytes fit no object",
+    ),
+    (r"缺少数据包 packets (.+?) of (\d+) missing", r"缺少数据包 \1/\2", r"packets \1 of \2 missing"),
+    (r"图片 picture, (\d+) bytes", r"图片 \1 字节", r"picture, \1 bytes"),
+    (
+        r"监控中心时钟相差 the centre's clock is off by (\S+) s; 未采用 not taken over",
+        r"监控中心时钟相差 \1 秒，未采用",
+        r"the centre's clock is off by \1 s; not taken over",
+    ),
+    (
+        r"查岗 duty check of the monitoring centre: 请在 (\d+) 分钟内确认 acknowledge within \d+ min",
+        r"监控中心查岗：请在 \1 分钟内确认",
+        r"duty check of the monitoring centre: acknowledge within \1 min",
+    ),
 )
 _ENGLISH: Final = (  # what is said in English alone
     (r"no next step for alarms", "以下报警没有下一步："),
@@ -84,8 +109,12 @@ def _plain(form: str) -> str:
 
 
 _TO: Final = {
-    True: _compiled([*((f"{zh} {en}", _plain(zh)) for zh, en in _BOTH), *_ENGLISH]),
-    False: _compiled([*((f"{zh} {en}", _plain(en)) for zh, en in _BOTH), *_WORDS]),
+    True: _compiled(
+        [*((f"{zh} {en}", _plain(zh)) for zh, en in _BOTH), *((form, zh) for form, zh, _ in _FORMED), *_ENGLISH]
+    ),
+    False: _compiled(
+        [*((f"{zh} {en}", _plain(en)) for zh, en in _BOTH), *((form, en) for form, _, en in _FORMED), *_WORDS]
+    ),
 }
 
 
@@ -94,4 +123,5 @@ def spoken(text: str, *, chinese: bool) -> str:
     """Return what the house says of itself in one language; what a device says stays as it came."""
     for form, said in _TO[chinese]:
         text = form.sub(said, text)
+    text = parted(text, chinese=chinese)
     return text if chinese else _CODE.sub(lambda code: code[0].lower().replace("_", " "), text)

@@ -12,7 +12,7 @@ from gateway.clock import MILLISECOND
 from gateway.escalation.phrases import spoken
 from gateway.model.alarm import Alarm, AlarmState, Suppression, Verb
 from gateway.model.inventory import BOX
-from gateway.model.point import AlarmClass, Device, Kind, PointSpec
+from gateway.model.point import AlarmClass, Device, Kind, Point, PointSpec
 from gateway.model.verdict import ALWAYS_AGO
 from gateway.web import words
 from gateway.web.facts import Facts
@@ -147,7 +147,7 @@ class Views:
             "word": words.CLASSES[self.language][alarm.alarm_class],
             "severity": alarm.severity.word,
             "code": alarm.code,
-            "text": alarm.text or (self.point_title(point.spec) if shown and point else alarm.rule),
+            "text": self.told(alarm, point),
             "where": [*self.path(alarm.cell), " ".join(filter(None, (facts.device_name(alarm.device), alarm.key)))],
             "value": self.said(point.spec, alarm.value) if shown and point else "",
             "point": point.name if shown and point else "",
@@ -165,6 +165,14 @@ class Views:
             "old": alarm.from_before_start,
             "test": alarm.test,
         }
+
+    def told(self, alarm: Alarm, point: Point | None) -> str:
+        """Return what an alarm says, in the reader's language alone as far as the house has both."""
+        if point is not None and point.spec.kind is not Kind.TEXT:
+            spec = point.spec
+            if not alarm.text or (alarm.text == spec.title and spec.title_en):
+                return self.point_title(spec)
+        return spoken(alarm.text, chinese=self.language == "zh") or alarm.rule
 
     # -- links and devices
 
