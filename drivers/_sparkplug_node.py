@@ -39,6 +39,7 @@ class Installed:
         fields: metric name → point id and reader.
         outputs: name of the point → what sets it.
         events: point for what is kept raw, None without a text point.
+        gone: its points were told to be BAD, and no sound birth has said what is since.
     """
 
     point: int
@@ -46,6 +47,7 @@ class Installed:
     fields: dict[str, tuple[int, Callable[[object], Reading]]] = field(default_factory=dict)
     events: int | None = None
     outputs: dict[str, Output] = field(default_factory=dict)
+    gone: bool = False
 
 
 @dataclass(slots=True)

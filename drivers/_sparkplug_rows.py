@@ -24,8 +24,12 @@ _OPC_UNCERTAIN, _OPC_GOOD, _OPC_END = 64, 192, 256  # a BAD quality is below the
 _LONGEST_KEY, _LONGEST_TEXT = 64, 400
 
 
-def rows_of(node: Node, device: Installed, message: Payload, *, sound: bool) -> list[Row]:
-    """Return the rows of a device in the order of the metrics; of a node that is not sound they may raise only."""
+def rows_of(node: Node, device: Installed, message: Payload, *, sound: bool, anew: bool = False) -> list[Row]:
+    """Return the rows of a device in the order of the metrics; of a node that is not sound they may raise only.
+
+    `anew`: a birth after a death says what is now, and is of now. Many nodes give the time of the last change, or have
+    a clock that is slow: either is before the death, and the point would stay offline.
+    """
     found = []
     for metric in message.metrics:
         meant = node.meant(device.place, metric)
@@ -34,10 +38,14 @@ def rows_of(node: Node, device: Installed, message: Payload, *, sound: bool) -> 
             continue
         point, read = installed
         value, told = _read(metric, meant[1], read)
-        time = (metric.time or (0 if metric.historical else message.time) or 0) * _MS
+        time = 0 if anew and not metric.historical else _time(metric, message)
         doubtful = not sound or (metric.historical and not time)  # without its time an old value would pass for new
         found.append((point, time, value, _DOUBTFUL if doubtful and told == GOOD else told))
     return found
+
+
+def _time(metric: Metric, message: Payload) -> int:
+    return (metric.time or (0 if metric.historical else message.time) or 0) * _MS
 
 
 def _read(metric: Metric, datatype: int, read: Callable[[object], Reading]) -> Reading:

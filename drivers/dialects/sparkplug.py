@@ -20,7 +20,7 @@ import msgspec
 from drivers._installing import install, options_of
 from drivers._mqtt_thing import raw_state, specs_of
 from drivers._sparkplug_node import Installed, Node, Output
-from drivers._sparkplug_rows import keep_raw, rows_of
+from drivers._sparkplug_rows import Row, keep_raw, rows_of
 from drivers._values import NO_COMMS, OFFLINE, Reading, Spelling, as_retained
 from gateway.model.point import Device, Kind
 from gateway.model.ports import Decoded, DialectSetup, Publication
@@ -30,6 +30,7 @@ from gateway.protocols.sparkplug import Address, DataType, Metric, Payload, Refu
 _MS = 10**6  # ns
 _OF_NODES = ("NBIRTH", "NDATA", "NDEATH")
 _OF_DEVICES = ("DBIRTH", "DDATA", "DDEATH")
+_BIRTHS = ("NBIRTH", "DBIRTH")
 _TIME = itemgetter(1)  # of a row
 
 
@@ -191,13 +192,21 @@ def _take(node: Node, address: Address, message: Payload, raw: bytes, into: Deco
         into.problems.append("no_seq")  # what it loses cannot be seen; that is no reason to ask for ever
     if missing or not node.sound:
         _doubt(node, address, message, into)
-    rows = [row for device in devices for row in rows_of(node, device, message, sound=node.sound)]
+    rows = _rows(node, devices, message, birth=address.kind in _BIRTHS)
     rows.sort(key=_TIME)  # oldest first: what was stored while nobody listened comes before the rest
     into.rows += rows
     for device in devices:
         keep_raw(node, device, message, raw, into)
     if node.sound:
         _heard(node, {point for point, *_ in rows}, into)
+
+
+def _rows(node: Node, devices: Sequence[Installed], message: Payload, *, birth: bool) -> list[Row]:
+    found: list[Row] = []
+    for device in devices:
+        found += rows_of(node, device, message, sound=node.sound, anew=birth and device.gone)
+        device.gone &= not (birth and node.sound)
+    return found
 
 
 def _missing(node: Node, address: Address, message: Payload) -> list[str]:
@@ -224,7 +233,9 @@ def _doubt(node: Node, address: Address, message: Payload, into: Decoded) -> Non
 
 
 def _gone(devices: Sequence[Installed], why: Reading, into: Decoded) -> None:
-    into.rows.extend((point, 0, *why) for device in devices for point, _ in device.fields.values())
+    for device in devices:
+        device.gone = True
+        into.rows.extend((point, 0, *why) for point, _ in device.fields.values())
 
 
 def _heard(node: Node, told: set[int], into: Decoded) -> None:
