@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from gateway.cli.examined import Finding, Level
+from gateway.escalation.phrases import spoken
 from gateway.model.station import Station
 from gateway.transport import unix
 
@@ -83,6 +84,10 @@ _UNREAD = {
     "renamed_or_removed": ("设备在网桥中已改名或删除", "the bridge renamed or removed it: correct its topic"),
     "unknown_availability": ("在线状态无法识别", "its availability cannot be read"),
 }
+
+
+_ORDINARY = frozenset({"repeat", "replaced"})  # counted of devices that are well: an answer came late, they called anew
+_TELLING = 10  # devices of a link, those with the most first
 
 
 # Brokers name themselves in their errors ("broker 10.0.0.7:1883"); whatever else is called may be any device.
@@ -171,15 +176,45 @@ def _links(known: Iterable[Mapping[str, Any]]) -> Iterator[Finding]:
             what, _, topic = key.partition(" ")
             tell = {"unread": _unread, "qos0": _unkept, "twice": _twice}.get(what) if topic else None
             if key == "position":  # of a sink: information as long as its far end takes what is sent
-                yield Finding(
-                    "daemon", Level.GOOD if link["up"] else Level.REMARK, f"{name}：{text}", f"{name}: {text}"
-                )
+                yield _remark(name, text)._replace(level=Level.GOOD if link["up"] else Level.REMARK)
             else:
                 yield tell(name, topic, text) if tell else _remark(name, text)
+        yield from _counted(name, counted)
 
 
 def _remark(name: str, text: str) -> Finding:
-    return Finding("daemon", Level.REMARK, f"{name}：{text}", f"{name}: {text}")
+    zh, en = spoken(text, chinese=True), spoken(text, chinese=False)
+    return Finding("daemon", Level.REMARK, f"{name}：{zh}", f"{name}: {en}")
+
+
+def _counted(name: str, counters: Mapping[str, int]) -> Iterator[Finding]:
+    """Yield what was counted of each device that calls or is called, as `drivers._conversation` names it."""
+    found: dict[str, dict[str, int]] = {}
+    for what, number in counters.items():
+        device, _, reason = what.partition(" ")
+        if reason and reason not in _ORDINARY:
+            found.setdefault(device, {})[reason] = number
+    ranked = sorted(found, key=lambda device: -sum(found[device].values()))
+    for device in ranked[:_TELLING]:
+        most = sorted(found[device].items(), key=lambda one: -one[1])
+        told = ", ".join(f"{reason} {number}" for reason, number in most)
+        stranger = device == "unknown"
+        yield Finding(
+            "daemon",
+            Level.REMARK,
+            f"{name}：{'未登记的设备' if stranger else device} 计数：{told}",
+            f"{name}: counted of {'devices nobody registered' if stranger else device}: {told}",
+            "含义见该协议的文档（Counters）",
+            "what they mean: Counters in the protocol's page of docs",
+        )
+    if len(ranked) > _TELLING:
+        rest = len(ranked) - _TELLING
+        yield Finding(
+            "daemon",
+            Level.REMARK,
+            f"{name}：另有 {rest} 台设备有计数，见页面 /links",
+            f"{name}: counted of {rest} more devices, see /links of the page",
+        )
 
 
 def _unkept(name: str, topic: str, _: str) -> Finding:

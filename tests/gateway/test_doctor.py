@@ -266,6 +266,25 @@ def test_what_the_running_daemon_says_of_itself(tmp_path: Path) -> None:
     assert absent.en == "the daemon is not running"
 
 
+def test_what_was_counted_of_devices_is_told_the_most_first(tmp_path: Path) -> None:
+    station = _station(tmp_path)
+    counters = {"overflow": 1, "unknown unknown_station": 3, "river unmapped_element:EJ": 40, "river bad_time": 1}
+    position = {"position": "已送至 sent up to commit 12, 没有积压 nothing waits"}
+    well = {"up": True, "reason": "", "findings": {}}
+    links_ = [
+        {**well, "name": "stations", "counters": {**counters, "river repeat": 99}},
+        {**well, "name": "sink vm", "findings": position, "counters": {"sent": 7}},
+        {**well, "name": "loggers", "counters": {f"r{number} crc": 1 for number in range(12)}},
+    ]
+    with _daemon(tmp_path / "station.db.sock", {"links": links_}):
+        _, river, strangers, sent, *rest = links.daemon(station)
+    assert river.en == "stations: counted of river: unmapped_element:EJ 40, bad_time 1"
+    assert river.zh == "stations：river 计数：unmapped_element:EJ 40, bad_time 1"
+    assert strangers.en == "stations: counted of devices nobody registered: unknown_station 3"
+    assert (sent.zh, sent.en) == ("sink vm：已送至 12, 没有积压", "sink vm: sent up to commit 12, nothing waits")
+    assert (len(rest), rest[-1].en) == (11, "loggers: counted of 2 more devices, see /links of the page")
+
+
 def test_json_and_exit_codes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with real_mosquitto.running(tmp_path) as broker:
         path = _file(tmp_path, port=broker.port)
