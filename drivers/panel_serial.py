@@ -27,7 +27,7 @@ from gateway.protocols.panel_words import Heard, Refused, Settings, Stream
 from gateway.transport import serial_ninth
 from gateway.transport.wires import attend
 
-QUIET = SECOND  # ns in which the rest of a frame comes, or never
+LONG = 10 * SECOND  # ns in which the longest frame has come: what waits longer, on a line that is never quiet, is none
 SHORTEST = 0.1  # s between two polls
 REPEAT = 30.0  # s in which the same frame is a repeat, unless something was restored meanwhile
 _CLEARS = frozenset((EventCode.RESTORE, EventCode.RESET, EventCode.ENABLED))
@@ -102,6 +102,8 @@ class PanelTalk:
         self._answers = options.mode != "listen"
         self._polls = _polls(settings, options)
         self._heard = 0
+        self._quiet = round(settings.quiet * SECOND)
+        self._half = (-1, 0)  # where in the stream half a frame waits, and since when (ns)
         self._salt = b""  # a repeat is one within this conversation: panels have no serial numbers, many have no clock
         self._generation = 0  # counts up when something is told after a reset
         self._cleared = False
@@ -113,6 +115,10 @@ class PanelTalk:
         self._salt = self._salt or now.to_bytes(8, "big")
         data, question = self._polls.hear(data)
         said = self._told(self._stream.feed(data), now)
+        if not self._stream.pending:
+            self._half = (-1, now)
+        elif self._half[0] != self._stream.passed:
+            self._half = (self._stream.passed, now)
         while self._datagrams and self._stream.pending:
             said += self._told(self._stream.drop(), now)
         return [*said, Said(at_once=question)] if question else said
@@ -121,8 +127,12 @@ class PanelTalk:
         """Give up half a frame; poll."""
         del wall
         said: list[Said] = []
-        while self._stream.pending and (self._polls.due <= now or self._heard + QUIET <= now):
+        while self._stream.pending and min(self._polls.due, self._given_up()) <= now:
             said += self._told(self._stream.drop(), now)
+            self._half = (
+                self._stream.passed,
+                max(self._half[1], now - LONG + self._quiet),
+            )  # what was hidden behind it
         if self._polls.due <= now:
             if self._polls.missed():
                 said.append(Said(decoded=Decoded(problems=["no_answer"]), device=self._alone))
@@ -131,11 +141,15 @@ class PanelTalk:
 
     def due(self) -> int:
         """Return when to poll, or to give up half a frame."""
-        return min(self._polls.due, self._heard + QUIET if self._stream.pending else NEVER)
+        return min(self._polls.due, self._given_up() if self._stream.pending else NEVER)
 
     def ask(self, device: str, point: str, value: float, now: int, wall: int) -> None:
         """Nothing of a panel can be set from outside."""
         del device, point, value, now, wall
+
+    def _given_up(self) -> int:
+        """Return when half a frame is given up."""
+        return min(self._heard + self._quiet, self._half[1] + LONG)
 
     def _told(self, found: Sequence[Heard | Refused], now: int) -> list[Said]:
         return [

@@ -52,6 +52,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         period: seconds between two polls.
         silent: whether the panel says nothing unless it is polled.
         limit: seconds in which it wants an answer, 0: none.
+        quiet: seconds in which the rest of a frame comes, or never.
     """
 
     title: str
@@ -63,6 +64,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     period: float = 1.0
     silent: bool = False
     limit: float = 0.0
+    quiet: float = 1.0
 
 
 class PanelEvent(msgspec.Struct, frozen=True, kw_only=True):
@@ -134,9 +136,13 @@ class Stretch(bytes):
 
 
 class Stream:
-    """Frames of a dialect out of a stream; keeps less than its longest frame."""
+    """Frames of a dialect out of a stream; keeps less than its longest frame.
+
+    `passed`: bytes that were judged, so where the frame that waits for its rest begins.
+    """
 
     def __init__(self, read: Callable[[Stretch, int], Reading], begin: re.Pattern[bytes]) -> None:
+        self.passed = 0
         self._read = read
         self._begin = begin
         self._waiting = Stretch()
@@ -180,6 +186,7 @@ class Stream:
         if quiet < at:
             found.append(_refused(reason, data, quiet, at))
         self._waiting = data.followed(at)
+        self.passed += at
         return found
 
 
@@ -210,4 +217,5 @@ def event_of(
     code, word, ends = table.get(number, (EventCode.INFO, f"事件{number:02X}", None))
     if code is EventCode.RESET:
         key = ""
-    return PanelEvent(number=number, code=code, key=key, text=f"{word} {text}".strip(), date=date, kind=kind, ends=ends)
+    said = "".join(mark for mark in f"{word} {text}".strip() if mark.isprintable())  # it goes into messages
+    return PanelEvent(number=number, code=code, key=key, text=said, date=date, kind=kind, ends=ends)

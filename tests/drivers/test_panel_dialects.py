@@ -11,7 +11,7 @@ import pytest
 from drivers._panel_device import dialects
 from gateway.model.batch import EventCode
 from gateway.protocols.panel_words import Heard, PanelEvent
-from gateway.protocols.panels import fs5101w, gst_crt, jb3208, jbf193k
+from gateway.protocols.panels import fs5101w, gst9000_printer, gst_crt, jb3208, jbf193k
 from tests.drivers.panel_frames import hear
 
 
@@ -70,6 +70,21 @@ def test_a_fire_is_one_however_little_is_told_of_its_place() -> None:
         assert isinstance(heard, Heard)
         assert [event.code for event in heard.events] == [EventCode.FIRE]
         assert heard.unknown
+
+
+def test_a_loop_that_breaks_is_told_in_one_frame() -> None:
+    points = range(1, jb3208.MOST_POINTS + 1)
+    frame = jb3208.encode(1, jb3208.FAULT, [jb3208.Item(1, 2, point, state=8) for point in points])
+    assert len(frame) == jb3208.LONGEST
+    (heard,) = hear("jb3208", frame)
+    assert isinstance(heard, Heard)
+    assert [event.key for event in heard.events] == [f"1/2/{point}" for point in points]
+
+
+def test_what_goes_into_messages_is_printable() -> None:
+    (heard,) = hear("gst9000_printer", gst9000_printer.encode("火警\x1b8", "1/2", location="一\x07层"))
+    assert isinstance(heard, Heard)
+    assert heard.events[0].text == "火警8 一层"
 
 
 def test_our_encoders_write_what_others_do() -> None:

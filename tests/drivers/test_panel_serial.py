@@ -8,12 +8,12 @@ from hypothesis import strategies as st
 
 from drivers._event_codes import meaning_of
 from drivers._panel_device import dialect_of, dialects
-from drivers.panel_serial import QUIET, Options, PanelTalk
+from drivers.panel_serial import LONG, Options, PanelTalk
 from drivers.simulated.panel import COPIES, SimulatedPanel
 from gateway.model.batch import Event, EventCode
-from gateway.model.time import SECOND
+from gateway.model.time import MILLISECOND, SECOND
 from gateway.model.verdict import NEVER
-from gateway.protocols.panels import gst5000, gst_crt, jbf11sf, jbf193k
+from gateway.protocols.panels import gst5000, gst_crt, jb3208, jbf11sf, jbf193k
 from tests.drivers.panel_bench import EVENTS, STRANGER, codes, panel, talk, told
 
 FIRE = gst5000.encode(gst5000.FIRE, "365089", 3, "5#楼中16层")
@@ -132,11 +132,26 @@ def test_a_fire_after_a_reset_is_no_repeat_nor_is_one_after_a_restart() -> None:
 def test_half_a_frame_is_given_up() -> None:
     conversation = talk("gst5000")
     conversation.hear(FIRE[:10], 0, 0)
-    assert conversation.due() == QUIET
-    assert conversation.tick(QUIET - 1, 0) == []
-    (said,) = conversation.tick(QUIET, 0)
+    assert conversation.due() == SECOND
+    assert conversation.tick(SECOND - 1, 0) == []
+    (said,) = conversation.tick(SECOND, 0)
     assert said.decoded.problems == ["cut"]
     assert conversation.due() == NEVER
+
+
+@pytest.mark.parametrize(("period", "within"), [(500 * MILLISECOND, SECOND), (100 * MILLISECOND, LONG + SECOND)])
+def test_a_length_that_noise_has_made_does_not_deafen_it(period: int, within: int) -> None:
+    conversation, poll = talk("jb3208"), jb3208.encode(1, jb3208.POLL)
+    assert conversation.hear(bytes.fromhex("FE 01 6E 02 1F"), 0, 0) == []
+    heard = {0}
+    for now in range(period, within + period, period):
+        conversation.tick(now, 0)
+        heard |= {now for said in conversation.hear(poll, now, 0) if said.at_once}
+    assert max(heard) > within - SECOND
+    fire = jb3208.encode(1, jb3208.FIRE, [jb3208.Item(1, 2, 3)])
+    assert conversation.hear(fire[:9], 100 * SECOND, 0) == []
+    assert conversation.tick(100 * SECOND + 1, 0) == [], "half a frame waits, however long ago the last one was"
+    assert codes(conversation.hear(fire[9:], 100 * SECOND + 2, 0)) == [("1/2/3", EventCode.FIRE)]
 
 
 def test_a_datagram_ends_where_it_ends() -> None:
@@ -161,5 +176,5 @@ def test_foreign_bytes_never_raise(name: str, data: list[bytes]) -> None:
     conversation, now = talk(name, keys={"mode": "poll"}), 0
     for piece in data:
         conversation.hear(piece, now, 0)
-        now += QUIET
+        now += SECOND
         conversation.tick(now, 0)

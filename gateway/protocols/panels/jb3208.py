@@ -29,9 +29,11 @@ from gateway.protocols.panel_words import (
     event_of,
 )
 
-SETTINGS: Final = Settings(title="松江 JB-3208", baudrate=9600, limit=0.5)
+SETTINGS: Final = Settings(  # it polls again in half a second: no rest of a frame with a wrong length
+    title="松江 JB-3208", baudrate=9600, limit=0.5, quiet=0.25
+)
 BEGIN: Final = re.compile(rb"\xfe(?!..\xfe\xfe)", re.DOTALL)  # no length is FEFE
-MOST_POINTS: Final = 64
+MOST_POINTS: Final = 255  # more than a loop has: all of them have a fault when it breaks
 LONGEST: Final = 8 + 2 + 32 * MOST_POINTS
 HEAD, TAIL = 0xFE, 0xFF
 
@@ -49,7 +51,7 @@ EVENTS: Final[dict[int, Meaning]] = {
 _OF_POINTS = frozenset((FIRE, FAULT, START, FEEDBACK, SUPERVISORY, ISOLATED))
 _QUIET = frozenset((POLL, LOOPS, POINT))
 _KNOWN = _OF_POINTS | _QUIET
-_MOST_UNEXPLAINED = 32  # bytes of a body that no document explains
+_MOST_UNEXPLAINED = 256  # bytes of a body that no document explains
 # States of a point, and the codes that would tell them.
 _STATES = {1: FIRE, 2: SUPERVISORY, 3: ISOLATED, 7: START, 8: FAULT}
 _ALARMS = (FIRE, FAULT, SUPERVISORY)
@@ -121,7 +123,9 @@ def date_of(date: Sequence[int]) -> bytes:
 
 def _counted(data: bytes, at: int, size: int) -> bool:
     """Whether the length is that of the points counted, as far as they have come."""
-    return size % 32 == 2 and (len(data) < at + _FRONT + 2 or size // 32 == data[at + 5] | data[at + 6] << 8)
+    if size <= 2 or size % 32 != 2:
+        return False
+    return len(data) < at + _FRONT + 2 or size // 32 == data[at + 5] | data[at + 6] << 8
 
 
 def _heard(frame: bytes, body: bytes, *, high_first: bool) -> Heard:
@@ -129,7 +133,7 @@ def _heard(frame: bytes, body: bytes, *, high_first: bool) -> Heard:
     answer = encode(panel, POLL, high_first=high_first)
     if code in _QUIET:
         return Heard(frame=frame, answer=answer, panel=panel)
-    if code in _OF_POINTS or len(body) > _MOST_UNEXPLAINED:
+    if code in _OF_POINTS or _counted(frame, 0, len(body)):
         odd = len(body) % 32 != 2 or len(body) // 32 != int.from_bytes(body[:2], "little")
         told = range(2, len(body) - _PLACE + 1, 32)  # a fire is one, however much is told of its place
         items = [Item(*_ITEM.unpack(body[at : at + 32].ljust(32, b"\xff"))) for at in told]
@@ -158,9 +162,10 @@ def _date(data: bytes) -> tuple[int, ...]:
 
 
 def _text(data: bytes) -> str:
-    """Row and cell of GB 2312, or GB 18030 itself; FF is nothing."""
+    """Row and cell of GB 2312, also in BCD where they are no such numbers, or GB 18030 itself; FF is nothing."""
     told = data.rstrip(b"\xff")
-    pairs = list(zip(told[::2], told[1::2], strict=False))
-    if all(max(pair) <= _CELLS for pair in pairs):
-        told = bytes(byte + 0xA0 for pair in pairs if all(pair) for byte in pair)
+    numbers = list(told) if max(told, default=0) <= _CELLS else [decimal(byte) for byte in told]
+    if all(0 <= number <= _CELLS for number in numbers):
+        pairs = zip(numbers[::2], numbers[1::2], strict=False)
+        told = bytes(number + 0xA0 for pair in pairs if all(pair) for number in pair)
     return told.rstrip(b"\x00").decode("gb18030", "replace").strip()

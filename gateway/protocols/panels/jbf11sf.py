@@ -14,7 +14,7 @@ from gateway.model.batch import EventCode
 from gateway.protocols.panel_words import Heard, Meaning, Reading, Refusal, Settings, event_of
 
 SETTINGS: Final = Settings(title="青鸟 JBF-11SF", baudrate=2400)
-BEGIN: Final = re.compile(rb"\xff(?=\xff\xff(?:[\x09-\x0d\x80]|\Z)|\xff?\Z)")
+BEGIN: Final = re.compile(rb"\xff(?=\xff\xff(?:[\x01-\xfe]|\Z)|\xff?\Z)")  # no event is 00: its sum would fit zeros
 LONGEST: Final = 30
 SHORT: Final = 12
 HEAD: Final = b"\xff\xff\xff"
@@ -25,7 +25,7 @@ EVENTS: Final[dict[int, Meaning]] = {
     FAULT: (EventCode.FAULT, "故障", None),
     RESET: (EventCode.RESET, "复位", None),
 }
-_SIZES: Final = {FIRE: (LONGEST,), FAULT: (LONGEST,), 0x0C: (LONGEST,), RESET: (SHORT,)}
+_SIZES: Final = {FIRE: (LONGEST,), FAULT: (LONGEST,), RESET: (SHORT,)}
 
 
 def read(data: bytes, at: int) -> Reading:

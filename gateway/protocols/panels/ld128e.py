@@ -17,8 +17,8 @@ from gateway.protocols.panel_words import Heard, Meaning, PanelEvent, Reading, S
 IDLE: Final = 0x7F
 SETTINGS: Final = Settings(title="利达 LD128E", baudrate=9600, poll=b"\x20", period=0.2, silent=True)
 BEGIN: Final = re.compile(  # 30, 50, 51 and power say nothing of a loop; other events have one, and an address
-    rb"\x7f|[\x12\x13\x30\x50\x51](?=[\x00-\x7e](?:[\x00-\xfa]|\Z)|\Z)"
-    rb"|[\x01-\x0d\x40-\x45](?=[\x01-\x7e](?:[\x01-\xfa]|\Z)|\Z)"
+    rb"\x7f|[\x07\x08\x12\x13\x30\x50\x51](?=[\x00-\x7e](?:[\x00-\xfa]|\Z)|\Z)"
+    rb"|[\x01-\x06\x09-\x0d\x40-\x45](?=[\x01-\x7e](?:[\x01-\xfa]|\Z)|\Z)"
 )
 LONGEST: Final = 3
 MOST_LOOPS: Final = 0x7E  # the next number is the idle answer
@@ -38,8 +38,8 @@ EVENTS: Final[dict[int, Meaning]] = {
     0x44: (EventCode.FEEDBACK, "联动启动", None),
     RESET: (EventCode.RESET, "复位", None),
 }
-_POWER = {MAINS: ("mains", "主电"), BACKUP: ("backup", "备电")}
-_WHOLE = (0x30, RESET, 0x51, *_POWER)  # say nothing of a loop
+_POWER = {MAINS: ("mains", "主电"), BACKUP: ("backup", "备电"), 0x07: ("mains", "主电"), 0x08: ("backup", "备电")}
+_WHOLE = (0x30, RESET, 0x51)  # say nothing of a loop
 _KNOWN = frozenset((*EVENTS, *_POWER))
 _IDLE: Final = Heard(frame=bytes((IDLE,)))
 
@@ -64,7 +64,7 @@ def _heard(frame: bytes) -> Heard:
 
 
 def _event(number: int, loop: int, point: int) -> PanelEvent:
-    if number in _POWER:
+    if number in _POWER and not (number in EVENTS and loop and point):  # 07, 08 with a place are of another version
         name, word = _POWER[number]
         meaning: Meaning = (EventCode.FAULT, f"{word}故障", None)
         if not (loop or point):
