@@ -87,6 +87,8 @@ class Asking:
         if self._current is None and self._queue:
             self._current, self._deadline = self._queue.popleft(), now
             self._current.serial = self._next()
+        if self._current is not None and self._current.code == SET_TIME and not wall:
+            self._current = None  # our clock was trusted when this was queued
         if self._current is None or now < self._deadline:
             return b"", failed
         self._current.tries += 1

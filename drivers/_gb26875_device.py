@@ -26,7 +26,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from drivers._gb26875_keys import DeviceOptions, address_of, place_of
+from drivers._gb26875_keys import DeviceOptions, address_of, key_of, place_of, same_key, written
 from drivers._gb26875_words import AGAIN_WITHIN, Words
 from drivers._installing import options_of
 from drivers._times import zone_of
@@ -103,7 +103,7 @@ class Speaker:
     outputs: dict[str, Decode] = field(default_factory=dict)
     words: Words = field(default_factory=Words)
     systems: dict[tuple[int, int], None] = field(default_factory=dict)
-    unmapped: set[tuple[int, int]] = field(default_factory=set)
+    unmapped: set[tuple[str, int]] = field(default_factory=set)
     described: dict[str, str] = field(default_factory=dict)
     us: int = 0
     them: int = 0
@@ -113,7 +113,6 @@ class Speaker:
     sent: tuple[bytes, int, int] = (b"", 0, 0)
     stands: bool = False
     duty: int = NEVER
-    duty_missed: bool = False
     home: object = None
 
     def met(self, frame: Frame, now: int) -> None:
@@ -128,12 +127,7 @@ class Speaker:
 
     def component(self, system: int, address: int, place: int) -> str:
         """Return the key of a component."""
-        split = self.options.component_address
-        if split == "point_low":
-            return f"{system}/{address}/{place >> 16}/{place & 0xFFFF}"
-        if split == "point_high":
-            return f"{system}/{address}/{place & 0xFFFF}/{place >> 16}"
-        return f"{system}/{address}/{place}"
+        return key_of((system, address, place), self.options.component_address)
 
     def place(self, key: str) -> tuple[int, int, int] | None:
         """Return (system, address, component address) of a key, 0 for the last of a system's; None: no place."""
@@ -184,7 +178,7 @@ class Directory:
 
 def install(device: Device, ids: Mapping[str, int], source_events: int) -> Speaker:
     """Compile a device; one without a point for events has them at its source. Raises ValueError, ConfigError."""
-    options = options_of(device, DeviceOptions)
+    options = _tidy(options_of(device, DeviceOptions))
     points = {spec.name: ids[f"{device.id}.{spec.name}"] for spec in device.profile.points}
     texts = [points[spec.name] for spec in device.profile.points if spec.kind is Kind.TEXT and not spec.decode]
     if not points:
@@ -210,6 +204,17 @@ def install(device: Device, ids: Mapping[str, int], source_events: int) -> Speak
         if spec.decode:
             _add(made, spec, points[spec.name])
     return made
+
+
+def _tidy(options: DeviceOptions) -> DeviceOptions:
+    """Return options whose places are written as events have them: panels show "002-010"."""
+
+    def key(place: str) -> str:
+        return same_key(place, options.component_address) or place
+
+    places = None if options.addresses is None else tuple(map(key, options.addresses))
+    names = {key(place): name for place, name in options.names.items()}
+    return msgspec.structs.replace(options, addresses=places, names=names)
 
 
 def same_address(speakers: Sequence[Speaker]) -> list[str]:
@@ -241,12 +246,24 @@ def _add(made: Speaker, spec: PointSpec, point: int) -> None:
     if decode.command:
         _check_command(made, spec.name, decode)
         made.outputs[spec.name] = decode
-    elif decode.analog is not None:
+        return
+    decode = msgspec.structs.replace(decode, at=_place(made, spec.name, decode))
+    if decode.analog is not None:
         made.analogs.setdefault(decode.analog, []).append(Measured(point, decode, _analog_reader(spec, decode)))
-    elif not decode.at:
-        raise ValueError(f'point {spec.name}: a bit is of one place: at = "device", "1/1" or "1/1/2/10"')
     else:
         made.bits.setdefault(decode.at, []).append(Measured(point, decode, number_reader(spec)))
+
+
+def _place(made: Speaker, name: str, decode: Decode) -> str:
+    """Return the place of a value or a bit as events have it. Raises ValueError: it can be none of this device's."""
+    split = made.options.component_address
+    key = OWN if decode.at == OWN else same_key(decode.at, split)
+    if decode.analog is not None:
+        if decode.at and (key is None or key.count("/") < 2):
+            raise ValueError(f"point {name}: at = {decode.at!r} is no component; write {written(split)}")
+    elif key is None:
+        raise ValueError(f'point {name}: a bit is of one place: at = "device", "1/1" or {written(split)}')
+    return key or ""
 
 
 def _analog_reader(spec: PointSpec, decode: Decode) -> Callable[[float], Reading]:
@@ -263,4 +280,5 @@ def _check_command(made: Speaker, name: str, decode: Decode) -> None:
     if decode.type not in LIMITS or not 61 <= decode.type <= 88:
         raise ValueError(f"point {name}: type {decode.type} is no request; known: 61 to 68, 81, 84, 85, 86, 88")
     if decode.type < 81 and made.place(decode.at) is None:
-        raise ValueError(f'point {name}: at = {decode.at!r} is no place; write "1/1" or "1/1/2/10"')
+        how = written(made.options.component_address)
+        raise ValueError(f'point {name}: at = {decode.at!r} is no place; write "1/1" or {how}')

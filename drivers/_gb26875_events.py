@@ -58,7 +58,7 @@ def raw(unit: Unit, told: Told) -> None:
 
 def duty_over(told: Told) -> None:
     """Tell that nobody answered a duty check in time."""
-    told.speaker.duty, told.speaker.duty_missed = NEVER, True
+    told.speaker.duty = NEVER
     told.say(DUTY, EventCode.SUPERVISORY, "查岗无应答 no answer to the duty check")
 
 
@@ -81,7 +81,7 @@ def _analog(one: o.Analog, told: Told) -> None:
 def _unmapped(one: o.Analog, key: str, time: int, told: Told) -> None:
     """Count a value that no point wants; tell of it once, so that somebody may map it."""
     told.decoded.problems.append("unmapped_analog")
-    place = (one.place, one.quantity)
+    place = (key, one.quantity)
     if place in told.speaker.unmapped or len(told.speaker.unmapped) >= _UNMAPPED:
         return
     told.speaker.unmapped.add(place)

@@ -51,7 +51,7 @@ class DeviceOptions(msgspec.Struct, frozen=True, kw_only=True):
 
     def _places(self, keys: Iterable[str]) -> None:
         if wrong := [key for key in keys if place_of(key, self.component_address) is None]:
-            raise ValueError(f'"{wrong[0]}" is no place; write "1/1/2/10" (system/address/loop/point)')
+            raise ValueError(f'"{wrong[0]}" is no place; write {written(self.component_address)}')
 
 
 def place_of(key: str, split: str) -> tuple[int, int, int] | None:
@@ -66,6 +66,30 @@ def place_of(key: str, split: str) -> tuple[int, int, int] | None:
     system, address, place = [*numbers, 0][:3] if len(numbers) in (2, 3) else (-1, -1, -1)
     fits = 0 <= system <= 0xFF and 0 <= address <= 0xFF and 0 <= place <= 0xFFFFFFFF
     return (system, address, place) if fits else None
+
+
+def written(split: str) -> str:
+    """Return how a component is written, for a message."""
+    whole = '"1/1/131082" (system/address/component)'
+    return whole if split == "whole" else '"1/1/2/10" (system/address/loop/point)'
+
+
+def key_of(place: tuple[int, int, int], split: str) -> str:
+    """Return the key of a component as events have it; the reverse of `place_of`."""
+    system, address, number = place
+    if split == "point_low":
+        return f"{system}/{address}/{number >> 16}/{number & 0xFFFF}"
+    if split == "point_high":
+        return f"{system}/{address}/{number & 0xFFFF}/{number >> 16}"
+    return f"{system}/{address}/{number}"
+
+
+def same_key(key: str, split: str) -> str | None:
+    """Return a written key ("1/1/002/010") as events have it; None when it is no place."""
+    place = place_of(key, split)
+    if place is None:
+        return None
+    return key_of(place, split) if key.count("/") > 1 else f"{place[0]}/{place[1]}"
 
 
 def address_of(written: int | str) -> int:

@@ -84,6 +84,7 @@ _DEVICE = _word(
     {},
     0x80,
 )
+_SYSTEM_TYPE, _SYSTEM_HEAD = 1, 4  # bytes: type, address, status
 _COMPONENT_TYPE = 2
 _NORMAL = 1  # bit 0
 _FIRE_BIT = 1
@@ -94,27 +95,38 @@ _OPERATIONS = {0: EventCode.RESET, 2: EventCode.MANUAL, 3: EventCode.RESTORE, 6:
 
 def component_status(one: o.ComponentStatus, told: Told) -> None:
     """Read an object of type 2."""
-    speaker = told.speaker
     told.meet(one.system, one.address)
-    key = speaker.component(one.system, one.address, one.place)
-    description = speaker.options.names.get(key) or readable(one.description) or speaker.described.get(key, "")
-    name = component_name(one.component)
-    _status(_COMPONENT, key, one, f"{description} {name}" if description else name, told)
+    key = told.speaker.component(one.system, one.address, one.place)
+    name = _called(key, component_name(one.component), told, one.description)
+    _status(_COMPONENT, key, one, name, told)
+
+
+def _called(key: str, kind: str, told: Told, description: bytes = b"") -> str:
+    """Return what a place is called: as the station calls it, else as the panel does, and what kind of thing it is."""
+    speaker = told.speaker
+    name = speaker.options.names.get(key) or readable(description) or speaker.described.get(key, "")
+    return f"{name} {kind}" if name else kind
 
 
 def incomplete(unit: Unit, told: Told) -> None:
-    """Tell a fire of a component whose object is cut short: an address that nobody has confirmed."""
-    if unit.type != _COMPONENT_TYPE or len(unit.rest) < HEAD_SIZE:
-        return
-    head = component_head(unit.rest)
-    if head.status >> _FIRE_BIT & 1:
+    """Tell a fire of an object that is cut short behind its status: an address that nobody has confirmed."""
+    rest = unit.rest
+    if unit.type == _COMPONENT_TYPE and len(rest) >= HEAD_SIZE:
+        head = component_head(rest)
+        word, name = head.status, component_name(head.component)
         key = told.speaker.component(head.system, head.address, head.place)
-        told.say(key, EventCode.FIRE, f"{component_name(head.component)} 火警 fire (数据不完整 cut short)", known=False)
+    elif unit.type == _SYSTEM_TYPE and len(rest) >= _SYSTEM_HEAD:
+        word, name, key = rest[2], system_name(rest[0]), f"{rest[0]}/{rest[1]}"
+    else:
+        return
+    if word >> _FIRE_BIT & 1:
+        told.say(key, EventCode.FIRE, f"{name} 火警 fire (数据不完整 cut short)", known=False)
 
 
 def system_status(one: o.SystemStatus, told: Told) -> None:
     """Read an object of type 1."""
-    _status(_SYSTEM, told.meet(one.system, one.address), one, system_name(one.system), told)
+    key = told.meet(one.system, one.address)
+    _status(_SYSTEM, key, one, _called(key, system_name(one.system), told), told)
 
 
 def device_status(one: o.DeviceStatus, told: Told) -> None:
@@ -130,7 +142,7 @@ def _status(kind: _Word, key: str, one: _Status, name: str, told: Told) -> None:
     time = told.time(one.time)
     before = told.note(key, one.time, word, time)
     fresh = word if before is None else word & ~before
-    if kind is _SYSTEM and fresh >> _RESET_BIT & 1:
+    if kind is _SYSTEM and (fresh >> _RESET_BIT & 1 or (word >> _RESET_BIT & 1 and _again(key, told))):
         _reset(key, f"{name} 复位 reset", time, told, itself=False)
     if word & kind.states:
         for bit, meaning in kind.alarms.items():
@@ -143,6 +155,14 @@ def _status(kind: _Word, key: str, one: _Status, name: str, told: Told) -> None:
         _come(kind, key, fresh, name, told, time=time)
     for point in told.speaker.bits.get(key, ()):
         told.decoded.rows.append((point.point, time, *point.read(word >> (point.decode.bit or 0) & 1)))
+
+
+def _again(key: str, told: Told) -> bool:
+    """Whether a system that said "reset" the last time, too, says so of another reset: something has come since.
+
+    An answer to a question tells what was before that, and would undo what has come.
+    """
+    return not told.asked and any(word & _COMPONENT.states for word in told.speaker.words.below(key))
 
 
 def _come(kind: _Word, key: str, fresh: int, name: str, told: Told, *, time: int) -> None:
@@ -192,10 +212,11 @@ def ends(unit: Unit, told: Told) -> bool:
     for one in () if twin is None else twin.objects:
         match one:
             case o.SystemStatus():
-                kind, key, name = _SYSTEM, told.meet(one.system, one.address), system_name(one.system)
+                kind, key = _SYSTEM, told.meet(one.system, one.address)
+                name = _called(key, system_name(one.system), told)
             case o.ComponentStatus():
                 key = told.speaker.component(one.system, one.address, one.place)
-                kind, name = _COMPONENT, component_name(one.component)
+                kind, name = _COMPONENT, _called(key, component_name(one.component), told, one.description)
             case o.DeviceStatus():
                 kind, key, name = _DEVICE, OWN, OWN_NAME
             case _:
@@ -212,7 +233,7 @@ def ends(unit: Unit, told: Told) -> bool:
 def operation(one: o.Operation, told: Told) -> None:
     """Read an object of type 4."""
     key = told.meet(one.system, one.address)
-    _operated(key, one, told, names=tables.OPERATION_BITS, name=system_name(one.system))
+    _operated(key, one, told, names=tables.OPERATION_BITS, name=_called(key, system_name(one.system), told))
 
 
 def device_operation(one: o.DeviceOperation, told: Told) -> None:
@@ -222,22 +243,22 @@ def device_operation(one: o.DeviceOperation, told: Told) -> None:
 
 def _operated(key: str, one: o.Operation | o.DeviceOperation, told: Told, *, names: dict[int, Name], name: str) -> None:
     time = told.time(one.time)
-    told.note(f"{key} operation", one.time, one.flags)
+    if told.asked:  # records of long ago: they neither raise nor end anything
+        codes, name = {}, f"操作记录 record: {name}"
+    else:
+        codes = _OPERATIONS
+        told.note(f"{key} operation", one.time, one.flags)
     done = [bit for bit in names if one.flags >> bit & 1]
     for bit in done:
         text = f"{name} {names[bit]}, 操作员 operator {one.operator}"
-        if _OPERATIONS.get(bit) is EventCode.RESET:
+        code = codes.get(bit, EventCode.INFO)
+        if code is EventCode.RESET:
             _reset(key, text, time, told)
-        elif key == OWN and bit == _DUTY_BIT:
-            _duty_answered(text, time, told)
+        elif key == OWN and bit == _DUTY_BIT and not told.asked:
+            told.speaker.duty = NEVER
+            told.say(DUTY, EventCode.RESTORE, text, time)
         else:
-            told.say(key, _OPERATIONS.get(bit, EventCode.INFO), text, time)
+            ends = EventCode.FIRE if code is EventCode.RESTORE else None  # "alarm cleared": a fault goes on
+            told.say(key, code, text, time, ends=ends)
     if not done:
         told.say(key, EventCode.INFO, f"{name} 操作 operation {one.flags:#04x}, 操作员 operator {one.operator}", time)
-
-
-def _duty_answered(text: str, time: int, told: Told) -> None:
-    speaker = told.speaker
-    code = EventCode.RESTORE if speaker.duty_missed else EventCode.INFO
-    speaker.duty, speaker.duty_missed = NEVER, False
-    told.say(DUTY, code, text, time)

@@ -26,7 +26,7 @@ from gateway.protocols.gb26875 import (
     Frame,
     Frames,
     Garbage,
-    Refusal,
+    deniable,
     encode_frame,
     head_of,
     reply_to,
@@ -113,11 +113,11 @@ class Centre:
         return [self._frame(one, now, wall) if isinstance(one, Frame) else self._refused(one, wall) for one in found]
 
     def _refused(self, garbage: Garbage, wall: int) -> Said:
-        """Count what is no frame; deny what came with a wrong checksum."""
+        """Count what is no frame; deny what came with a wrong checksum or end."""
         ours = [name for name, attention in self._here.items() if attention.speaker.home is self]
         only = ours[0] if len(ours) == 1 else ""
         said = Said(decoded=Decoded(problems=[garbage.reason.value]), frame=garbage.data, device=only)
-        head = head_of(garbage.data) if garbage.reason is Refusal.BAD_CHECKSUM else None
+        head = head_of(garbage.data) if deniable(garbage) else None
         if head is not None and (head.command == Command.SEND or head.command in USER_COMMANDS):
             said.at_once = _reply(head, Command.DENY, wall, self._directory.offset)
         return said
@@ -125,7 +125,7 @@ class Centre:
     def _frame(self, frame: Frame, now: int, wall: int) -> Said:
         speaker = self._directory.find(frame)
         speaker.met(frame, now)
-        told = Told(speaker, encode_frame(frame), now, wall)
+        told = Told(speaker, encode_frame(frame), now, wall, asked=frame.command == Command.ANSWER)
         if frame.command in (Command.CONFIRM, Command.DENY):
             said = self._answer(frame, told, now)
         elif frame.command == Command.ANSWER:

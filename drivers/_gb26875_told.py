@@ -29,6 +29,7 @@ _SYSTEMS = 256  # that one device may have
 class Told:
     """What one frame said. `stamps`: what tells it from a frame of equal content; `untimed`: some of it has no time.
 
+    `asked`: it answers a request, so what it says of states is of now and what it says of operations is of long ago.
     `right`: all its times were those of our own trusted clock when it came; None: there are none. `reset`: places that
     were reset, whose present state has to be asked for.
     """
@@ -37,6 +38,7 @@ class Told:
     frame: bytes
     now: int
     wall: int
+    asked: bool = False
     decoded: Decoded = field(default_factory=Decoded)
     stamps: list[int] = field(default_factory=list)
     untimed: bool = False
@@ -104,7 +106,8 @@ def system_name(code: int) -> str:
 @lru_cache(maxsize=1024)
 def readable(raw: bytes) -> str:
     """Return a text of the wire as a message may carry it: no control characters; nothing where it is no text."""
-    text = "".join(letter for letter in text_of(raw) if letter.isprintable())
+    filled = raw.partition(b"\0")[0].rstrip(b"\xff")  # a byte of no character: it would make the text look like none
+    text = "".join(letter for letter in text_of(filled) if letter.isprintable())
     return "" if text.count(_REPLACED) > 1 else text.replace(_REPLACED, "").strip()
 
 

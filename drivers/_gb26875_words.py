@@ -7,6 +7,7 @@ because it has none (house section 7).
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from gateway.model.time import DAY, MINUTE
@@ -84,6 +85,12 @@ class Words:
             last.stamp = last.at = now
         last.tag, last.word = tag, word
         return last.stamp, before
+
+    def below(self, key: str) -> Iterator[int]:
+        """Yield the status words that came from below a place since its last reset; values have a blank in the key."""
+        for name, last in self._last.items():
+            if last.word != _UNSAID and name.startswith(f"{key}/") and " " not in name:
+                yield last.word
 
     def reset(self, key: str, *, itself: bool = True) -> None:
         """Forget the words of what lies below a place, and its own: whatever comes next is news."""

@@ -119,6 +119,16 @@ def head_of(data: bytes) -> Frame | None:
     return _read(data[: len(data) - 3]) if len(data) >= SMALLEST else None
 
 
+def deniable(garbage: Garbage) -> bool:
+    """Whether bytes are a frame but for its checksum or its end symbol alone, so that its sender waits for an answer.
+
+    Those with a wrong end and a wrong checksum are as likely no frame at all.
+    """
+    if garbage.reason is Refusal.BAD_END:
+        return checksum(garbage.data[len(START) : -3]) == garbage.data[-3]
+    return garbage.reason is Refusal.BAD_CHECKSUM
+
+
 class Frames:
     """Bytes in any pieces → frames and refusals, in order. Holds back at most one unfinished frame (1 053 bytes)."""
 

@@ -112,7 +112,7 @@ def test_a_fire_bit_is_a_fire_whatever_else_the_word_says(word: int, system: boo
         (0x04, "MANUAL", "MANUAL"),
         (0x08, "RESTORE", "RESTORE"),
         (0x10, "INFO", "INFO"),
-        (0x20, "INFO", "INFO"),
+        (0x20, "RESTORE", "INFO"),
         (0x40, "TEST", "TEST"),
         (0x80, "INFO", "INFO"),
     ],

@@ -289,7 +289,7 @@ def test_a_duty_check_is_answered_or_told() -> None:
         assert both.far.duty == 3
 
     check()
-    assert told(both.tell(both.far.operate(DUTY_ANSWER, WALL))) == [("INFO", "device/duty")]
+    assert told(both.tell(both.far.operate(DUTY_ANSWER, WALL))) == [("RESTORE", "device/duty")]
     assert told(both.run(both.now + 10 * MINUTE)) == []
     check()
     assert told(both.run(both.now + 179 * SECOND)) == []

@@ -200,7 +200,7 @@ def test_a_duty_check_asks_people_and_their_answer_goes_up() -> None:
             raised = move(2, point=OWN, key="duty far", rule="event:supervisory", second=10)
             acked = move(3, AlarmEvent.ACK, point=OWN, key="duty far", rule="event:supervisory", second=60, who="li")
             await delivered(sink, air.clock, acked, raised)
-            assert centre.told() == [("FIRE", 0), ("INFO", 60)]
+            assert centre.told() == [("FIRE", 0), ("RESTORE", 60)]
             assert "查岗应答" in centre.stored[-1].text
             assert centre.stored[-1].text.endswith("3")
             assert [code for _, code, _ in told] == [EventCode.SUPERVISORY, EventCode.RESTORE]
