@@ -22,7 +22,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import msgspec
 
@@ -51,6 +51,7 @@ FLAGS: dict[str, Meaning] = {
 }
 REAL_TIME, _MINUTES = "2011", "2051"
 _STATES = frozenset(("Info", "RS", "RT", ""))
+_NO_VALUES = frozenset(("DataTime", "BeginTime", "EndTime", "Flag", "PolId"))  # fields that say what the others are of
 
 _UNCERTAIN = quality(Level.UNCERTAIN, Doubt.DEVICE_DOUBT)
 _OVER = quality(Level.UNCERTAIN, Doubt.OVER_RANGE)
@@ -115,6 +116,14 @@ class Field:
     good: tuple[float, float]  # in this range a number is itself, and GOOD
 
 
+class Told(NamedTuple):
+    """A state that was told: its value, the newest time with which it came, and whether that value was older."""
+
+    word: str
+    time: int
+    late: bool
+
+
 @dataclass(slots=True)
 class Installed:
     """A device as the conversation needs it. The part below `told` is what it said last."""
@@ -129,7 +138,7 @@ class Installed:
     prefix: str  # of the keys of its events
     any_point: int
     by_code: dict[str, list[Field]] = field(default_factory=dict)
-    told: dict[str, str] = field(default_factory=dict)
+    told: dict[str, Told] = field(default_factory=dict)
     st: str = ""
     pw: str = ""
     old: bool = False  # speaks the edition of 2005
@@ -160,8 +169,9 @@ class Installed:
                 if sent is not None and (not one.cn or one.cn == cn):
                     rows.append(_row(one, at, sent))
         for name, value in data.fields.items():
-            plain = (one for one in self.by_code.get(name, ()) if one.kind == "" and one.cn in ("", cn))
-            rows += [(one.point, moment, *self._plain(one, value)) for one in plain]
+            plain = [one for one in self.by_code.get(name, ()) if one.kind == ""]
+            unknown |= not plain and name not in _NO_VALUES
+            rows += [(one.point, moment, *self._plain(one, value)) for one in plain if one.cn in ("", cn)]
         if unknown:
             problems.append("unknown_factor")
         return sorted(rows, key=_row_time) if mixed else rows

@@ -7,38 +7,42 @@ judge the values (HJ 212-2017 appendix C).
 
 from __future__ import annotations
 
+import math
 from typing import Final
 
-from drivers._hj212_device import Installed
+from drivers._hj212_device import Installed, Told
+from drivers._values import number_of
 from gateway.model.batch import Event, EventCode
 from gateway.protocols import hj212_codes
-from gateway.protocols.hj212_packet import Data, Packet, time_of
+from gateway.protocols.hj212_packet import Data, Packet, data_of, time_of
 
 ALARM: Final = "2072"
 CHINA = 8 * 3600  # s: a stranger's zone
 _LONGEST_TEXT, _LONGEST_KEY = 400, 64
-# States that mean something is the matter: code → value of Info → what. They are told once, when they change.
+_MOST_TOLD = 256  # states of one device that are remembered
+# States: code → value of Info → what it means. One that stands in no table ends nothing.
 _STATES = {
-    "i12001": {"2": EventCode.FAULT, "6": EventCode.FAULT},
-    "i12003": {"1": EventCode.SUPERVISORY},
+    "i12001": {
+        **dict.fromkeys(("0", "1", "3", "5", "7", "8", "9", "10"), EventCode.RESTORE),
+        **dict.fromkeys(("2", "6"), EventCode.FAULT),
+    },
+    "i12003": {"0": EventCode.RESTORE, **{str(number): EventCode.SUPERVISORY for number in range(1, 100)}},
 }
-_PLANT = {"4": EventCode.SUPERVISORY}  # SBn-RS
+_PLANT = {**dict.fromkeys("01235", EventCode.RESTORE), "4": EventCode.SUPERVISORY}  # SBn-RS
 
 
 def alarms(packet: Packet, data: Data, device: Installed | None, point: int, raw: bytes) -> list[Event]:
     """Return the events of an alarm event (2072); every factor of it is one."""
     offset = CHINA if device is None else device.offset
     time = time_of(data.fields.get("AlarmTime") or data.fields.get("DataTime", ""), offset) or 0
-    kind = data.fields.get("AlarmType", "")
-    code = EventCode.GAS if device is None else EventCode[device.options.alarm_code.upper()]
-    if device is not None and kind and kind == device.options.alarm_ends:
-        code = EventCode.RESTORE
+    alarm = EventCode.GAS if device is None else EventCode[device.options.alarm_code.upper()]
+    ended = set() if device is None else _ended(packet.cp, device.options.alarm_ends)
     prefix = f"{packet.mn}/" if device is None else device.prefix
     found = [
         Event(
             point,
             (prefix + factor.code)[:_LONGEST_KEY],
-            code,
+            EventCode.RESTORE if factor.code in ended else alarm,
             f"{_named(factor.code)} {factor.values.get('Ala', '')}".strip()[:_LONGEST_TEXT],
             time,
             raw,
@@ -46,8 +50,26 @@ def alarms(packet: Packet, data: Data, device: Installed | None, point: int, raw
         )
         for factor in data.factors
     ]
-    whole = Event(point, (prefix or "-")[:_LONGEST_KEY], code, packet.cp[:_LONGEST_TEXT], time, raw, device is not None)
-    return found or [whole]
+    if found:
+        return found
+    code = EventCode.RESTORE if "" in ended else alarm
+    text = (packet.cp or " ".join(hj212_codes.COMMANDS[ALARM]))[:_LONGEST_TEXT]
+    return [Event(point, (prefix or "-")[:_LONGEST_KEY], code, text, time, raw, device is not None)]
+
+
+def _ended(cp: str, ends: str) -> set[str]:
+    """Return the factors whose alarm ends; "" among them when nothing but that is said.
+
+    AlarmType stands in the comma group of its factor; a single one that stands alone is for all.
+    """
+    if not ends:
+        return set()
+    groups = [data_of(group) for group in cp.split(";")]
+    kinds = {group.fields["AlarmType"] for group in groups if "AlarmType" in group.fields}
+    common = next(iter(kinds)) if len(kinds) == 1 else ""
+    said = [(one.code, group.fields.get("AlarmType", common)) for group in groups for one in group.factors]
+    said += [("", common)]
+    return {code for code, kind in said if kind == ends} - {code for code, kind in said if kind != ends}
 
 
 def tells_states(cp: str) -> bool:
@@ -55,35 +77,58 @@ def tells_states(cp: str) -> bool:
     return "-RS=" in cp or "-Info=" in cp
 
 
-def states(data: Data, device: Installed, time: int, raw: bytes) -> list[Event]:
-    """Return what plant and instrument say newly of themselves, unless a point of the profile watches it."""
+def states(cp: str, device: Installed, time: int, raw: bytes) -> list[Event]:
+    """Return what plant and instruments say of themselves, unless a point of the profile watches it.
+
+    It is told when it is new: at first (an alarm of before a start may still stand), and when it changes. What is older
+    than what was told before is told as well, and once more when it is said with a time of now: late never clears.
+    """
     found = []
-    for factor in data.factors:
-        plant = factor.code[:2] == "SB" and factor.code[2:].isdigit()
-        if not plant and factor.code not in _STATES:
-            continue
-        kind = "RS" if plant else "Info"
-        meanings = _PLANT if plant else _STATES[factor.code]
-        value = factor.values.get(kind)
-        if value is None or factor.code in device.by_code:
-            continue
-        code = meanings.get(value, EventCode.RESTORE)
-        before = device.told.get(factor.code)
-        if before != value and (before is not None or code is not EventCode.RESTORE):
-            what = "设施状态 plant state " if plant else ""
-            text = f"{what}{_named(factor.code)} {kind}={value}"[:_LONGEST_TEXT]
-            found.append(Event(device.events, device.prefix + factor.code, code, text, time, raw))
-        device.told[factor.code] = value[:_LONGEST_KEY]
+    instrument = ""
+    for group in map(data_of, cp.split(";")):
+        instrument = group.fields.get("PolId", instrument)
+        for factor in group.factors:
+            plant = factor.code[:2] == "SB" and factor.code[2:].isdigit()
+            meanings = _PLANT if plant else _STATES.get(factor.code)
+            kind = "RS" if plant else "Info"
+            value = factor.values.get(kind)
+            if not meanings or value is None:
+                continue
+            if any(one.kind == kind for one in device.by_code.get(factor.code, ())):
+                continue
+            key = f"{factor.code}/{instrument}" if instrument and not plant else factor.code
+            word = _word(value)
+            if _is_new(device, key, word, time):
+                what = "设施状态 plant state " if plant else f"{instrument} ".lstrip()
+                text = f"{what}{_named(factor.code)} {kind}={value}"[:_LONGEST_TEXT]
+                code = meanings.get(word, EventCode.INFO)
+                found.append(Event(device.events, (device.prefix + key)[:_LONGEST_KEY], code, text, time, raw))
     return found
+
+
+def _is_new(device: Installed, key: str, word: str, time: int) -> bool:
+    """Note what a state is; return whether it has to be told."""
+    before = device.told.pop(key, Told("", 0, late=True))
+    late = 0 < time < before.time
+    device.told[key] = Told(word, max(time, before.time), late and (before.late or before.word != word))
+    if len(device.told) > _MOST_TOLD:
+        del device.told[next(iter(device.told))]
+    return before.word != word or (before.late and not late)
+
+
+def _word(value: str) -> str:
+    """Return a value as the tables have it: `04` is 4."""
+    number = number_of(value)
+    return f"{number:g}" if math.isfinite(number) else value[:_LONGEST_KEY]
 
 
 def unread(packet: Packet, device: Installed, time: int, raw: bytes) -> Event:
     """Return a packet that is nothing we know, as it was sent."""
-    name = hj212_codes.COMMANDS.get(packet.cn, ("",))[0]
+    name = " ".join(hj212_codes.COMMANDS.get(packet.cn, ()))
     text = f"CN={packet.cn} {name} {packet.cp}"[:_LONGEST_TEXT]
     return Event(device.events, device.prefix + f"CN{packet.cn}"[:_LONGEST_KEY], EventCode.INFO, text, time, raw)
 
 
 def _named(code: str) -> str:
     known = hj212_codes.factor(code)
-    return code if known is None else f"{code} {known.title}"
+    return code if known is None else f"{code} {known.title} {known.title_en}"

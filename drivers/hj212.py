@@ -179,10 +179,10 @@ class Hj212:
             moment = device.time(time, decoded.problems)
             decoded.rows += device.rows(packet.cn, data, moment, decoded.problems)
             if tells_states(packet.cp):
-                decoded.events += states(data, device, moment, said.frame)
+                decoded.events += states(packet.cp, device, moment, said.frame)
             if packet.cn in SETTINGS:
                 self._requests.note(device, data)
-            elif packet.cn not in DATA and not decoded.rows:
+            if packet.cn not in DATA and not decoded.rows:
                 decoded.events.append(unread(packet, device, moment, said.frame))
         said.digest = _digest(device, packet, time, said.frame)
 

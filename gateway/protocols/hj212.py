@@ -20,7 +20,6 @@ import msgspec
 from gateway.protocols.modbus_line import crc16
 
 HEAD = b"##"
-TAIL = b"\r\n"
 END = b"&&"  # of every data segment
 LONGEST = 9999  # bytes of a segment: four digits; the standard's 1024 is exceeded in the field
 KEPT = 1024  # bytes of what was refused that are kept as evidence
@@ -29,7 +28,7 @@ _BEGIN = re.compile(rb"##(?:\d{4}|\d{0,3}\Z)|#\Z")  # of a packet, or of what ma
 _SIZE = 4  # digits of the length, and of the check
 _FRONT = len(HEAD) + _SIZE
 _HEX = re.compile(rb"[0-9A-Fa-f]{4}")
-_SHORT = re.compile(rb"([0-9A-Fa-f]{1,3})[\r\n]+")
+_SHORT = re.compile(rb"([0-9A-Fa-f]{1,3})[\r\n]")
 _FOLD = 8  # after so many bytes the check is back at its beginning
 
 
@@ -104,19 +103,19 @@ class Frames:
             start = begin.start() if begin else len(buffer)
             digits = bytes(buffer[start + 2 : start + _FRONT])
             end = start + _FRONT + int(digits) if len(digits) == _SIZE else len(buffer)
-            if end + _SIZE > len(buffer):
+            if end + _SIZE > len(buffer) and not _SHORT.match(buffer, end):
                 break
             self._noise(found, quiet, start)
             quiet = start
             frame = _frame(buffer, start, end)
             if isinstance(frame, Frame):
                 found.append(frame)
-                at = quiet = end + _SIZE if frame.check is not Check.SHORT else end + _short(buffer, end)
+                at = quiet = start + len(frame.raw)
                 self._told = max(self._told, at)
                 continue
             if start >= self._told:  # else it lies inside what was refused before
                 found.append(_garbage(frame, buffer[start : end + _SIZE]))
-                self._told = end + _SIZE
+                self._told = min(end + _SIZE, len(buffer))
             at = start + 1
         self._noise(found, quiet, start)
         del buffer[:start]
@@ -170,7 +169,7 @@ def _frame(buffer: bytearray, start: int, end: int) -> Frame | Refusal:
             return Frame(segment, Check.HJ212, bytes(buffer[start : end + _SIZE]))
         if (check := _other(segment, number, right)) is not None:
             return Frame(segment, check, bytes(buffer[start : end + _SIZE]))
-    elif (short := _SHORT.fullmatch(told)) and int(short[1], 16) == right:
+    elif (short := _SHORT.match(told)) and int(short[1], 16) == right:
         return Frame(segment, Check.SHORT, bytes(buffer[start : end + len(short[1])]))
     return Refusal.CRC
 
@@ -182,10 +181,6 @@ def _other(segment: bytes, number: int, right: int) -> Check | None:
     modbus = crc16(segment)
     others = {_swap(right): Check.SWAPPED, modbus: Check.MODBUS, _swap(modbus): Check.MODBUS_LOW}
     return others.get(number)
-
-
-def _short(buffer: bytearray, end: int) -> int:
-    return len(bytes(buffer[end : end + _SIZE]).rstrip(TAIL))
 
 
 def _garbage(reason: Refusal, data: bytearray) -> Garbage:

@@ -87,34 +87,6 @@ def test_an_unknown_edition_is_read_and_what_is_encrypted_is_refused() -> None:
     assert (told, said.decoded.problems, said.after) == ({}, ["encrypted"], b"")
 
 
-def test_alarm_events_of_2005_never_end_an_alarm_unless_it_is_said_how() -> None:
-    begins = packet("AlarmTime=20240123101500;04-Ala=1.1,AlarmType=1", "2072", flag=1)
-    ends = packet("AlarmTime=20240123101500;04-Ala=0.1,AlarmType=0", "2072", flag=1)
-    (event,) = hear(begins)[0].decoded.events
-    assert (event.code, event.key, event.time) == (EventCode.GAS, "04", WALL - SECOND)
-    assert event.text == "04 一氧化碳 1.1"
-    assert hear(ends)[0].decoded.events[0].code is EventCode.GAS
-    assert hear(ends, alarm_ends="0")[0].decoded.events[0].code is EventCode.RESTORE
-    assert hear(begins, alarm_ends="0", alarm_code="fire")[0].decoded.events[0].code is EventCode.FIRE
-    assert hear(packet("AlarmType=1", "2072"))[0].decoded.events[0].code is EventCode.GAS
-
-
-def test_states_that_mean_alarm_are_told_when_they_change() -> None:
-    conversation, _ = talk()
-    told = []
-    for second, (plant, instrument) in enumerate([(1, 0), (4, 0), (4, 6), (1, 0), (1, 0)]):
-        cp = f"DataTime=2024012310150{second};SB7-RS={plant};i12001-Info={instrument};SB1-RS=4"
-        (said,) = conversation.hear(packet(cp, "2021"), 0, WALL)
-        told.append([(event.key, event.code) for event in said.decoded.events])
-    assert told == [
-        [],
-        [("SB7", EventCode.SUPERVISORY)],
-        [("i12001", EventCode.FAULT)],
-        [("SB7", EventCode.RESTORE), ("i12001", EventCode.RESTORE)],
-        [],
-    ]
-
-
 def digests(*sent: bytes) -> list[bytes]:
     conversation, _ = talk()
     return [said.digest for data in sent for said in conversation.hear(data, 0, WALL)]

@@ -185,3 +185,17 @@ def test_foreign_bytes_never_raise(data: bytes) -> None:
     if isinstance(segment, Packet):
         data_of(segment.cp)
     data_of(data.decode("latin-1"))
+
+
+@pytest.mark.parametrize("end", [b"\r\n", b"\n", b"\r"])
+def test_a_check_of_one_digit_is_whole_at_the_end_of_its_line(end: bytes) -> None:
+    """The check has 256 values; of the one that is 0000 devices that lose leading zeros send a single digit."""
+    segment = b"CN=2011;MN=881;CP=&&a21005-Rtd=30101&&"
+    assert crc(segment) == 0
+    raw = b"##%04d%s0" % (len(segment), segment)
+    assert [found.raw for found in frames(raw + end)] == [raw]
+    assert [found.raw for found in frames((raw + end) * 2)] == [raw, raw]
+    assert Frames().feed(raw) == []  # more digits may come
+    wrong = Frames()
+    assert [type(found) for found in wrong.feed(raw[:-1] + b"1" + end)] == [Garbage]
+    assert [found.raw for found in wrong.feed(raw + end) if isinstance(found, Frame)] == [raw]

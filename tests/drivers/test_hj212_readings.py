@@ -148,6 +148,8 @@ def test_what_is_no_number_is_bad_and_what_the_profile_does_not_name_is_counted(
     assert math.isnan(told["co"][0])
     assert told["co"][1] == "BAD:not_a_number"
     assert said.decoded.problems == ["unknown_factor"]
+    assert hear(packet("DataTime=20240123101500;s10004=7"))[0].decoded.problems == ["unknown_factor"]
+    assert hear(packet("DataTime=20240123101500;s10003=7;Flag=N"))[0].decoded.problems == []
 
 
 @pytest.mark.parametrize(

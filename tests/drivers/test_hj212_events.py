@@ -1,0 +1,114 @@
+"""The `hj212` driver: alarm events of the edition of 2005, states that mean alarm, and what no point takes."""
+
+from __future__ import annotations
+
+import pytest
+
+from drivers._hj212_device import install
+from drivers._profiles import profile, tailor
+from drivers.hj212 import Hj212
+from gateway.model.batch import EventCode
+from gateway.model.point import Device
+from gateway.model.time import SECOND
+from tests.drivers.hj212_peer import MN, STRANGER, WALL, device, hear, ids_of, packet, talk
+
+
+def test_alarm_events_of_2005_never_end_an_alarm_unless_it_is_said_how() -> None:
+    begins = packet("AlarmTime=20240123101500;04-Ala=1.1,AlarmType=1", "2072", flag=1)
+    ends = packet("AlarmTime=20240123101500;04-Ala=0.1,AlarmType=0", "2072", flag=1)
+    (event,) = hear(begins)[0].decoded.events
+    assert (event.code, event.key, event.time) == (EventCode.GAS, "04", WALL - SECOND)
+    assert event.text == "04 一氧化碳 carbon monoxide 1.1"
+    assert hear(ends)[0].decoded.events[0].code is EventCode.GAS
+    assert hear(ends, alarm_ends="0")[0].decoded.events[0].code is EventCode.RESTORE
+    assert hear(begins, alarm_ends="0", alarm_code="fire")[0].decoded.events[0].code is EventCode.FIRE
+    assert hear(packet("AlarmType=1", "2072"))[0].decoded.events[0].code is EventCode.GAS
+
+
+@pytest.mark.parametrize(
+    ("cp", "expected"),
+    [
+        ("101-Ala=1,AlarmType=0;102-Ala=2,AlarmType=1", {"101": "RESTORE", "102": "GAS"}),
+        ("101-Ala=1,AlarmType=1;102-Ala=2,AlarmType=0", {"101": "GAS", "102": "RESTORE"}),
+        ("101-Ala=1,AlarmType=0;102-Ala=2", {"101": "RESTORE", "102": "RESTORE"}),
+        ("101-Ala=1,AlarmType=0;102-Ala=2,AlarmType=1;103-Ala=3", {"101": "RESTORE", "102": "GAS", "103": "GAS"}),
+        ("AlarmType=0;101-Ala=1", {"101": "RESTORE"}),
+        ("101-Ala=1", {"101": "GAS"}),
+        ("AlarmType=0", {"-": "RESTORE"}),
+        ("", {"-": "GAS"}),
+    ],
+)
+def test_the_end_of_one_alarm_never_ends_another_of_the_same_packet(cp: str, expected: dict[str, str]) -> None:
+    (said,) = talk(alarm_ends="0")[0].hear(packet(cp, "2072"), 0, WALL)
+    assert {event.key.removeprefix("it/") or "-": event.code.name for event in said.decoded.events} == expected
+    assert all(event.text for event in said.decoded.events)
+
+
+def states_told(*sent: tuple[str, str]) -> list[list[tuple[str, str]]]:
+    """Return what each packet (minute of its DataTime, CP) tells."""
+    conversation, _ = talk()
+    found = []
+    for minute, cp in sent:
+        (said,) = conversation.hear(packet(f"DataTime=202401231{minute}00;{cp}", "2021"), 0, WALL)
+        found.append([(event.key, event.code.name) for event in said.decoded.events])
+    return found
+
+
+def test_a_late_normal_state_does_not_swallow_the_true_one() -> None:
+    """An hourly packet speaks of the hour before; a state that is told late is told again when it is said of now."""
+    plant = ("015", "SB7-RS=4"), ("000", "SB7-RS=1"), ("016", "SB7-RS=1"), ("017", "SB7-RS=1")
+    assert states_told(*plant) == [[("SB7", "SUPERVISORY")], [("SB7", "RESTORE")], [("SB7", "RESTORE")], []]
+    calm = ("015", "SB7-RS=1"), ("000", "SB7-RS=1"), ("016", "SB7-RS=1")
+    assert states_told(*calm) == [[("SB7", "RESTORE")], [], []]
+
+
+def test_a_state_that_nobody_knows_ends_nothing() -> None:
+    for unknown in ("", "E", "9", "//running//"):
+        assert states_told(("010", f"SB7-RS={unknown}")) == [[("SB7", "INFO")]]
+    assert states_told(("010", "SB7-RS=04"), ("011", "SB7-RS=4.0")) == [[("SB7", "SUPERVISORY")], []]
+    assert states_told(("010", "i12003-Info=7")) == [[("i12003", "SUPERVISORY")]]
+
+
+def test_each_instrument_of_a_logger_has_states_of_its_own() -> None:
+    both = "PolId=w01018,i12001-Info=2;PolId=w21003,i12001-Info=0"
+    assert states_told(("010", both)) == [[("i12001/w01018", "FAULT"), ("i12001/w21003", "RESTORE")]]
+
+
+def test_a_point_for_the_hours_of_a_plant_does_not_hide_its_state() -> None:
+    points = {"hours": {"unit": "h", "decode": {"code": "SB9", "kind": "RT"}}}
+    one = Device(id="it", source="src", profile=tailor(profile("hj212-generic"), points), options={"mn": MN})
+    (said,) = Hj212({MN: install(one, ids_of(one), STRANGER)}, STRANGER).hear(
+        packet("SB9-RS=4,SB9-RT=3.5", "2041"), 0, WALL
+    )
+    assert [event.code for event in said.decoded.events] == [EventCode.SUPERVISORY]
+    assert [row[2] for row in said.decoded.rows] == [3.5]
+
+
+def test_states_of_plants_without_end_are_not_kept_without_end() -> None:
+    one = device()
+    made = install(one, ids_of(one), STRANGER)
+    for first in range(0, 1000, 100):
+        data = packet(";".join(f"SB{first + number}-RS=4" for number in range(100)))
+        Hj212({MN: made}, STRANGER).hear(data, 0, WALL)
+    assert len(made.told) == 256
+
+
+def test_settings_that_no_point_takes_are_told() -> None:
+    (said,) = talk()[0].hear(packet("PolId=w01018;w01018-SN=010000A8900016F000169DC0", "3019"), 0, WALL)
+    assert [(event.code, event.key) for event in said.decoded.events] == [(EventCode.INFO, "CN3019")]
+
+
+def test_states_that_mean_alarm_are_told_when_they_change() -> None:
+    conversation, _ = talk()
+    told = []
+    for second, (plant, instrument) in enumerate([(1, 0), (4, 0), (4, 6), (1, 0), (1, 0)]):
+        cp = f"DataTime=2024012310150{second};SB7-RS={plant};i12001-Info={instrument};SB1-RS=4"
+        (said,) = conversation.hear(packet(cp, "2021"), 0, WALL)
+        told.append([(event.key, event.code) for event in said.decoded.events])
+    assert told == [
+        [("SB7", EventCode.RESTORE), ("i12001", EventCode.RESTORE)],
+        [("SB7", EventCode.SUPERVISORY)],
+        [("i12001", EventCode.FAULT)],
+        [("SB7", EventCode.RESTORE), ("i12001", EventCode.RESTORE)],
+        [],
+    ]
