@@ -75,7 +75,7 @@ class EventReader:
     """The compiled event options of one device. Raises ValueError for a wrong path or code name."""
 
     def __init__(self, options: EventOptions, read_time: ReadTime) -> None:
-        self._code = finder(options.code)
+        self._code = finder(options.code, under_null=MISSING)  # no event at all is no unknown code
         self._text = finder(options.text) if options.text else None
         self._time = finder(options.time) if options.time else None
         self._each = finder(options.each) if options.each else None

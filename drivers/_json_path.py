@@ -49,8 +49,11 @@ def steps(path: str) -> tuple[Step, ...]:
     return tuple(found)
 
 
-def finder(path: str) -> Find:
-    """Return a function from the message to what stands at the path, or `MISSING`. Raises ValueError, see `steps`."""
+def finder(path: str, *, under_null: object = None) -> Find:
+    """Return a function from the message to what stands at the path, or `MISSING`. Raises ValueError, see `steps`.
+
+    Where a table on the way is null, so is all that would be in it (`under_null`): that is said, not left out.
+    """
     way = steps(path)
 
     def find(message: object) -> object:
@@ -58,11 +61,11 @@ def finder(path: str) -> Find:
         for step in way:
             if isinstance(step, str):
                 if not isinstance(here, dict) or step not in here:
-                    return MISSING
+                    return under_null if here is None and message is not None else MISSING
                 here = here[step]
             else:
                 if not isinstance(here, list) or not -len(here) <= step < len(here):
-                    return MISSING
+                    return under_null if here is None and message is not None else MISSING
                 here = here[step]
         return here
 

@@ -1,12 +1,15 @@
 """A payload as JSON where it is any, as text where it is not: strict and fast first, tolerant when that fails.
 
-Pure, used by dialects. What is allowed beyond RFC 8259, because devices send it: NaN and infinities, control characters
-inside text, a byte order mark, GB18030 instead of UTF-8. Nothing here raises, whatever the bytes are.
+Pure, used by dialects. What is allowed beyond RFC 8259, because devices send it: NaN and infinities, also as C prints
+them (nan, -inf), numbers of any length, control characters inside text, a byte order mark, GB18030 instead of UTF-8.
+Nothing here raises, whatever the bytes are.
 """
 
 from __future__ import annotations
 
 import json
+import math
+import re
 from enum import Enum
 
 import msgspec
@@ -26,6 +29,9 @@ class Plain(str):
 
 
 _loads = msgspec.json.Decoder().decode
+_LONGEST_WHOLE = 400  # digits; more is beyond any float, and Python refuses to read very long ones
+# A string, also one without an end (so that the time stays linear), or what printf makes of a number that is none.
+_PRINTED = re.compile(r'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)|[-+]?\b(?:nan|inf(?:inity)?)\b', re.IGNORECASE | re.DOTALL)
 
 
 def message_of(payload: bytes) -> object:
@@ -39,18 +45,30 @@ def message_of(payload: bytes) -> object:
 
 
 def _tolerant(payload: bytes) -> object:
-    text = _text(payload).strip("\ufeff \t\r\n\0")
+    text = text_of(payload).strip("\ufeff \t\r\n\0")
     if not text:
         return Unreadable.EMPTY
-    try:
-        return json.loads(text, strict=False)
-    except RecursionError:
-        return Unreadable.TOO_DEEP
-    except ValueError:
-        return Plain(text)
+    tries = (text, _PRINTED.sub(_spelt, text)) if text[0] in "{[" else (text,)
+    for one in dict.fromkeys(tries):
+        try:
+            return json.loads(one, strict=False, parse_int=_whole)
+        except RecursionError:
+            return Unreadable.TOO_DEEP
+        except ValueError:
+            continue
+    return Plain(text)
 
 
-def _text(payload: bytes) -> str:
+def _spelt(found: re.Match[str]) -> str:
+    return found[0] if found[0].startswith('"') else "NaN"
+
+
+def _whole(digits: str) -> float:
+    return int(digits) if len(digits) < _LONGEST_WHOLE else math.copysign(math.inf, -1 if digits[0] == "-" else 1)
+
+
+def text_of(payload: bytes) -> str:
+    """Return a payload as text: UTF-8, else GB18030, else what of it UTF-8 can read."""
     for encoding in ("utf-8", "gb18030"):
         try:
             return payload.decode(encoding)

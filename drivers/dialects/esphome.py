@@ -21,7 +21,7 @@ import msgspec
 
 from drivers._installing import install, options_of
 from drivers._mqtt_thing import Thing, fit_topic, frame_of, raw_state, specs_of
-from drivers._payload import Unreadable, message_of
+from drivers._payload import Unreadable, message_of, text_of
 from drivers._values import Reading, Spelling
 from gateway.model.batch import Event, EventCode
 from gateway.model.point import Device, Kind, PointSpec
@@ -93,7 +93,7 @@ class Esphome:
             return ()
         topic, spec = node.outputs[point]
         if spec.kind is not Kind.STATE:
-            return (Publication(topic, b"%g" % value),)
+            return (Publication(topic, b"%.9g" % value),)  # as many digits as its floats have
         return (Publication(topic, b"ON" if raw_state(spec, value) else b"OFF"),)
 
     def decode(self, topic: str, payload: bytes, *, retained: bool, into: Decoded) -> bool:
@@ -136,7 +136,7 @@ def _state(node: _Node, topic: str, payload: bytes, *, retained: bool, into: Dec
         if read is not None:
             into.rows.append((point, 0, *read(message)))
         else:
-            text = payload.decode("utf-8", "replace").strip()[:_TEXT]
+            text = text_of(payload).strip()[:_TEXT]
             key = topic.removesuffix("/state").rpartition("/")[2]
             node.event(into, Event(point, key, EventCode.INFO, text, 0, payload), retained=retained)
     node.told(into, before, retained=retained)

@@ -177,7 +177,10 @@ def _availability(reader: Reader, message: object, *, retained: bool, into: Deco
     if reader.offline is None:
         return
     find, words, points = reader.offline
-    if find(message).casefold() in words:
+    said = find(message).casefold()
+    if not said:  # of another form than the path expects: neither there nor gone
+        into.problems.append("unknown_availability")
+    elif said in words:
         into.rows.extend((point, 0, *OFFLINE) for point in points)
     elif not retained:
         into.heard.append(reader.point)

@@ -250,7 +250,7 @@ def _events(device: _Shelly, params: Mapping[str, object], payload: bytes, *, re
         component, name = (word_of(entry.get(key)) for key in ("component", "event"))
         time = _time(entry, into.problems) or _time(params, [])
         alarm = [read for read in device.components.get(component, ()) if read[3] == "alarm"]
-        if name in _ALARM and alarm:  # the state has a point: one alarm, not two
+        if name in _ALARM and alarm and not retained:  # the state has a point: one alarm, not two
             into.rows.extend((point, time, *read(_ALARM[name])) for point, _, read, _ in alarm)
             continue
         kind = component.partition(":")[0]

@@ -16,6 +16,7 @@ that can alarm beside it are not passed on.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, timezone
 
@@ -46,6 +47,7 @@ _SWITCH = "SWITCH"  # in a topic; Switch1 in JSON
 _SAID = ("Action", "State", "STATE")  # where an input's state stands, by age of the firmware
 _ZONES = ("ZoneStatus", "ZoneStatusChange")  # as it was asked for, as the device told it unasked
 _TEST = 1 << 8  # of an IAS ZoneStatus
+_LONGEST_MAP = 20  # characters
 _QUESTIONS = (b"10", b"11")  # sensors, state
 _LOCAL = "+08:00"
 
@@ -256,6 +258,7 @@ def _read(
     before, time = len(into.rows), _time(whole, device.zone, into.problems)
     zone = first((message.get(name, MISSING) for name in _ZONES), MISSING)
     if zone is not MISSING:
+        zone = _bits(zone)
         message = {**message, "ZoneStatus": zone}
     testing = isinstance(zone, int) and bool(zone & _TEST) and not retained
     if isinstance(zone, int) and not retained:
@@ -268,9 +271,18 @@ def _read(
         if raw is MISSING or (testing and one.alarming):
             continue
         if one.bit is not None:
+            raw = _bits(raw)
             raw = raw >> one.bit & 1 if type(raw) is int else None
         into.rows.append((one.point, time, *(one.fahrenheit if fahrenheit else one.read)(raw)))
     device.told(into, before, retained=retained)
+
+
+def _bits(raw: object) -> object:
+    """Return a bit map as a number; some write it as text, 33 or 0x0021. What is none stays as it is."""
+    if isinstance(raw, str):
+        with suppress(ValueError):
+            return int(raw[:_LONGEST_MAP], 16 if raw.lower().startswith("0x") else 10)
+    return int(raw) if isinstance(raw, float) and raw.is_integer() else raw
 
 
 def _time(message: Mapping[str, object], zone: timezone, problems: list[str]) -> int:

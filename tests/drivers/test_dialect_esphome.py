@@ -46,7 +46,8 @@ def test_commands_of_switches_and_numbers() -> None:
         ("n/switch/valve/command", b"ON"),
         ("n/switch/valve/command", b"OFF"),
     ]
-    assert dialect.command(one, "speed", 62.5)[0][:2] == ("n/number/speed/command", b"62.5")
+    told = [dialect.command(one, "speed", value)[0].payload for value in (62.5, 0.1, 10_000_001.0)]
+    assert told == [b"62.5", b"0.1", b"10000001"]
     assert dialect.command(one, "other", 1.0) == ()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from gateway.errors import ConfigError
 from gateway.model.batch import make_batch
 from gateway.model.point import Device
 from gateway.model.ports import Decoded, Dialect, DialectSetup
+from gateway.model.quality import Level, level_of
 
 CASES = Path(__file__).parents[1] / "cases" / "json"
 POINT = {"t": {"unit": "Cel"}}
@@ -85,6 +87,7 @@ DIALECTS = {
         {"topic": "a/{u}", "match": {"$.id": "1"}, "time": "ts", "samples": "data", "availability": {"topic": "~/up"}},
         {"t": {"unit": "Cel"}, "s": {"kind": "state", "labels": {"on": 1, "off": 0}, "decode": {"path": "a[0].b"}}},
     ),
+    "flat": made({"topic": "a/x"}, {"t": {"unit": "Cel"}, "b": {"kind": "state", "labels": {"on": 1, "off": 0}}}),
     "whole": made({"topic": "a/{u}"}, {"t": {"unit": "Cel", "decode": {"path": "$"}}}),
     "panel": made({"topic": "a/{u}", "match": {"u": "x"}}, name="json-panel"),
     "list": made({"topic": "a/+", "event": {"code": "type", "each": "$", "key": "{loop}", "text": "text"}}, POINT),
@@ -134,6 +137,17 @@ def test_no_json_makes_it_raise(message: object, name: str) -> None:
     import json
 
     check(json.dumps(message).encode(), name, retained=False)
+
+
+@pytest.mark.parametrize("sign", ["", "-"])
+def test_a_number_of_more_digits_than_python_reads_costs_the_others_nothing(sign: str) -> None:
+    into = Decoded()
+    payload = f'{{"t":{sign}{"9" * 5_000},"more":{sign}{"9" * 399},"b":true}}'.encode()
+    assert DIALECTS["flat"].decode("a/x", payload, retained=False, into=into)
+    assert [(math.isnan(value), level_of(quality)) for _, _, value, quality in into.rows] == [
+        (True, Level.BAD),
+        (False, Level.GOOD),
+    ]
 
 
 @pytest.mark.parametrize("payload", [b"[" * 60_000, b'{"a":' * 10_000, b'{"t":' + b"9" * 60_000 + b"}", b'"' * 60_000])

@@ -21,6 +21,7 @@ MESSAGE = {"a": {"b": [{"c": 1}, None]}, "smoke:0": {"alarm": True}, "0x2916": {
         ("$.a.b[0].c", 1),
         ("$['a']['b'][-2][\"c\"]", 1),
         ("$.a.b[1]", None),
+        ("$.a.b[1].c[0]", None),
         ("$['smoke:0'].alarm", True),
         ("smoke:0.alarm", True),
         ("0x2916.Temperature", 25.72),
