@@ -12,15 +12,14 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Protocol
 
-import msgspec
-
 from drivers._decode_bus import Bus, Passed
+from drivers._decode_gb26875 import said_of
 from drivers._decode_modbus import frames_of
 from drivers._decode_said import Said, error, fields_of, message, plain, time_of
 from drivers._panel_device import dialect_of, dialects
 from gateway.errors import ProtocolViolation
-from gateway.model.time import HOUR, SECOND
-from gateway.protocols import gb26875, gb26875_units, hj212, hj212_packet, sl651, sl651_body, sl651_frames, smspdu, uart
+from gateway.model.time import HOUR
+from gateway.protocols import gb26875, hj212, hj212_packet, sl651, sl651_body, sl651_frames, smspdu, uart
 from gateway.protocols.modbus_framing import Ascii, Framing, Mbap
 from gateway.protocols.panel_words import Heard, Stream
 from gateway.protocols.sl651_elements import name_of
@@ -153,31 +152,7 @@ def _modbus(name: str) -> Frames:
 
 
 def _gb26875(one: gb26875.Frame | gb26875.Garbage) -> list[Said]:
-    if isinstance(one, gb26875.Garbage):
-        return _refused(one)
-    said = message("gb26875", "frame", **{key: value for key, value in fields_of(one).items() if key != "unit"})
-    said["sent"] = time_of(gb26875_units.time_ns(one.sent, _CHINA // SECOND))
-    unit = gb26875_units.decode_unit(one.unit)
-    if unit is not None:
-        objects = [_dated(each) for each in unit.objects]
-        said["unit"] = {**fields_of(unit), "objects": objects}
-    elif one.unit:
-        said["unit"] = one.unit.hex()
-    return [said]
-
-
-def _dated(thing: object) -> object:
-    """Return the fields of an object, its time and its texts as people write them."""
-    if not isinstance(thing, msgspec.Struct):
-        return plain(thing)
-    said = fields_of(thing)
-    for name in said:
-        raw = getattr(thing, name)
-        if name == "time" and isinstance(raw, bytes):
-            said[name] = time_of(gb26875_units.time_ns(raw, _CHINA // SECOND))
-        elif name == "description" and isinstance(raw, bytes):
-            said[name] = plain(gb26875_units.text_of(raw))
-    return said
+    return _refused(one) if isinstance(one, gb26875.Garbage) else [said_of(one)]
 
 
 def _sl651(one: sl651.Frame | sl651_frames.Garbage) -> list[Said]:
