@@ -22,7 +22,7 @@ from gateway.protocols.sl651_elements import (
     SERIES_STEP,
     STATE,
 )
-from gateway.protocols.sl651_message import Body, Element, Flaw, Problem, read_series
+from gateway.protocols.sl651_message import Body, Element, Flaw, Problem, is_missing, read_series
 from gateway.protocols.sl651_times import local_time
 
 MISSING = "M"
@@ -30,7 +30,7 @@ _HEAD = 16
 _NUMBER = re.compile(r"[+-]?\d{1,30}(?:\.\d{0,30})?", re.ASCII)
 _STEP = re.compile(r"DR([DHN])(\d\d)", re.ASCII)
 _UNITS = {"D": DAY, "H": HOUR, "N": MINUTE}
-_VENDOR = re.compile(r"(?:FF[0-9A-F]{2}|[0-9A-F]{2})")
+_VENDOR = re.compile(r"(?:0X)?(?:FF)?[0-9A-F]{2}")
 _HEX = re.compile(r"[0-9A-F]+")
 _STATION = re.compile(r"[0-9A-F]{10}")
 _PACKED = frozenset({STATE, RAIN_SERIES, *LEVEL_SERIES})
@@ -128,7 +128,7 @@ class _Reader:
     def _take_packed(self, code: int, word: str) -> None:
         size = 4 if code == STATE else SERIES_LENGTH * (1 if code == RAIN_SERIES else 2)
         data = word.encode("latin-1")
-        if word == MISSING:
+        if word == MISSING or (code == STATE and len(word) == 2 * size and is_missing(word.lower())):
             self._add(Element(code=code, flaw=Flaw.MISSING, data=data))
         elif len(word) != 2 * size or not _HEX.fullmatch(word):
             self._add(Element(code=code, flaw=Flaw.DIGITS, data=data))

@@ -30,6 +30,7 @@ from gateway.protocols.sl651_message import (
     Flaw,
     Parameter,
     Problem,
+    is_missing,
     read_names,
     read_number,
     read_parameters,
@@ -45,6 +46,8 @@ _CLASSLESS = frozenset(range(Function.WRITE_BASIC, Function.READ_CLOCK + 1))
 _RAW = frozenset({Function.VERSION, *range(Function.IC_CARD, Function.READ_CLOCK)})
 _NAMING = frozenset({Function.ASK_ELEMENTS, Function.READ_BASIC, Function.READ_RUN})  # a question that names things
 _CLASS_BYTES = {letter.encode()[0]: letter for letter in CLASSES}
+_STATE_GROUP = b"\x45\x20"
+_PHASES = frozenset(bytes((code,)) for code in range(0x70, 0x76))  # voltages and currents of a pump
 _SERIES = frozenset({RAIN_SERIES, *LEVEL_SERIES})
 _FIXED = _SERIES | {FLOW_BATCH, STATE, STEP}
 
@@ -155,7 +158,8 @@ class _Reader:
         at += 5
         letter = _CLASS_BYTES.get(body[at]) if at < len(body) else None
         timed = body[at + 1 : at + 3] == bytes((TIME, TIME))
-        if (letter and (timed or self._function not in _CLASSLESS)) or (timed and body[at] != TIME):
+        classed = timed or self._function not in _CLASSLESS or _is_answer(self._function, body[at + 1 :])
+        if (letter and classed) or (timed and body[at] != TIME):
             self._kind = letter or f"{body[at]:02X}"
             at += 1
         return at
@@ -206,8 +210,7 @@ class _Reader:
         elif code in _SERIES:
             self._append(code, definition, data, read_series(code, data), step=SERIES_STEP)
         elif code == STATE:
-            missing = not data.strip(b"\xff")
-            flaw = Flaw.EMPTY if not data else Flaw.MISSING if missing else Flaw.NONE
+            flaw = Flaw.EMPTY if not data else Flaw.MISSING if is_missing(data.hex()) else Flaw.NONE
             values = () if flaw else (float(int.from_bytes(data, "big")),)
             self._append(code, definition, data, values, flaw)
         else:
@@ -253,6 +256,22 @@ class _Reader:
                 data=data,
             )
         )
+
+
+def _is_answer(function: int, data: bytes) -> bool:
+    """Whether this is whole: then what stands before it is a class code, although the standard has none there."""
+    match function:
+        case Function.STATE:
+            return data[:2] == _STATE_GROUP
+        case Function.PUMPS:
+            return data[:1] in _PHASES
+        case Function.VERSION:
+            return bool(data) and data[0] == len(data) - 1
+        case Function.COUNTERS:
+            return len(data) % 2 == 0
+        case Function.SET_CLOCK | Function.READ_CLOCK:
+            return not data
+    return False
 
 
 def _size_of(code: int, definition: int, left: int) -> int:

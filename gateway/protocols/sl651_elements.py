@@ -210,11 +210,13 @@ PARAMETERS = {
     **{0x38 + number: f"加报水位{number + 1} alarm level {number + 1}" for number in range(8)},
 }
 
-_HEX_CODE = re.compile(r"(?:FF)?[0-9A-F]{2}")
+_HEX_CODE = re.compile(r"(?:0X)?(?:FF)?[0-9A-F]{2}")
 
 
 def code_of(word: str) -> int:
     """Return the code of an element by its ASCII name (`Z`) or its identifier in hex (`7A`, `FF92`).
+
+    `AC`, `CD` and `ED` are names; the makers' identifiers that look like them are `0xAC`, `0xCD`, `0xED`.
 
     Raises:
         ValueError: no such name, and no identifier either.
@@ -228,6 +230,9 @@ def code_of(word: str) -> int:
 
 
 def name_of(code: int) -> str:
-    """Return the ASCII name of an element, or its identifier in hex where the table has none."""
+    """Return the ASCII name of an element, or its identifier in hex where the table has none: as `code_of` reads it."""
     row = ELEMENTS.get(code)
-    return f"{code:02X}" if row is None else row.name
+    if row is not None:
+        return row.name
+    word = f"{code:02X}"
+    return f"0x{word}" if word in CODES else word

@@ -120,6 +120,11 @@ def read_names(data: bytes) -> tuple[list[Parameter], bytes]:
     return found, data[at:]
 
 
+def is_missing(digits: str) -> bool:
+    """Whether a station says by all F, or as some makers by all A, that it has no value. There is a digit at least."""
+    return digits[0] in "fa" and digits.count(digits[0]) == len(digits)
+
+
 def read_number(data: bytes, decimals: int) -> tuple[float, Flaw]:
     """Return the value of packed BCD (a first byte FF is the minus sign), NaN with the flaw when it is none."""
     digits = data.hex()
@@ -127,7 +132,7 @@ def read_number(data: bytes, decimals: int) -> tuple[float, Flaw]:
         return int(digits) / 10**decimals, Flaw.NONE
     if not digits:
         return math.nan, Flaw.EMPTY
-    if digits.count(digits[0]) == len(digits) and digits[0] in "fa":
+    if is_missing(digits):
         return math.nan, Flaw.MISSING
     if digits.startswith("ff") and digits[2:].isdecimal():
         return 0.0 - int(digits[2:]) / 10**decimals, Flaw.NONE

@@ -275,7 +275,8 @@ def test_questions_read_are_the_questions_written(function: Function, coding: Co
 
 def test_the_element_table_names_every_identifier_once() -> None:
     assert len(ELEMENTS) == 125
-    assert all(code_of(name_of(code)) == code for code in ELEMENTS)
+    assert all(code_of(name_of(code)) == code for code in (*ELEMENTS, *range(1, 0xF0), *range(0xFF00, 0x10000)))
+    assert (code_of("AC"), code_of("0xAC"), name_of(0xAC)) == (0x01, 0xAC, "0xAC")
     assert (code_of("ff92"), code_of("7A"), name_of(0xFF92)) == (0xFF92, 0x7A, "FF92")
     for word in ("", "nothing", "123", "GG"):
         with pytest.raises(ValueError, match="element"):
