@@ -14,14 +14,14 @@ from typing import Annotated, Literal
 import msgspec
 
 from drivers._conversation import Decoded, Question, Said, Talking, WireOptions, read_device, read_options
-from drivers._values import NO_COMMS, Reading, number_reader
+from drivers._values import NO_COMMS, NOT_A_NUMBER, Reading, number_reader
 from drivers._warmth import Power, Warmth
 from gateway.errors import ConfigError
 from gateway.model.point import Device
 from gateway.model.ports import DriverSetup
 from gateway.model.quality import Doubt, Level, quality
 from gateway.model.time import MILLISECOND, SECOND
-from gateway.protocols.uart import EARS, MEGATEC_QUESTION, Told, Unfit, winsen_command
+from gateway.protocols.uart import EARS, MEGATEC_QUESTION, VALUE, Told, Unfit, winsen_command
 
 HALF = 300 * MILLISECOND  # ns after which the rest of a frame does not come any more
 SILENT = 10 * SECOND  # ns, at least
@@ -38,16 +38,19 @@ class DeviceOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Keys of its `[[device]]`, usually in the profile.
 
     `sensor`: which frames. `mode`: whether it is asked. `set_mode`: tell a Winsen sensor at the start which mode is
-    meant. `gas`, `units`: of frames sent unasked, the gas code that it must be and the factor of each unit code into
-    the point's unit; anything else is BAD. `power`: "shared" with this box, it is cold after the box was; "own": only
-    a silence of its own makes it cold.
+    meant; `mode_codes`: by which numbers, makers differ. `gas`, `units`: of frames sent unasked, the gas code that it
+    must be and the factor of each unit code into the point's unit; anything else is BAD. `answer_scale`: factor of the
+    value in an answer, which says neither unit nor decimals, into the point's unit. `power`: "shared" with this box,
+    it is cold after the box was; "own": only a silence of its own makes it cold.
     """
 
     sensor: Literal["", "winsen", "dyp", "megatec"] = ""
     mode: Literal["initiative", "question"] = "initiative"
     set_mode: bool = False
+    mode_codes: Literal["40/41", "03/04"] = "40/41"
     gas: Annotated[int, msgspec.Meta(ge=0, le=127)] | None = None
     units: dict[str, float] = {}
+    answer_scale: float = 1.0
     power: Power = "shared"
 
 
@@ -122,8 +125,9 @@ def _sensor(device: Device, setup: DriverSetup) -> _Sensor:
     if problems:
         raise ConfigError("\n".join(problems))
     asks = own.mode == "question"
-    question = {"winsen": winsen_command(0x86), "megatec": MEGATEC_QUESTION, "dyp": b"\x55"}[own.sensor]
-    greeting = winsen_command(0x78, 0x41 if asks else 0x40) if own.set_mode and own.sensor == "winsen" else b""
+    question = {"winsen": winsen_command(VALUE), "megatec": MEGATEC_QUESTION, "dyp": b"\x55"}[own.sensor]
+    mode = int(own.mode_codes.split("/")[asks], 16)
+    greeting = winsen_command(0x78, mode) if own.set_mode and own.sensor == "winsen" else b""
     return _Sensor(
         device=device,
         options=own,
@@ -190,14 +194,20 @@ class Uart:
     def _said(self, one: Told | Unfit, now: int) -> Said:
         if isinstance(one, Unfit):
             return Said(decoded=Decoded(problems=[one.reason.value]), frame=one.raw, device=self._sensor.device.id)
+        if "question" in one.figures:  # our own, given back by an adapter: no sign of life
+            return Said(decoded=Decoded(problems=["echo"]), frame=one.raw, device=self._sensor.device.id)
         self._silent_at = now + self._patience()
         decoded = Decoded()
         warm = self._sensor.warmth.heard(now)
         doubt = self._doubt(one.figures, decoded.problems) if warm else PREHEAT
         factor = self._sensor.units.get(one.figures.get("unit", -1.0), 1.0)
+        if "command" in one.figures:
+            factor = self._sensor.options.answer_scale
         for figure in self._sensor.figures:
             raw = one.figures.get(figure.name)
             if raw is None:
+                if self._sensor.options.sensor == "megatec":  # whose every line tells everything, if it is measured
+                    decoded.rows.append((figure.point, 0, *NOT_A_NUMBER))
                 continue
             value, packed = figure.read(raw * factor if figure.scaled_by_unit else raw)
             decoded.rows.append((figure.point, 0, value, packed if doubt is None else doubt))

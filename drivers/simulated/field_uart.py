@@ -15,6 +15,7 @@ from drivers.uart import DeviceOptions, FigureOptions
 from gateway.model.point import Device
 from gateway.protocols.uart import (
     MEGATEC_QUESTION,
+    VALUE,
     dyp_frame,
     megatec_line,
     winsen_answer,
@@ -22,7 +23,7 @@ from gateway.protocols.uart import (
     winsen_upload,
 )
 
-_ASK = winsen_command(0x86)
+_ASK = winsen_command(VALUE)
 _TENTHS = 1  # decimals that a sensor sends unasked
 _ROOM = 20.0  # Cel
 _USUAL_GAS, _USUAL_UNIT, _FULL = 4, "3", 500  # CO, ppm
@@ -30,21 +31,15 @@ _USUAL_GAS, _USUAL_UNIT, _FULL = 4, "3", 500  # CO, ppm
 
 def far_end(device: Device, rest: Mapping[str, float]) -> FarEnd:
     """Return the sensor."""
-    own = options_of(device, DeviceOptions, strict=True)
-    figures = {}
-    for spec in device.profile.points:
-        if spec.name in rest:
-            decode = msgspec.convert(spec.decode, FigureOptions)
-            value = float(not rest[spec.name]) if spec.invert else rest[spec.name]
-            figures[decode.figure] = (value - decode.offset) / decode.scale
-    return _FarEnd(own, figures)
+    return _FarEnd(options_of(device, DeviceOptions, strict=True), device, rest)
 
 
 class _FarEnd:
-    def __init__(self, own: DeviceOptions, figures: Mapping[str, float]) -> None:
+    def __init__(self, own: DeviceOptions, device: Device, rest: Mapping[str, float]) -> None:
         self._own = own
-        self._figures = figures
+        self._device = device
         self._turn = 0
+        self.show(rest)
 
     def say(self, turn: int, wall: int) -> bytes:
         del wall
@@ -56,8 +51,19 @@ class _FarEnd:
         question = {"winsen": _ASK, "megatec": MEGATEC_QUESTION, "dyp": b"\x55"}[self._own.sensor]
         return self._frame(asked=True) if question in data else b""
 
+    def show(self, values: Mapping[str, float]) -> None:
+        self._figures: dict[str, float] = {}
+        for spec in self._device.profile.points:
+            if spec.name in values:
+                decode = msgspec.convert(spec.decode, FigureOptions)
+                value = float(not values[spec.name]) if spec.invert else values[spec.name]
+                self._figures[decode.figure] = (value - decode.offset) / decode.scale
+
     def burn(self) -> None:
         """It sees no fire."""
+
+    def over(self) -> None:
+        """It latches nothing."""
 
     def _frame(self, *, asked: bool) -> bytes:
         value = moved(self._figures.get("value", 0.0), self._turn)
@@ -66,7 +72,8 @@ class _FarEnd:
         if self._own.sensor == "dyp":
             return dyp_frame(round(value))
         if asked:
-            return winsen_answer(0x86, round(value), round(self._figures.get("temperature", _ROOM)) + 40)
+            value = value / self._own.answer_scale
+            return winsen_answer(VALUE, round(value), round(self._figures.get("temperature", _ROOM)) + 40)
         code, factor = next(iter(self._own.units.items()), (_USUAL_UNIT, 1.0))
         gas = _USUAL_GAS if self._own.gas is None else self._own.gas
         tens = 10**_TENTHS

@@ -13,7 +13,10 @@ from enum import StrEnum
 from typing import Protocol
 
 LONGEST_LINE = 80
+VALUE = 0x86  # Winsen's command that asks for the value
 _START = 0xFF
+_HOST = 1  # stands before a command
+_COMMANDS = 0x78  # and above; gases are below
 
 
 class Refused(StrEnum):
@@ -94,8 +97,9 @@ class _Fixed:
 def winsen() -> Ear:
     """Return an ear for Winsen's frames.
 
-    Figures of an answer (byte 1 is the command): `command`, `value` (bytes 2 and 3), `temperature` (byte 4 less 40, of
-    MH-Z19B). Of what is sent unasked: `gas`, `unit`, `decimals`, `value` and `full_scale` with the decimals applied.
+    Figures of an answer (byte 1 is the command): `command`; where that asks for the value (0x86) also `value` (bytes 2
+    and 3) and `temperature` (byte 4 less 40, of MH-Z19B). Of what is sent unasked: `gas`, `unit`, `decimals`, `value`
+    and `full_scale` with the decimals applied. Of what a host says, as an adapter may echo it: `question`.
     """
     return _Fixed(9, lambda frame: frame[8] == checksum(frame[1:8]), _winsen)
 
@@ -124,9 +128,12 @@ def winsen_upload(gas: int, unit: int, decimals: int, value: int, full_scale: in
 
 
 def _winsen(frame: bytes) -> dict[str, float]:
-    if frame[1] & 0x80 or frame[1] in (0x78, 0x79):  # commands are 0x78 and above, gases below
-        value = frame[2] << 8 | frame[3]
-        return {"command": frame[1], "value": value, "temperature": frame[4] - 40}
+    if frame[1] == _HOST and frame[2] >= _COMMANDS:
+        return {"question": frame[2]}
+    if frame[1] >= _COMMANDS:
+        if frame[1] != VALUE:  # "done", perhaps: what stands there is no concentration
+            return {"command": frame[1]}
+        return {"command": VALUE, "value": frame[2] << 8 | frame[3], "temperature": frame[4] - 40}
     tens = 10 ** -(frame[3] & 0x0F)
     figures = {"gas": frame[1], "unit": frame[2], "decimals": frame[3] & 0x0F}
     value, full = frame[4] << 8 | frame[5], frame[6] << 8 | frame[7]
@@ -173,7 +180,10 @@ class _Megatec:
 
 
 def megatec() -> Ear:
-    """Return an ear for a UPS: figures `MEGATEC`, and `MEGATEC_BITS` as 0 or 1, the lowest bit first."""
+    """Return an ear for a UPS: figures `MEGATEC`, and `MEGATEC_BITS` as 0 or 1, the lowest bit first.
+
+    A figure that the UPS does not measure (`--.-`) is left out.
+    """
     return _Megatec()
 
 
@@ -197,7 +207,8 @@ def _line(line: bytes) -> Told | Unfit:
     if any(not _NUMBER.issuperset(text) for text in texts) or set(bits) - set(b"01"):
         return Unfit(line, Refused.FORMAT)
     try:
-        figures = {name: float(text) for name, text in zip(MEGATEC, texts, strict=True)}
+        named = zip(MEGATEC, texts, strict=True)
+        figures = {name: float(text) for name, text in named if not _UNMEASURED.issuperset(text)}
     except ValueError:
         return Unfit(line, Refused.FORMAT)
     states = {name: float(bit - ord("0")) for name, bit in zip(reversed(MEGATEC_BITS), bits, strict=True)}
@@ -205,4 +216,5 @@ def _line(line: bytes) -> Told | Unfit:
 
 
 _NUMBER = frozenset(b"0123456789.-")
+_UNMEASURED = frozenset(b".-")
 EARS: dict[str, Callable[[], Ear]] = {"winsen": winsen, "dyp": dyp, "megatec": megatec}

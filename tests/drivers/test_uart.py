@@ -204,6 +204,37 @@ def test_units_are_turned_into_the_points_own() -> None:
     assert told(one.hear(winsen_upload(4, 4, 0, 12300, 50000), S, 0)) == [(1, 12.3, "GOOD")]
 
 
+def test_an_answer_has_no_decimals_and_only_the_value_is_one() -> None:
+    one = sensor("winsen-ze07-co", notes=warm(), mode="question", mode_codes="03/04")
+    assert [said.at_once for said in one.tick(S, 0)] == [winsen_command(0x78, 0x04), winsen_command(0x86)]
+    (echo,) = one.hear(winsen_command(0x86), 2 * S, 0)
+    assert (echo.decoded.rows, echo.decoded.heard, echo.decoded.problems) == ([], [], ["echo"])
+    (done,) = one.hear(winsen_answer(0x78, 0x0100), 3 * S, 0)
+    assert (done.decoded.rows, done.decoded.heard) == ([], [1])
+    ((_, value, quality),) = told(one.hear(winsen_answer(0x86, 42), 4 * S, 0))
+    assert (round(value, 9), quality) == (4.2, "GOOD")
+
+
+def test_what_a_ups_does_not_measure_is_bad_and_costs_nothing_else() -> None:
+    one = sensor("ups-megatec")
+    one.tick(S, 0)
+    said = told(one.hear(b"(000.0 140.0 220.4 034 50.0 27.5 --.- 10000001\r", 2 * S, 0))
+    names_of = dict(enumerate((spec.name for spec in profile("ups-megatec").points), 1))
+    found = {names_of[point]: (value, quality) for point, value, quality in said}
+    assert (found["mains_lost"], found["battery"]) == ((1.0, "GOOD"), (27.5, "GOOD"))
+    assert (math.isnan(found["temperature"][0]), found["temperature"][1]) == (True, "BAD:not_a_number")
+
+
+def test_echoes_are_no_sign_of_life() -> None:
+    one = sensor("winsen-mhz19b", notes=warm())
+    said = [said for second in range(30) for said in one_second(one, second)]
+    assert {row[2] for row in told(said)} == {"BAD:no_comms"}
+
+
+def one_second(one: uart.Uart, second: int) -> list[Said]:
+    return [*one.tick(second * S, 0), *one.hear(winsen_command(0x86), second * S, 0)]
+
+
 def test_it_is_asked_at_its_poll_and_silence_turns_it_bad_once() -> None:
     one = sensor("ups-megatec", poll=2.0)
     assert one.due() == 0
