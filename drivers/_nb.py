@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from drivers._json_path import MISSING, finder
+from drivers._json_path import MISSING, finder, steps
 from drivers._lora import bytes_of
 from drivers._report import Reads
 
@@ -35,6 +35,12 @@ def raw_reader(options: NbReads) -> Callable[[object, list[str]], bytes | None]:
         return None if coded is None else bytes_of(coded(fields), problems)
 
     return read
+
+
+def raw_fields(options: NbReads) -> list[str]:
+    """Return the members of the fields in which a raw payload stands."""
+    ways = [steps(path) for path in (options.hex, options.base64) if path]
+    return [way[0] for way in ways if way and isinstance(way[0], str)]
 
 
 def _unhexed(text: object, problems: list[str]) -> bytes | None:

@@ -1,7 +1,8 @@
 """A payload as JSON where it is any, as text where it is not: strict and fast first, tolerant when that fails.
 
 Pure, used by dialects. What is allowed beyond RFC 8259, because devices send it: NaN and infinities, also as C prints
-them (nan, -inf), numbers of any length, control characters inside text, a byte order mark, GB18030 instead of UTF-8.
+them (nan, -inf), numbers of any length, half characters and control characters inside text, a byte order mark, GB18030
+instead of UTF-8.
 Nothing here raises, whatever the bytes are.
 """
 
@@ -51,12 +52,22 @@ def _tolerant(payload: bytes) -> object:
     tries = (text, _PRINTED.sub(_spelt, text)) if text[0] in "{[" else (text,)
     for one in dict.fromkeys(tries):
         try:
-            return json.loads(one, strict=False, parse_int=_whole)
+            found: object = json.loads(one, strict=False, parse_int=_whole)
+            return _paired(found) if "\\ud" in one.casefold() else found
         except RecursionError:
             return Unreadable.TOO_DEEP
         except ValueError:
             continue
     return Plain(text)
+
+
+def _paired(found: object) -> object:
+    """Return a JSON value without half characters (lone surrogates), which nothing can write again."""
+    if isinstance(found, str):
+        return found.encode("utf-8", "replace").decode()
+    if isinstance(found, dict):
+        return {_paired(key): _paired(value) for key, value in found.items()}
+    return [_paired(value) for value in found] if isinstance(found, list) else found
 
 
 def _spelt(found: re.Match[str]) -> str:

@@ -7,7 +7,7 @@ in one message, each with its time (an array). Options and `decode`: see `Option
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC
 
@@ -15,7 +15,7 @@ import msgspec
 
 from drivers._installing import install, options_of
 from drivers._json_path import MISSING
-from drivers._nb import NbReads, raw_reader
+from drivers._nb import NbReads, raw_fields, raw_reader
 from drivers._payload import Unreadable, message_of
 from drivers._report import Plan, Recent
 from drivers._report_points import Report
@@ -111,10 +111,22 @@ def _post(device: _Installed, topic: str, payload: bytes, *, retained: bool, int
         into.problems.append("repeat")
         into.heard.append(device.plan.point)
         return
-    report.data = device.raw(report.fields, into.problems)
+    for one in _payloads(device, report, into.problems):
+        device.plan.tell(one, retained=retained, into=into)
+
+
+def _payloads(device: _Installed, report: Report, problems: list[str]) -> Iterator[Report]:
+    """Yield the report with its raw payload, before it the older ones of an array of them; each with its own time."""
+    told = report.fields if isinstance(report.fields, dict) else {}
+    name = next((name for name in raw_fields(device.options) if name in told), "")
+    for time, value in list(report.series.get(name, ()))[:-1]:
+        data = device.raw({name: value}, problems)
+        if data is not None:
+            yield Report(message=report.message, time=time, data=data)
+    report.data = device.raw(report.fields, problems)
     if report.data is not None:
-        report.time = max(report.times.values(), default=0)
-    device.plan.tell(report, retained=retained, into=into)
+        report.time = report.times.get(name) or max(report.times.values(), default=0)
+    yield report
 
 
 def _report(params: Mapping[str, object], payload: bytes, problems: list[str]) -> Report:
