@@ -12,21 +12,18 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Protocol
 
+from drivers import _decode_gb26875, _decode_hj212, _decode_sl651
 from drivers._decode_bus import Bus, Passed
-from drivers._decode_gb26875 import said_of
 from drivers._decode_modbus import frames_of
-from drivers._decode_said import Said, error, fields_of, message, plain, time_of
+from drivers._decode_said import Said, error, fields_of, message, plain
 from drivers._panel_device import dialect_of, dialects
 from gateway.errors import ProtocolViolation
-from gateway.model.time import HOUR
-from gateway.protocols import gb26875, hj212, hj212_packet, sl651, sl651_body, sl651_frames, smspdu, uart
+from gateway.protocols import gb26875, hj212, sl651, sl651_frames, smspdu, uart
 from gateway.protocols.modbus_framing import Ascii, Framing, Mbap
 from gateway.protocols.panel_words import Heard, Stream
-from gateway.protocols.sl651_elements import name_of
 
 MODBUS = ("modbus_rtu", "modbus_ascii", "modbus_tcp")
 _LONGEST_PDU = 180  # bytes: service centre, head and 140 bytes of text
-_CHINA = 8 * HOUR  # ns that devices of these standards are east of UTC: what they mean by a time without zone
 
 
 class Splitter(Protocol):
@@ -152,37 +149,15 @@ def _modbus(name: str) -> Frames:
 
 
 def _gb26875(one: gb26875.Frame | gb26875.Garbage) -> list[Said]:
-    return _refused(one) if isinstance(one, gb26875.Garbage) else [said_of(one)]
+    return _refused(one) if isinstance(one, gb26875.Garbage) else [_decode_gb26875.said_of(one)]
 
 
 def _sl651(one: sl651.Frame | sl651_frames.Garbage) -> list[Said]:
-    if isinstance(one, sl651_frames.Garbage):
-        return _refused(one)
-    body = sl651_body.read(one)
-    head = {key: value for key, value in fields_of(one).items() if key not in ("raw", "body")}
-    said = message("sl651", "frame", **head, serial=body.serial, sent=_local(body.sent))
-    said["elements"] = [
-        {"element": name_of(each.code), **fields_of(each), "observed": _local(each.observed)} for each in body.elements
-    ]
-    said["body"] = one.body.hex()
-    return [{**said, "problems": plain(body.problems)} if body.problems else said]
-
-
-def _local(time: int) -> str | None:
-    """Return a time on the station's own clock, which is China time."""
-    return time_of(time - _CHINA) if time else None
+    return _refused(one) if isinstance(one, sl651_frames.Garbage) else [_decode_sl651.said_of(one)]
 
 
 def _hj212(one: hj212.Frame | hj212.Garbage) -> list[Said]:
-    if isinstance(one, hj212.Garbage):
-        return _refused(one)
-    packet = hj212_packet.parse(one.segment)
-    if isinstance(packet, hj212_packet.Fault):
-        return [error(packet.value, raw=one.raw)]
-    data = hj212_packet.data_of(packet.cp)
-    head = {key: value for key, value in fields_of(packet).items() if key != "cp"}
-    said = message("hj212", "packet", **head, check=one.check, fields=data.fields)
-    return [{**said, "factors": [fields_of(each) for each in data.factors]}]
+    return _refused(one) if isinstance(one, hj212.Garbage) else [_decode_hj212.said_of(one)]
 
 
 def _uart(sensor: str) -> Frames:
