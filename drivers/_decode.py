@@ -11,10 +11,11 @@ from typing import Protocol
 
 from drivers import _decode_frames, _profiles
 from drivers._decode_broker import Broker
+from drivers._decode_bus import passed_beside
 from drivers._decode_device import Polled, Stream, installed, speaks_on_wires
 from drivers._decode_fits import Fit, fits, nearly, streamed
 from drivers._decode_frames import MODBUS
-from drivers._decode_modbus import frames_of, rows_of
+from drivers._decode_modbus import frames_of, rows_of, slave_of
 from drivers._decode_said import Said, error, message, plain, reading
 from drivers._decode_topics import recognise
 from drivers._payload import Plain, Unreadable, message_of
@@ -104,11 +105,15 @@ def _read(data: bytes, protocol: str, profile: Profile | None, topic: str) -> li
 
 
 def _modbus(frame: bytes, profile: Profile | None) -> list[Said]:
-    """Read a request, a reply, or both, given whole: what is wrong with it is told in full."""
+    """Read a request, a reply, or both, given whole: what is wrong with it is told in full. More is traffic."""
+    if passed_beside(frame):
+        reader = reader_of("modbus_rtu", profile)
+        return [*reader.hear(frame), *reader.flush()]
     if profile is None:
         return frames_of(frame)
     device, ids, names = installed(profile, {})
-    return [reading(row, names) for row in rows_of(frame, profile, ids, device)] or frames_of(frame)
+    slave = slave_of(frame[0] if frame else 1, profile, ids, device)
+    return [reading(row, names) for row in rows_of(frame, slave)] or frames_of(frame)
 
 
 def _message(data: bytes, dialect: str, profile: Profile | None, topic: str) -> list[Said]:

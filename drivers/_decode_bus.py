@@ -115,3 +115,13 @@ def _own_sizes(data: bytes) -> list[tuple[int, str]]:
 def answer_in(passed: Passed) -> Reply | None:
     """Return what a reply says, where its request is known."""
     return None if passed.request is None else ReplyMatcher(passed.request).feed(passed.frame)
+
+
+def passed_beside(data: bytes) -> bool:
+    """Whether good frames are among the bytes, and more than a request, a reply, or a request and its reply."""
+    bus = Bus()
+    passed = [one.what for one in bus.feed(data)]
+    while bus.pending:
+        passed += [one.what for one in bus.drop()]
+    one = (["request"], ["reply"], ["request", "reply"])
+    return passed not in one and any(what != "noise" for what in passed)

@@ -20,8 +20,9 @@ from drivers._conversation import Conversation, Talking
 from drivers._conversation import Said as Heard
 from drivers._decode_bus import Passed
 from drivers._decode_frames import line
-from drivers._decode_modbus import frames_of, rows_of
+from drivers._decode_modbus import frames_of, rows_of, slave_of
 from drivers._decode_said import Names, Said, error, reading, told
+from drivers._modbus_points import Slave
 from gateway import registry
 from gateway.clock import SystemClock
 from gateway.errors import ConfigError, ProtocolViolation
@@ -174,8 +175,8 @@ class Polled:
 
     def __init__(self, profile: Profile, protocol: str = "modbus_rtu") -> None:
         self._profile = profile
-        device, self._ids, self._names = installed(profile, {})
-        self._device = device
+        self._device, self._ids, self._names = installed(profile, {})
+        self._slaves: dict[int, Slave] = {}  # by address: one register says in which unit another one comes
         self._bus = line(protocol)
 
     def hear(self, data: bytes) -> list[Said]:
@@ -195,8 +196,11 @@ class Polled:
         if one.what == "request":
             return frames_of(one.frame)
         whole = one.frame if one.request is None else one.request.encode() + one.frame
+        address = whole[0]
+        slave = self._slaves.get(address) or slave_of(address, self._profile, self._ids, self._device)
+        self._slaves[address] = slave
         try:
-            rows = rows_of(whole, self._profile, self._ids, self._device)
+            rows = rows_of(whole, slave)
         except ProtocolViolation as why:
             return [*frames_of(whole)[-1:], error(str(why))]
         lines = [{**reading(row, self._names), "address": str(one.frame[0])} for row in rows]

@@ -21,14 +21,17 @@ _MOST_WORDS = 125  # of one reply
 _REQUEST_SIZES = range(8, 256)
 
 
-def rows_of(data: bytes, profile: Profile, ids: Mapping[str, int], device: Device) -> list[Row]:
+def slave_of(address: int, profile: Profile, ids: Mapping[str, int], device: Device) -> Slave:
+    """Return a device on the bus of whom nothing is known yet."""
+    return Slave(device, address, ids, block=_option(profile, "block", 1), holes=_option(profile, "holes", 0))
+
+
+def rows_of(data: bytes, slave: Slave) -> list[Row]:
     """Return the readings (point, 0, value, quality) of a reply, preceded by its request or not.
 
     Raises:
         ProtocolViolation: no reply, not to this request, or it could be an answer to several.
     """
-    address = data[0] if data else 1
-    slave = Slave(device, address, ids, block=_option(profile, "block", 1), holes=_option(profile, "holes", 0))
     request, rest = split(data)
     if request is not None and not rest:
         raise ProtocolViolation("a request: it carries no readings")

@@ -107,7 +107,9 @@ class Slave:
         return rows
 
     def lost(self, block: Block, reading: Reading) -> list[Row]:
-        """Return the same reading (no comms, refused) for every point of a block."""
+        """Return the same reading (no comms, refused) for every point of a block; what it judged is judged no more."""
+        if block.status is not None:
+            self._state = None
         return [(one.point, 0, *reading) for one in block.fields]
 
     def output(self, name: str, value: float) -> tuple[Field, Request, Request]:

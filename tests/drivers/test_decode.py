@@ -79,6 +79,21 @@ def test_without_a_profile_registers_are_shown() -> None:
     assert decode(b"01 02 01 05 61 8B", protocol="modbus_rtu")[0]["values"] == [1, 0, 1, 0, 0, 0, 0, 0]
 
 
+def test_several_frames_are_all_read_and_noise_costs_itself() -> None:
+    twice = decode(f"{REQUEST} {REPLY} 00 {REPLY}".encode(), profile=profile("xy-md02"))
+    assert kinds(twice) == ["message", "reading", "reading", "error", "reading", "reading"]
+    assert kinds(decode(f"{REQUEST} {REPLY} {REQUEST} {REPLY}".encode(), protocol="modbus_rtu")) == ["message"] * 4
+
+
+def test_what_one_register_says_of_another_is_remembered() -> None:
+    unit = "01 03 00 02 00 01 25 CA 01 03 02 00 11 78 48"
+    decimals = "01 03 00 03 00 01 74 0A 01 03 02 00 01 79 84"
+    level = "01 03 00 04 00 01 C5 CB 01 03 02 04 D2 3A D9"
+    said = decode(f"{unit} {decimals} {level}".encode(), profile=profile("qdy30a-level"))
+    (reading,) = [one for one in said if one["kind"] == "reading"]
+    assert (round(reading["value"], 9), reading["quality"]) == (1.234, "GOOD")
+
+
 @pytest.mark.parametrize(
     ("data", "name", "reason"),
     [

@@ -177,11 +177,18 @@ def test_without_its_status_a_value_raises_and_does_not_clear() -> None:
         options={"status": {"fc": 3, "address": 50, "preheat": [0]}},
     )
     gas = Device(id="gas", source="bus1", profile=profile, options={"address": 1})
-    bench = Bench([gas], [SimulatedSlave(address=1, holding={1: 20})])
+    slave = SimulatedSlave(address=1, holding={1: 20})
+    bench = Bench([gas], [slave])
 
     async def test(bench: Bench) -> None:
         await bench.clock.advance(0.5)
         assert bench.last("gas.ch4") == (20, "UNCERTAIN:device_doubt")
+        slave.holding[50] = 1
+        await bench.clock.advance(10)
+        assert bench.last("gas.ch4") == (20, "GOOD")
+        del slave.holding[50]
+        await bench.clock.advance(10)
+        assert bench.last("gas.ch4") == (20, "UNCERTAIN:device_doubt"), "what it told once does not count for ever"
 
     play(bench, test)
 
