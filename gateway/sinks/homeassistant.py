@@ -26,6 +26,7 @@ from gateway.sinks._messages import Messages, rfc3339
 from gateway.sinks._mqtt_speaker import Access, Outgoing, Speaker, level
 from gateway.transport.mqtt import MqttSession
 
+_State = tuple[tuple[int, object, int], Outgoing]  # point, what it says, ns; its message
 PART = 150  # components of one discovery message: about 80 kB, below what a careful broker lets through
 
 _encode = msgspec.json.Encoder().encode
@@ -71,6 +72,7 @@ class Homeassistant:
         self._greeted: MqttSession | None = None
         self._newest: dict[str, str] = {}  # topic → RFC 3339 of the state that stands there
         self._told: dict[int, tuple[object, int]] = {}  # point → what it says, ns when it was told
+        self._waiting: dict[int, tuple[str, _State]] = {}  # numbers that were not told: RFC 3339, what is to be said
         self._before: dict[str, dict[str, str]] = {}  # topic of discovery → component → platform, as they stand there
 
     async def send(self, portion: Portion) -> Sequence[Aside]:
@@ -85,6 +87,7 @@ class Homeassistant:
         asides += await self._speaker.say([*self._events(portion), *(message for _, message in states)])
         for number, told, time in (entry for entry, _ in states):
             self._told[number] = told, time
+            self._waiting.pop(number, None)
         return asides
 
     async def close(self) -> None:
@@ -121,6 +124,8 @@ class Homeassistant:
             entries[unique] = events(f"{self._name} {kind}", unique, f"{root}/{kind}", status, kinds)
         for number, point in sorted(self._points.items()):
             unique = f"{self._id}_{slug(point.device)}_{point.spec.name}"
+            if unique in entries:  # hall.smoke_alarm and hall_smoke.alarm
+                unique = f"{unique}_{number}"
             entries[unique] = component(point, unique, self._topics[number], status)
         names = list(entries)
         topics = [f"{self._discovery}/config", *self._parts()]
@@ -146,7 +151,7 @@ class Homeassistant:
             payload = _encode({"event_type": kind, **told})
             yield Outgoing(f"{self._speaker.root}/{message.topic}", payload)
 
-    def _states(self, portion: Portion) -> Iterator[tuple[tuple[int, object, int], Outgoing]]:
+    def _states(self, portion: Portion) -> Iterator[_State]:
         """Yield the newest reading of every point, with what is remembered of it, unless a newer one stands there."""
         order = np.argsort(portion.time, kind="stable")
         last = dict(zip(portion.point[order].tolist(), order.tolist(), strict=True))
@@ -160,7 +165,20 @@ class Homeassistant:
             told = state_of(spec, float(portion.value[row]), int(portion.quality[row]), text)
             says = told["available"], told.get("state"), told["quality"]
             before, at = self._told.get(number, (None, 0))
+            said: _State = (number, says, time), Outgoing(topic, _encode(told), retain=True)
             if says == before and (spec.kind is Kind.STATE or time - at < self._every):
+                if spec.kind is not Kind.STATE:
+                    self._waiting[number] = text, said
                 continue
+            self._waiting.pop(number, None)
             self._newest[topic] = text
-            yield (number, says, time), Outgoing(topic, _encode(told), retain=True)
+            yield said
+        yield from self._late(int(portion.time.max(initial=0)))
+
+    def _late(self, now: int) -> Iterator[_State]:
+        """Yield the last numbers of those that had to wait: who tells changes only says nothing more. `now`: ns."""
+        for number, (text, said) in self._waiting.items():
+            topic = said[1].topic
+            if now - self._told.get(number, (None, 0))[1] >= self._every and text >= self._newest.get(topic, ""):
+                self._newest[topic] = text
+                yield said

@@ -197,6 +197,40 @@ def test_a_number_is_told_now_and_then_a_change_of_state_at_once(tmp_path: Path)
     asyncio.run(main())
 
 
+def test_the_last_number_is_told_though_it_had_to_wait_and_nothing_follows(tmp_path: Path) -> None:
+    async def main() -> None:
+        with running(tmp_path) as broker:
+            sink = homeassistant.create(setup(broker.port))
+            await sink.send(portion((2, WALL, 20.0, 0)))
+            await sink.send(portion((2, WALL + SECOND, 30.0, 0), (2, WALL + 2 * SECOND, 55.0, 0)))
+            await sink.send(portion((1, WALL + 9 * SECOND, 0.0, 0)))
+            assert (await states(broker.port))["hall/temperature"]["v"] == 20.0
+            await sink.send(portion((1, WALL + 10 * SECOND, 0.0, 0)))
+            assert (await states(broker.port))["hall/temperature"]["v"] == 55.0
+            await sink.send(portion((2, WALL + 21 * SECOND, 21.0, 0)))
+            await sink.send(portion((1, WALL + 99 * SECOND, 0.0, 0)))
+            assert (await states(broker.port))["hall/temperature"]["v"] == 21.0  # what was late is not told again
+            await sink.close()
+
+    asyncio.run(main())
+
+
+def test_two_points_never_share_a_component(tmp_path: Path) -> None:
+    names = {1: ("a_b", "c"), 2: ("a", "b_c")}
+    twins = {number: Point(number, one, PointSpec(name=name, unit="Cel"), "") for number, (one, name) in names.items()}
+
+    async def main() -> None:
+        with running(tmp_path) as broker:
+            sink = homeassistant.create(replace(setup(broker.port), points=twins))
+            await sink.send(portion())
+            told = (await states(broker.port))["homeassistant/device/jc-07/config"]["cmps"]
+            topics = [entry["stat_t"] for name, entry in told.items() if name.startswith("jc-07_a")]
+            assert topics == ["firegrid-ha/jc-07/point/a_b/c", "firegrid-ha/jc-07/point/a/b_c"]
+            await sink.close()
+
+    asyncio.run(main())
+
+
 def test_a_point_that_left_is_removed_and_no_more_named(tmp_path: Path) -> None:
     async def main() -> None:
         with running(tmp_path) as broker:
