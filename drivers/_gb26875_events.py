@@ -40,6 +40,8 @@ def tell(unit: Unit, told: Told) -> None:
         told.untimed |= not told.right  # no memory of places tells a second one from a repeat
     elif unit.rest or not unit.objects:
         raw(unit, told)
+    elif unit.count != len(unit.objects):  # each of them is read all the same
+        told.decoded.problems.append("bad_length")
 
 
 def raw(unit: Unit, told: Told) -> None:

@@ -36,6 +36,7 @@ from gateway.protocols.gb26875_units import Unit, decode_unit, time_tag
 LIMIT = 10.0  # s that a device waits for its answer (clause "time-out and resend")
 HALF = 5 * SECOND  # ns that the rest of a frame may take
 UNTIMED_WITHIN = AGAIN_WITHIN / SECOND  # s in which the same content without a time of its own is a repeat
+_ANSWERS = frozenset({Command.CONFIRM, Command.ANSWER, Command.DENY})
 _SHAKE, _SHAKEN = b"\x16", b"\x17"  # one maker's handshake in place of a unit
 
 
@@ -125,12 +126,10 @@ class Centre:
     def _frame(self, frame: Frame, now: int, wall: int) -> Said:
         speaker = self._directory.find(frame)
         speaker.met(frame, now)
-        told = Told(speaker, encode_frame(frame), now, wall, asked=frame.command == Command.ANSWER)
-        if frame.command in (Command.CONFIRM, Command.DENY):
+        told = Told(speaker, encode_frame(frame), now, wall, asked=frame.command in _ANSWERS)
+        if told.asked:
             said = self._answer(frame, told, now)
-        elif frame.command == Command.ANSWER:
-            said = self._answer(frame, told, now)
-            _read(frame, told)
+            _read(frame, told)  # a confirmation has no unit, but for makers who answer with one
         elif frame.command == Command.SEND or frame.command in USER_COMMANDS:
             said = _sent(frame, told)
         else:

@@ -96,6 +96,22 @@ def test_a_fire_of_a_system_cut_short_is_one(unit: str, says: list[tuple[str, st
     assert [event.registered for event in events(said)] == [True, False][: len(says)]
 
 
+@pytest.mark.parametrize("count", [0, 1, 3])
+def test_a_count_that_lies_is_counted_and_costs_no_object(count: int) -> None:
+    """Of two objects."""
+    unit = encode_unit(2, [o.ComponentStatus(1, 1, 40, place, FIRE, b"", TAG) for place in (7, 8)])
+    [said] = centre(installed()).hear(device().send(bytes((2, count)) + unit[2:], WALL), NOW, WALL)
+    assert told([said]) == [("FIRE", "1/1/0/7"), ("FIRE", "1/1/0/8")]
+    assert said.decoded.problems == ["bad_length"]
+
+
+@pytest.mark.parametrize("command", [Command.CONFIRM, Command.DENY])
+def test_what_comes_with_a_confirmation_is_read(command: Command) -> None:
+    unit = encode_unit(2, [o.ComponentStatus(*SMOKE[:2], 40, SMOKE[2], FIRE, b"", TAG)])
+    [said] = centre(installed()).hear(device().send(unit, WALL, command), NOW, WALL)
+    assert (told([said]), said.after, said.at_once) == ([("FIRE", KEY)], b"", b"")
+
+
 @pytest.mark.parametrize(("flip", "denied"), [((-1,), True), ((-2, -1), True), ((-1, -3), False), ((-1, 30), False)])
 def test_a_wrong_end_is_denied_where_all_else_is_right(flip: tuple[int, ...], denied: bool) -> None:  # noqa: FBT001 - a case
     data = bytearray(device().change(SMOKE, FIRE, WALL))
