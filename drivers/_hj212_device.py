@@ -7,7 +7,7 @@ above the measuring range is at least full scale and never missing; what is bein
 
 | decode | meaning |
 |---|---|
-| code | the factor's code, or the name of a plain field (default: the point's name) |
+| code | the factor's code (that of 2005 is known as well), or the name of a plain field (default: the point's name) |
 | kind | Rtd (default), Avg, Min, Max, Cou, ZsRtd, Info, RS …; "" for a plain field |
 | cn | only in packets of this command; default: any for Rtd, Info, RS and fields, 2051 (minutes) for the others |
 | scale, offset | value = sent * scale + offset (default 1 and 0) |
@@ -33,6 +33,7 @@ from gateway.model.point import Device, Kind, PointSpec
 from gateway.model.quality import GOOD, Doubt, Level, level_of, quality
 from gateway.model.time import SECOND
 from gateway.protocols.hj212 import Check
+from gateway.protocols.hj212_codes import FACTORS
 from gateway.protocols.hj212_packet import Data, time_of
 
 Row = tuple[int, int, float, int]
@@ -249,6 +250,10 @@ def install(device: Device, ids: Mapping[str, int], source_events: int) -> Insta
     )
     for one in fields:
         made.by_code.setdefault(one.code, []).append(one)
+    for code in tuple(made.by_code):  # what speaks the edition of 2005 names the same factor by its old code
+        known = FACTORS.get(code)
+        if known is not None and known.old:
+            made.by_code.setdefault(known.old, made.by_code[code])
     return made
 
 

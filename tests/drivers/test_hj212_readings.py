@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from drivers._hj212_device import Installed, install, judged
-from drivers._profiles import profile
+from drivers._profiles import profile, tailor
 from drivers.hj212 import Hj212
 from drivers.simulated.hj212 import Logger
 from gateway.model.batch import EventCode
@@ -20,9 +21,11 @@ from gateway.protocols.hj212 import encode_frame
 from gateway.protocols.hj212_packet import Factor, Packet, data_of, encode, time_of
 from tests.drivers.hj212_peer import (
     MN,
+    POINTS,
     STRANGER,
     WALL,
     answers,
+    device,
     hear,
     ids_of,
     packet,
@@ -227,3 +230,14 @@ def test_the_shipped_profiles_read_what_they_name() -> None:
         assert said.decoded.problems == []
     assert time_of("20240123101501", 8 * 3600) == WALL
     assert data_of("").factors == []
+
+
+def test_a_factor_is_known_by_its_code_of_2005_unless_a_point_has_that_one() -> None:
+    said, told = hear(packet("04-Rtd=12.5,04-Flag=N", flag=1))
+    assert (told, said.decoded.problems) == ({"co": (12.5, "GOOD")}, [])
+    one = device()
+    own = {**POINTS, "own": {"unit": "1", "decode": {"code": "04"}}}
+    one = msgspec.structs.replace(one, profile=tailor(profile("hj212-generic"), own))
+    ids = ids_of(one)
+    (said,) = Hj212({MN: install(one, ids, STRANGER)}, STRANGER).hear(packet("04-Rtd=1;a21005-Rtd=2"), 0, WALL)
+    assert [(row[0], row[2]) for row in said.decoded.rows] == [(ids["it.own"], 1.0), (ids["it.co"], 2.0)]
