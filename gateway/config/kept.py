@@ -45,11 +45,16 @@ def undump(raw: bytes) -> Station:
 
 
 def write_copy(path: Path, station: Station) -> None:
-    """Write the copy so that a power cut leaves the old or the new one; readable by its owner only. Raises OSError."""
+    """Write the copy, see `write_whole`. Raises OSError."""
+    write_whole(path, dump(station))
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file so that a power cut leaves the old or the new one; readable by its owner only. Raises OSError."""
     fresh = path.with_name(path.name + ".new")
     descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "wb") as file:
-        file.write(dump(station))
+        file.write(content)
         file.flush()
         os.fsync(file.fileno())
     fresh.replace(path)

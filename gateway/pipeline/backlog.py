@@ -57,6 +57,7 @@ class Backlog:
         self._writing: dict[tuple[str, str], Any] = {}  # rows of the attempt that is under way
         self._notices = 0  # bytes of records of notices since the last thinning
         self._cut = False  # groups have vanished, their rows have not
+        self._alone = False  # rows of the disk that are not among these are of another life, and go
         self.size = 0
         self.dropped = 0  # readings that could not be kept
 
@@ -137,16 +138,23 @@ class Backlog:
         self._offered = max(0, self._offered - number)
         if number and not self._entries and not self._cut:
             self._rows.clear()  # each came with its group
+            self._alone = False
 
     def begin_anew(self, rows: Iterable[Row]) -> None:
-        """Take note that the disk has nothing: every durable row is to be written."""
+        """Take note that the disk has nothing of this life: every durable row is to be written, in place of others."""
         self._rows = {(table, key): value for table, key, value in rows if _fits(value)}
         self._offered = 0
+        self._alone = True
 
     @property
     def offered(self) -> int:
         """Return how many groups, from the first on, may stand on the disk."""
         return self._offered
+
+    @property
+    def alone(self) -> bool:
+        """Whether the rows of the next attempt are all there are: others on the disk go with its first group."""
+        return self._alone
 
     def offer(self) -> tuple[list[Group], list[Row]]:
         """Return what an attempt is to write: groups in order, and rows for the first of them."""
@@ -162,7 +170,9 @@ class Backlog:
         self.found(written)
         if written:
             self._forget.clear()
-        if not whole:
+        if whole:
+            self._alone = False
+        else:
             self._offered = min(len(self._entries), 1)
             self._rows = {**self._writing, **self._rows}
         self._writing = {}
@@ -203,14 +213,20 @@ def _epochs(steps: Sequence[tuple[int, Sequence[Any]]]) -> list[tuple[int, list[
 
 
 def append(
-    store: Store, groups: Sequence[Group], rows: Sequence[Row], boot: tuple[str, int, int]
+    store: Store, groups: Sequence[Group], rows: Sequence[Row], boot: tuple[str, int, int], *, alone: bool = False
 ) -> tuple[int, StoreError | None]:
     """Append groups in order, rows with the first; blocking. Returns how many are written and what went wrong, if any.
 
-    `boot`: (boot, mono, wall) for rows that no group waits to carry.
+    `boot`: (boot, mono, wall) for rows that no group waits to carry. `alone`: the store's other rows go with the first
+    group as well, but for what plug-ins remember.
     """
     if not groups:
         groups = [Group(boot=boot[0], mono=boot[1], wall=boot[2], steps=(), late=True)]
+    if alone:
+        try:
+            rows = [*store.others(rows), *rows]
+        except StoreError as error:
+            return 0, error
     for number, group in enumerate(groups):
         try:
             store.commit(group if number else replace(group, rows=rows))

@@ -100,11 +100,11 @@ class Comeback:
             return
         store = future.result()
         there = store.last().seq
-        if there:
+        if there and self.seq <= there <= self.seq + self._backlog.offered:
             self._backlog.found(there - self.seq)
-        else:  # a new file gets everything
+        else:  # a new file gets everything, and so does one that could not be read when this life began
             self._backlog.begin_anew(self._house.rows())
-            if self.seq:
+            if self.seq and not there:
                 self._house.store_begun_anew()
         self.seq = there
         self._append(writer, store)
@@ -114,9 +114,11 @@ class Comeback:
             self._writer, self._next_try = None, NEVER
             self._done(writer, store)
             return
+        alone = self._backlog.alone
         groups, rows = self._backlog.offer()
         moment = (self._clock.boot(), self._clock.mono(), self._clock.wall())
-        future = writer.submit(partial(_append, store, self._house.life_points(), groups, rows, moment))
+        spared = self._house.life_points()
+        future = writer.submit(partial(_append, store, spared, groups, rows, moment, alone=alone))
         future.add_done_callback(partial(self._appended, writer, store))
 
     def _appended(self, writer: Writer, store: Store, future: asyncio.Future[tuple[int, StoreError | None]]) -> None:
@@ -142,9 +144,15 @@ class Comeback:
 
 
 def _append(
-    store: Store, spared: Container[int], groups: Sequence[Group], rows: Sequence[Row], moment: tuple[str, int, int]
+    store: Store,
+    spared: Container[int],
+    groups: Sequence[Group],
+    rows: Sequence[Row],
+    moment: tuple[str, int, int],
+    *,
+    alone: bool,
 ) -> tuple[int, StoreError | None]:
     """Make room for the backlog, if the disk is full of readings, then append it; blocking."""
     with suppress(StoreError):  # a disk that takes no deletion will say the same of the backlog
         make_room_at_once(store, spared)
-    return append(store, groups, rows, moment)
+    return append(store, groups, rows, moment, alone=alone)

@@ -18,13 +18,15 @@ from gateway.errors import StoreCorrupt, StoreError, StoreLocked
 from gateway.model.station import StoreSpec
 from gateway.pipeline.restart import Beat, Restored
 from gateway.pipeline.writer import Writer, aside
-from gateway.store.connection import MEMORY, Lock
+from gateway.store.connection import MEMORY, Lock, is_older
 from gateway.store.database import Store
+from gateway.store.numbers import keep_points, kept_points, number_from
 from gateway.store.salvage import Salvaged, adopt, salvage, set_aside
 
 Faults = Callable[[str], None]
 Restore = Callable[[Store, tuple[str, bytes] | None, Beat], Restored]
 
+LACKS = "what stood in it could not be read"
 PATIENCE = 3  # deadlines in all that a disk may take which gives a little every now and then
 FAIL_POINTS = ("before_open", "before_enrol", "before_restore", "before_salvage")
 
@@ -33,8 +35,8 @@ FAIL_POINTS = ("before_open", "before_enrol", "before_restore", "before_salvage"
 class Opened:
     """What came of it.
 
-    `store`: on the disk, or `volatile`: in RAM, with what could be salvaged. `unread`: there is a file that nothing
-    could be read of. `remarks` go into the fault alarm.
+    `store`: on the disk, or `volatile`: in RAM, with what could be salvaged. `unread`: there is a file that could not
+    be read whole; where it ends is not known then. `remarks` go into the fault alarm.
     """
 
     store: Store
@@ -43,7 +45,19 @@ class Opened:
     unread: bool = False
     remarks: list[str] = field(default_factory=list)
     before: tuple[str, bytes] | None = None  # digest and bytes of the configuration it was written under
+    points: dict[str, int] = field(default_factory=dict)  # name → id of every point that is known
     restored: Restored | None = None  # what a house begins with, once it is enrolled
+
+
+@dataclass(slots=True)
+class Seen:
+    """What was read of a store before something that may take long: nothing needs to be read beside it then.
+
+    `points`: name → id of every point, from the small file beside the store; `whole`: all that matters.
+    """
+
+    points: dict[str, int] = field(default_factory=dict)
+    whole: Salvaged | None = None
 
 
 @dataclass(slots=True, frozen=True)
@@ -60,8 +74,8 @@ class Enrolment:
 
 async def open_store(spec: StoreSpec, *, clock: Clock, deadline: float, faults: Faults) -> Opened:
     """Open or make the store within `deadline` seconds. Raises StoreLocked: another daemon has it."""
-    disk = _Disk(spec, clock, deadline, faults)
-    return await disk.answer(lambda _: _told(_open(spec, faults)), None)
+    disk = _Disk(spec, clock, deadline, faults, Seen())
+    return await disk.answer(lambda _: _open(spec, faults, disk.seen), None)
 
 
 async def enrol(
@@ -75,54 +89,64 @@ async def enrol(
     def write(beat: Beat) -> Opened:
         del beat  # a few rows: they come in time or not
         try:
-            faults("before_enrol")
+            if not opened.volatile:
+                faults("before_enrol")
             opened.store.point_ids(wanted.names, wanted.renames)
             opened.store.save_configuration(wanted.digest, wanted.blob)
+            points = opened.store.points()
         except StoreError as error:
             opened.store.close()
-            return _without(spec, str(error), opened.lock, faults)
+            return _without(spec, str(error), opened.lock, faults, disk.seen)
+        if opened.volatile:
+            return opened
         try:
+            keep_points(spec.path, points)
             wanted.copy()
         except OSError as error:
             opened.remarks.append(f"no copy of the configuration could be written: {error}")
         return opened
 
-    disk = _Disk(spec, clock, deadline, faults)
-    ready = _succeed(opened, await disk.answer(write, opened.lock), wanted)
+    if opened.volatile:
+        aside(wanted.copy)  # a disk that hangs here must not cost what is known
+    disk = _Disk(spec, clock, deadline, faults, Seen(opened.points))
+    ready = _succeed(opened, await disk.answer(write, opened.lock), wanted, clock)
     if wanted.restore is None:
         return ready
-    restored = await disk.answer(partial(_restore, ready, wanted, spec, faults), opened.lock)
+    restored = await disk.answer(partial(_restore, ready, wanted, disk), opened.lock)
     if restored.restored is None:  # the disk died between the first write and the last read
-        restored = _succeed(ready, restored, wanted)
+        restored = _succeed(ready, restored, wanted, clock)
         restored.restored = wanted.restore(restored.store, restored.before, lambda: None)
     return restored
 
 
-def _restore(ready: Opened, wanted: Enrolment, spec: StoreSpec, faults: Faults, beat: Beat) -> Opened:
+def _restore(ready: Opened, wanted: Enrolment, disk: _Disk, beat: Beat) -> Opened:
     """Read everything; what cannot be read to the end leaves the house volatile, with what can be salvaged."""
     if wanted.restore is None:
         return ready
     try:
         if not ready.volatile:
-            faults("before_restore")
+            disk.faults("before_restore")
         return replace(ready, restored=wanted.restore(ready.store, ready.before, beat))
     except StoreError as error:
         ready.store.close()
-        return _without(spec, str(error), ready.lock, faults)
+        return _without(disk.spec, str(error), ready.lock, disk.faults, disk.seen)
 
 
-def _succeed(before: Opened, after: Opened, wanted: Enrolment) -> Opened:
+def _succeed(before: Opened, after: Opened, wanted: Enrolment, clock: Clock) -> Opened:
     """Hand on what was known to the store that took the place of another."""
     if after is not before:
         before.store.retire()
         after.remarks[:0] = before.remarks
         after.store.point_ids(wanted.names, wanted.renames)
         after.before = before.before
+    if after.unread:
+        number_from(after.store, clock.wall() // SECOND)
     return after
 
 
 def _told(opened: Opened) -> Opened:
-    """Look under which configuration it was written."""
+    """Look which points it has and under which configuration it was written."""
+    opened.points = opened.store.points()
     try:
         opened.before = opened.store.last_good_configuration()
     except StoreCorrupt as error:  # `enrol` writes it afresh
@@ -138,6 +162,7 @@ class _Disk:
     clock: Clock
     deadline: float  # s without a sign of life
     faults: Faults
+    seen: Seen
 
     async def answer(self, call: Callable[[Beat], Opened], lock: Lock | None) -> Opened:
         """Run a blocking call; of a disk that does not answer in time, what can be salvaged, in RAM.
@@ -167,33 +192,40 @@ class _Disk:
 
     async def _salvaged(self, reason: str, lock: Lock | None) -> Opened:
         reader = Writer("store-salvage")
-        read = reader.submit(lambda: _told(_without(self.spec, reason, lock, self.faults)))
+        read = reader.submit(lambda: _without(self.spec, reason, lock, self.faults, self.seen))
         try:
             async with self.clock.timeout(self.deadline / 2):
                 return await asyncio.shield(read)
         except TimeoutError:
             read.add_done_callback(partial(_close_late, lock))
-            remarks = [reason, "what stood in it could not be read"]
-            return Opened(Store.open(MEMORY, spec=self.spec), lock, volatile=True, unread=True, remarks=remarks)
+            return _in_ram(self.spec, lock, Salvaged(points=dict(self.seen.points), lost=[LACKS]), reason)
         finally:
             reader.abandon()
 
 
-def _open(spec: StoreSpec, faults: Faults) -> Opened:
+def _open(spec: StoreSpec, faults: Faults, seen: Seen) -> Opened:
     path = Path(spec.path)
+    seen.points = kept_points(path)
     try:
         faults("before_open")
         lock = Lock(path)
     except StoreLocked:
         raise
     except StoreError as error:
-        return _without(spec, str(error), None, faults)
+        return _without(spec, str(error), None, faults, seen)
+    if is_older(path) and not (salvaged := salvage(path)).lost:
+        seen.whole = salvaged  # an upgrade copies the file: that may take minutes
     try:
-        return Opened(Store.open(path, lock=lock, spec=spec, faults=faults), lock)
+        opened = Opened(Store.open(path, lock=lock, spec=spec, faults=faults), lock)
     except StoreCorrupt as error:
         return _begin_anew(spec, lock, str(error), faults)
     except StoreError as error:
-        return _without(spec, str(error), lock, faults)
+        return _without(spec, str(error), lock, faults, seen)
+    try:
+        return _told(opened)
+    except StoreError as error:
+        opened.store.close()
+        return _without(spec, str(error), lock, faults, seen)
 
 
 def _begin_anew(spec: StoreSpec, lock: Lock, reason: str, faults: Faults) -> Opened:
@@ -203,25 +235,30 @@ def _begin_anew(spec: StoreSpec, lock: Lock, reason: str, faults: Faults) -> Ope
         aside = set_aside(path)
         store = Store.open(path, lock=lock, spec=spec, faults=faults)
         adopt(store, salvaged)
+        opened = _told(Opened(store, lock))
     except (StoreError, OSError) as error:  # the disk is damaged and cannot be written either
-        return _without(spec, f"{reason}; {error}", lock, faults, salvaged)
+        return _in_ram(spec, lock, salvaged, f"{reason}; {error}")
     remark = f"{path} was damaged ({reason}) and is set aside as {aside.name}; taken over: {len(salvaged.rows)} rows"
-    return Opened(store, lock, remarks=[remark, *salvaged.lost])
+    opened.remarks[:0] = [remark, *salvaged.lost]
+    return opened
 
 
-def _without(
-    spec: StoreSpec, reason: str, lock: Lock | None, faults: Faults, salvaged: Salvaged | None = None
-) -> Opened:
-    """Begin in RAM from what can be read."""
-    faults("before_salvage")
-    path = Path(spec.path)
-    there = path.exists()
+def _without(spec: StoreSpec, reason: str, lock: Lock | None, faults: Faults, seen: Seen) -> Opened:
+    """Begin in RAM from what can be read, or was."""
+    salvaged = seen.whole
     if salvaged is None:
-        salvaged = salvage(path) if there else Salvaged()
+        faults("before_salvage")
+        path = Path(spec.path)
+        salvaged = salvage(path) if path.exists() else Salvaged()
+        salvaged.points = salvaged.points or dict(seen.points)
+    return _in_ram(spec, lock, salvaged, reason)
+
+
+def _in_ram(spec: StoreSpec, lock: Lock | None, salvaged: Salvaged, reason: str) -> Opened:
+    unread = bool(salvaged.lost)
     store = Store.open(MEMORY, spec=spec)
-    adopt(store, salvaged)
-    unread = there and not salvaged.rows and bool(salvaged.lost)
-    return Opened(store, lock, volatile=True, unread=unread, remarks=[reason, *salvaged.lost])
+    adopt(store, replace(salvaged, seq=0) if unread else salvaged)
+    return _told(Opened(store, lock, volatile=True, unread=unread, remarks=[reason, *salvaged.lost]))
 
 
 def _close_late(kept: Lock | None, future: asyncio.Future[Opened]) -> None:

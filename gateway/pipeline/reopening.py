@@ -1,7 +1,8 @@
 """A fresh connection to the disk for a house that lives: to the store it lives in, or to a new one.
 
-Between ledger and store. A file that is damaged or of another house is set aside (house section 7); an attempt that was
-given up while it hung must never do that to the file that a later one has come back to.
+Between ledger and store. A file that is damaged or of another house is set aside (house section 7), one that was only
+slow never is; an attempt that was given up while it hung must never do that to the file that a later one has come back
+to.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import asyncio
 import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -19,6 +21,7 @@ from gateway.pipeline.found import Kept, unanswered
 from gateway.pipeline.opening import Enrolment, Faults, Opened
 from gateway.store.connection import Lock
 from gateway.store.database import Store
+from gateway.store.numbers import keep_points
 from gateway.store.salvage import Salvaged, adopt, set_aside
 
 log = logging.getLogger(__name__)
@@ -31,8 +34,8 @@ class Reopener:
     that ends elsewhere, or whose points have other ids is not the one this house lives in: it is set aside, and a new
     one begun with the points' ids as they are in RAM; its `last().seq` is 0.
 
-    A file that nothing could be read of at start is read first: `tell` takes its unacknowledged alarms, in the loop,
-    and only the next attempt sets it aside, when the house has them.
+    A file that could not be read whole at start is read first: `tell` takes its unacknowledged alarms, in the loop, and
+    only the next attempt touches it, when the house has them. It may end anywhere: this life is appended to it.
     """
 
     def __init__(
@@ -82,12 +85,14 @@ class Reopener:
             self._look(path)
         try:
             store = self._open(path)
+            if self._unseen:
+                store.close()
+                raise StoreError(f"{path} opens, but could not be read just now: it is left alone before that")
             if self._is_ours(store, least, most):
+                self._unread = False
                 return store
             log.warning("%s is not the store this house lives in; it is set aside", path)
             store.close()
-            if self._unseen:
-                raise StoreError(f"{path} opens, but could not be read just now: it is not set aside before that")
         except StoreCorrupt:
             log.exception("the store on the disk is damaged; it is set aside")
         self._check(number)
@@ -99,11 +104,11 @@ class Reopener:
 
     def _look(self, path: Path) -> None:
         """Read what could not be read at start; StoreError when the house is to take it over first."""
-        kept = unanswered(path)
+        kept = unanswered(path) if path.exists() else []
         self._unseen = kept is None
         if kept:
             self._loop.call_soon_threadsafe(partial(self._tell, kept))
-            raise StoreError(f"{path} can be read after all: {len(kept)} alarms are taken over before it is set aside")
+            raise StoreError(f"{path} can be read after all: {len(kept)} alarms are taken over before anything else")
 
     def _open(self, path: Path) -> Store:
         return Store.open(path, lock=self._lock, spec=self._spec, faults=self._faults)
@@ -115,13 +120,15 @@ class Reopener:
             known = store.points()
             if seq == 0 and not known:
                 adopt(store, Salvaged(points=self._ids))
-            elif (seq == 0 and known != self._ids) or (seq and (self._unread or not least <= seq <= most)):
+            elif (seq == 0 and known != self._ids) or (seq and not (self._unread or least <= seq <= most)):
                 return False
             if store.point_ids(wanted.names, wanted.renames) != self._ids:
                 return False
             last = store.last_good_configuration()
             if last is None or last[0] != wanted.digest:
                 store.save_configuration(wanted.digest, wanted.blob)
+            with suppress(OSError):  # it is of use only where the store cannot be read
+                keep_points(store.path, store.points())
         except BaseException:
             store.close()
             raise

@@ -12,11 +12,11 @@ import os
 import sqlite3
 import struct
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 from gateway.errors import StoreCorrupt, StoreError, StoreFull, StoreLocked, StoreReadOnly
-from gateway.store.migrate import check_version, migrate
+from gateway.store.migrate import check_version, migrate, scripts
 
 log = logging.getLogger(__name__)
 MEMORY = ":memory:"
@@ -129,6 +129,13 @@ def connect_readonly(path: str | Path, *, immutable: bool = False) -> sqlite3.Co
         connection = sqlite3.connect(uri, uri=True, timeout=_BUSY_TIMEOUT, isolation_level=None)
         connection.execute("PRAGMA query_only = ON")
     return connection
+
+
+def is_older(path: str | Path) -> bool:
+    """Tell whether a store is upgraded when it opens, which may take long; False of what does not say."""
+    with suppress(StoreError), translated(str(path)), closing(connect_readonly(path)) as connection:
+        return 0 < check_version(connection) < len(scripts())
+    return False
 
 
 def check_header(path: str | Path) -> None:

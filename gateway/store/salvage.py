@@ -59,14 +59,25 @@ class Salvaged:
 
 def salvage(path: str | Path) -> Salvaged:
     """Read what can be read; never raises for a damaged file, `lost` says what is missing."""
-    found = Salvaged()
+    ways = []
     for immutable in (False, True):  # the second way needs no working WAL, no lock and no writable folder
         found = Salvaged()
         with suppress(StoreError), closing(connect_readonly(path, immutable=immutable)) as connection:
             _read(connection, found)
+            if immutable and _wal_bytes(path):
+                found.lost.append("what was written last could not be read")
             if not found.lost:
                 return found
-    return found if found.points or found.rows else Salvaged(lost=["nothing could be read"])
+            ways.append(found)
+    some = (found for found in ways if found.points or found.rows)
+    return min(some, key=lambda found: len(found.lost), default=Salvaged(lost=["nothing could be read"]))
+
+
+def _wal_bytes(path: str | Path) -> int:
+    try:
+        return Path(f"{path}-wal").stat().st_size
+    except OSError:  # there is none
+        return 0
 
 
 def adopt(store: Store, salvaged: Salvaged) -> None:
@@ -105,8 +116,10 @@ def _read(connection: sqlite3.Connection, found: Salvaged) -> None:
     found.rows = _both_ends(connection, "state", found.lost)
     orphans = {row[2] for row in found.rows} - found.boots.keys()
     found.boots.update({number: (f"lost-{number}", 0) for number in orphans})  # an unknown boot: times not known
-    with suppress(sqlite3.Error, StoreError, KeyError):
+    try:
         found.seq = tables.head(connection).last.seq
+    except (sqlite3.Error, StoreError, KeyError) as error:
+        found.lost.append(f"journal: {error}")
     try:
         found.configuration = tables.configuration(connection, None)
     except (sqlite3.Error, StoreError, zlib.error) as error:

@@ -19,6 +19,7 @@ from gateway.store.connection import Lock
 from gateway.store.read import Reader
 from gateway.testing import FakeClock
 from tests.care import stores
+from tests.care.test_no_restart import Disk
 from tests.patience import PATIENCE, until
 
 NEWER = "CREATE TABLE page (name TEXT PRIMARY KEY, body BLOB NOT NULL) STRICT, WITHOUT ROWID;\n"
@@ -62,22 +63,30 @@ async def hear(house: House, clock: FakeClock, value: float) -> None:
     await until(lambda: not house.ledger.busy)
 
 
-def test_a_copy_that_takes_long_keeps_nobody_deaf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+# The disk is busy with the copy: it may not be read, and nothing else be written to it.
+@pytest.mark.parametrize("hangs_at", ["", "before_salvage", "configuration"])
+def test_a_copy_that_takes_long_keeps_nobody_deaf(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hangs_at: str
+) -> None:
     store, config = stores.unpack(1, tmp_path), stores.config(tmp_path)
     future, copy = [*migrate.scripts(), NEWER], SlowCopy()
     monkeypatch.setattr(migrate, "scripts", lambda: future)
     monkeypatch.setattr(migrate, "keep_copy", copy)
+    if hangs_at == "configuration":
+        monkeypatch.setattr("gateway.app.write_copy", lambda *_: copy.go_on.wait(2 * PATIENCE))
     station = read(config).station
     assert station is not None
     with Reader(store) as reader:
         heard = len(reader.readings(reader.points()["g.v"]))
 
     async def main() -> None:
-        clock = FakeClock(boot="boot-2", wall=1_790_001_000 * 10**9)
-        opening = asyncio.create_task(open_house(config, clock))
+        clock, disk = FakeClock(boot="boot-2", wall=1_790_001_000 * 10**9), Disk()
+        opening = asyncio.create_task(open_house(config, clock, disk))
         await until(copy.begun.is_set)
+        disk.hangs_at = hangs_at
         await clock.advance(station.limits.open_deadline)
         await until(opening.done)
+        disk.release()
         house = opening.result()
         assert house.ledger.volatile
         assert stores.ALARM in rules(house)

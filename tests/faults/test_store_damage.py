@@ -15,7 +15,7 @@ import pytest
 
 from gateway.errors import StoreCorrupt, StoreError, StoreFull, StoreLocked, StoreReadOnly, StoreTooNew
 from gateway.model.alarm import Alarm
-from gateway.store.connection import Lock
+from gateway.store.connection import Lock, connect_readonly
 from gateway.store.database import Store
 from gateway.store.migrate import scripts
 from gateway.store.read import Reader
@@ -165,6 +165,37 @@ def test_salvage_reads_what_stands_only_in_the_wal(path: Path, tmp_path: Path) -
         for suffix in ("", "-wal"):  # as a power cut leaves it
             (tmp_path / f"cut.db{suffix}").write_bytes(Path(f"{path}{suffix}").read_bytes())
     assert "77" in salvage(tmp_path / "cut.db").table("alarm", Alarm)
+
+
+def test_damage_elsewhere_does_not_cost_what_stands_only_in_the_wal(path: Path, tmp_path: Path) -> None:
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("UPDATE configuration SET body = x'00'")
+    with closing(Store.open(path)) as store:
+        store.commit(group(77))
+        for suffix in ("", "-wal"):
+            (tmp_path / f"cut.db{suffix}").write_bytes(Path(f"{path}{suffix}").read_bytes())
+    found = salvage(tmp_path / "cut.db")
+    assert "77" in found.table("alarm", Alarm)
+    assert len(found.lost) == 1
+
+
+def test_what_is_read_without_the_wal_is_not_taken_for_all_there_is(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def busy(path: Path, *, immutable: bool) -> sqlite3.Connection:
+        if not immutable:
+            raise StoreError("the database is locked")
+        return connect_readonly(path, immutable=True)
+
+    monkeypatch.setattr("gateway.store.salvage.connect_readonly", busy)
+    assert salvage(path).lost == [], "nothing stands in a WAL"
+    with closing(Store.open(path)) as store:
+        store.commit(group(77))
+        for suffix in ("", "-wal"):
+            (tmp_path / f"cut.db{suffix}").write_bytes(Path(f"{path}{suffix}").read_bytes())
+    found = salvage(tmp_path / "cut.db")
+    assert len(found.table("alarm", Alarm)) == 20
+    assert found.lost
 
 
 # -- taken, too new

@@ -19,7 +19,6 @@ from gateway.model.station import StoreSpec
 from gateway.pipeline import recovery
 from gateway.pipeline.opening import Enrolment, enrol, open_store
 from gateway.pipeline.restart import Beat, Restored
-from gateway.pipeline.validate import Axis
 from gateway.store.database import Store
 from gateway.testing import FakeClock
 from tests import station_toml as toml
@@ -157,22 +156,26 @@ def toml_spec(folder: Path) -> StoreSpec:
     return StoreSpec(path=str(folder / "station.db"))
 
 
+@pytest.mark.parametrize("late", [False, True])
 def test_a_read_error_leaves_the_house_volatile_with_what_can_be_read(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, late: bool
 ) -> None:
     async def main() -> None:
         path, calls = configuration(tmp_path, 10), []
         await lives(path, readings)
+        axis_of, before = recovery.axis_of, Store.last_good_configuration
 
-        def fails_once(store: Store, boot: str) -> Axis:
+        def fails_once(store: Store, *boot: str) -> object:
             calls.append(boot)
             if len(calls) == 1:
                 raise StoreError("disk I/O error")
-            return recovery.axis_of(store, boot)
+            return axis_of(store, *boot) if late else before(store)
 
-        monkeypatch.setattr(
-            "gateway.pipeline.restart.recovery", SimpleNamespace(axis_of=fails_once, load=recovery.load)
-        )
+        if late:
+            fails = SimpleNamespace(axis_of=fails_once, load=recovery.load)
+            monkeypatch.setattr("gateway.pipeline.restart.recovery", fails)
+        else:
+            monkeypatch.setattr(Store, "last_good_configuration", fails_once)
         house = await open_house(path, SystemClock())
         assert house.ledger.volatile
         assert house.state.latest.value.size

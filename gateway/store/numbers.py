@@ -1,0 +1,47 @@
+"""Numbers that a life without its store must not give anew: ids of points, and those of alarms and notices.
+
+Used at start and by the way back (`gateway.pipeline.opening`, `reopening`). A store that is too slow for the start is
+gone on with when it can be read (house section 7), which takes points with the same ids and numbers that nobody had
+before. So the ids stand in a small file beside it as well, `station.db.points`; whoever uses them compares them with
+the store before anything is written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+
+from gateway.config.kept import write_whole
+from gateway.store.database import Store
+
+_COUNTERS = {"alarm_counter": "alarm", "notice_counter": "notice"}  # durable table → its row of the last number given
+_encode = msgspec.msgpack.Encoder().encode
+
+
+def keep_points(path: str | Path, points: Mapping[str, int]) -> None:
+    """Write the ids of all points beside the store, if they are other ones than stand there. Raises OSError."""
+    if kept_points(path) != points:
+        write_whole(_beside(path), msgspec.json.encode(points))
+
+
+def kept_points(path: str | Path) -> dict[str, int]:
+    """Return name → id as they stand beside the store; nothing where that cannot be read."""
+    try:
+        found = msgspec.json.decode(_beside(path).read_bytes(), type=dict[str, int])
+    except (OSError, msgspec.MsgspecError):
+        return {}
+    return found if len(set(found.values())) == len(found) and min(found.values(), default=1) > 0 else {}
+
+
+def number_from(store: Store, first: int) -> None:
+    """Let alarms and notices that a house begins from here on have numbers beyond `first`. Raises StoreError."""
+    with store.transaction() as connection:
+        for table, key in _COUNTERS.items():
+            last = max(first, store.rows(table, int).get(key, 0))
+            connection.execute("INSERT OR REPLACE INTO state VALUES (?, ?, 0, ?)", (table, key, _encode(last)))
+
+
+def _beside(path: str | Path) -> Path:
+    return Path(f"{path}.points")
