@@ -200,9 +200,15 @@ def install(device: Device, ids: Mapping[str, int], source_events: int) -> Speak
         found = made.place(key)
         if found is not None:
             made.systems[found[:2]] = None
+    problems: list[str] = []
     for spec in device.profile.points:
-        if spec.decode:
-            _add(made, spec, points[spec.name])
+        try:
+            if spec.decode:
+                _add(made, spec, points[spec.name])
+        except (ConfigError, ValueError) as error:
+            problems.append(str(error))
+    if problems:
+        raise ValueError("\n".join(problems))
     return made
 
 
@@ -257,12 +263,11 @@ def _add(made: Speaker, spec: PointSpec, point: int) -> None:
 def _place(made: Speaker, name: str, decode: Decode) -> str:
     """Return the place of a value or a bit as events have it. Raises ValueError: it can be none of this device's."""
     split = made.options.component_address
-    key = OWN if decode.at == OWN else same_key(decode.at, split)
-    if decode.analog is not None:
-        if decode.at and (key is None or key.count("/") < 2):
-            raise ValueError(f"point {name}: at = {decode.at!r} is no component; write {written(split)}")
-    elif key is None:
-        raise ValueError(f'point {name}: a bit is of one place: at = "device", "1/1" or {written(split)}')
+    key = OWN if decode.at == OWN and decode.bit is not None else same_key(decode.at, split)
+    wanted = key is not None and (decode.bit is not None or key.count("/") > 1)
+    if not wanted and (decode.at or decode.bit is not None):
+        more = "" if decode.bit is None else '"device", "1/1" or '
+        raise ValueError(f'point {name}: "{decode.at}" is no place; write {more}{written(split)}')
     return key or ""
 
 
@@ -281,4 +286,4 @@ def _check_command(made: Speaker, name: str, decode: Decode) -> None:
         raise ValueError(f"point {name}: type {decode.type} is no request; known: 61 to 68, 81, 84, 85, 86, 88")
     if decode.type < 81 and made.place(decode.at) is None:
         how = written(made.options.component_address)
-        raise ValueError(f'point {name}: at = {decode.at!r} is no place; write "1/1" or {how}')
+        raise ValueError(f'point {name}: "{decode.at}" is no place; write "1/1" or {how}')

@@ -8,7 +8,7 @@ import pytest
 
 from drivers._conversation_said import Said
 from drivers.simulated.gb26875 import FAULT, FIRE, NORMAL
-from gateway.errors import ConfigError
+from gateway.config.chinese import chinese
 from gateway.model.batch import EventCode
 from gateway.model.quality import GOOD
 from gateway.model.time import DAY, SECOND
@@ -168,18 +168,23 @@ def test_places_may_be_written_as_panels_show_them() -> None:
 @pytest.mark.parametrize(
     ("decode", "split", "words"),
     [
-        ({"analog": 2, "at": "1/1"}, "point_low", "'1/1' is no component; write \"1/1/2/10\""),
-        ({"analog": 2, "at": "tank"}, "whole", "'tank' is no component; write \"1/1/131082\""),
-        ({"bit": 5, "at": "1/1/2/x"}, "point_low", "a bit is of one place"),
-        ({"bit": 5}, "point_low", "a bit is of one place"),
-        ({"command": "request", "type": 62, "at": ""}, "whole", '\'\' is no place; write "1/1" or "1/1/131082"'),
+        ({"analog": 2, "at": "1/1"}, "point_low", '"1/1" is no place; write "1/1/2/10" (system/address/loop/point)'),
+        ({"analog": 2, "at": "device"}, "whole", '"device" is no place; write "1/1/131082" (system/address/component)'),
+        ({"bit": 5, "at": "1/1/2/x"}, "point_low", '"1/1/2/x" is no place; write "device", "1/1" or "1/1/2/10"'),
+        ({"bit": 5}, "point_low", '"" is no place; write "device"'),
+        ({"command": "request", "type": 62}, "whole", '"" is no place; write "1/1" or "1/1/131082"'),
     ],
 )
-def test_a_point_of_a_place_that_cannot_be_is_refused(decode: dict[str, Any], split: str, words: str) -> None:
-    points = {"x": {"kind": "state", "labels": {"off": 0, "on": 1}, "decode": decode}}
-    with pytest.raises((ValueError, ConfigError), match="point x: ") as refused:
-        installed(points=points, component_address=split)
-    assert words in str(refused.value)
+def test_points_of_places_that_cannot_be_are_refused_all_at_once(
+    decode: dict[str, Any], split: str, words: str
+) -> None:
+    point = {"kind": "state", "labels": {"off": 0, "on": 1}, "decode": decode}
+    with pytest.raises(ValueError, match="point x: ") as refused:
+        installed(points={"x": point, "y": point}, component_address=split)
+    first, second = str(refused.value).splitlines()
+    assert words in first
+    assert second == first.replace("point x", "point y")
+    assert chinese(first).startswith("测点 x：“")
 
 
 def test_a_clock_that_is_no_longer_trusted_sets_none() -> None:
