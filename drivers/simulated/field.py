@@ -40,8 +40,14 @@ class FarEnd(Protocol):
     def hear(self, data: bytes, wall: int) -> bytes:
         """Take what the gateway sends; return the answer."""
 
+    def show(self, values: Mapping[str, float]) -> None:
+        """Let all its points be so from now on, in their units."""
+
     def burn(self) -> None:
         """Let there be a fire where it can see one."""
+
+    def over(self) -> None:
+        """Let the fire be out, and reset what latches."""
 
 
 def far_end(driver: str, device: Device, calm: Mapping[str, float]) -> FarEnd | None:
@@ -49,12 +55,16 @@ def far_end(driver: str, device: Device, calm: Mapping[str, float]) -> FarEnd | 
     name = f"{__package__}.field_{driver}"
     if importlib.util.find_spec(name) is None:
         return None
-    rest = {
+    return cast("FarEnd", importlib.import_module(name).far_end(device, at_rest(device, calm)))
+
+
+def at_rest(device: Device, calm: Mapping[str, float]) -> dict[str, float]:
+    """Return what every point that is no text shows while nothing happens. `calm`: `device.point` → value."""
+    return {
         spec.name: calm.get(f"{device.id}.{spec.name}", spec.labels.get("normal", 0.0))
         for spec in device.profile.points
         if spec.kind is not Kind.TEXT
     }
-    return cast("FarEnd", importlib.import_module(name).far_end(device, rest))
 
 
 def numbers(device: Device) -> dict[str, int]:

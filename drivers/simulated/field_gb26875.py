@@ -24,11 +24,11 @@ _Series = tuple[Decode, float]  # of an analog value, what it shows at rest
 def far_end(device: Device, rest: Mapping[str, float]) -> FarEnd:
     """Return the device."""
     ids = numbers(device)
-    return _FarEnd(install(device, ids, -1), {ids[f"{device.id}.{name}"]: value for name, value in rest.items()})
+    return _FarEnd(install(device, ids, -1), {ids[f"{device.id}.{name}"]: name for name in rest}, rest)
 
 
 class _FarEnd:
-    def __init__(self, speaker: Speaker, rest: Mapping[int, float]) -> None:
+    def __init__(self, speaker: Speaker, names: Mapping[int, str], rest: Mapping[str, float]) -> None:
         number = speaker.number or 1
         there = speaker.options.address_in == "source"
         self._box = Transmitter(number if there else 1, 0 if there else number, offset=speaker.offset)
@@ -36,8 +36,9 @@ class _FarEnd:
         self._place = next((place for place in registered if place is not None and place[2]), _PLACE)
         self._box.components[self._place] = (_SMOKE, NORMAL, "锅炉房感烟")
         self._speaker = speaker
-        self._series = [(one.decode, rest[one.point]) for many in speaker.analogs.values() for one in many]
+        self._names = names
         self._burns = False
+        self.show(rest)
 
     def say(self, turn: int, wall: int) -> bytes:
         said = self._box.again() if turn % AGAIN == 0 else b""
@@ -45,15 +46,23 @@ class _FarEnd:
             said += self._box.report(_STATUS, [DeviceStatus(self._box.status, self._box.tag(wall))], wall)
         if self._series and turn % MEASURED == 0:
             said += self._box.report(_ANALOG, list(self._measured(turn, wall)), wall)
-        if self._burns and self._box.components[self._place][1] == NORMAL:
-            said += self._box.change(self._place, NORMAL | FIRE, wall)
+        wanted = NORMAL | FIRE if self._burns else NORMAL
+        if self._box.components[self._place][1] != wanted:
+            said += self._box.change(self._place, wanted, wall)
         return said
 
     def hear(self, data: bytes, wall: int) -> bytes:
         return self._box.hear(data, wall)
 
+    def show(self, values: Mapping[str, float]) -> None:
+        analogs = (one for many in self._speaker.analogs.values() for one in many)
+        self._series = [(one.decode, values[self._names[one.point]]) for one in analogs]
+
     def burn(self) -> None:
         self._burns = True
+
+    def over(self) -> None:
+        self._burns = False
 
     def _measured(self, turn: int, wall: int) -> Iterator[Analog]:
         for decode, value in self._series:

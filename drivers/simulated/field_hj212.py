@@ -28,17 +28,14 @@ class _FarEnd:
         self._box = Logger(own.mn, offset=installed.offset)
         if own.password:
             self._box.pw = own.password
-        self._rest = {
-            one.code: (rest[one.spec.name] - one.decode.offset) / one.decode.scale
-            for one in installed.fields
-            if one.kind == "Rtd" and one.cn in _REAL_TIME
-        }
+        self._fields = [one for one in installed.fields if one.kind == "Rtd" and one.cn in _REAL_TIME]
+        self.show(rest)
 
     def say(self, turn: int, wall: int) -> bytes:
         said = b"".join(self._box.unanswered.values()) if turn % AGAIN == 0 else b""
         if turn % REPORT == 0:
             told = [
-                Factor(code, {"Rtd": f"{moved(value, turn):.3f}", "Flag": "N"}) for code, value in self._rest.items()
+                Factor(code, {"Rtd": f"{moved(value, turn):.3f}", "Flag": "N"}) for code, value in self._shown.items()
             ]
             said += self._box.report(told, wall)
         return said
@@ -46,5 +43,11 @@ class _FarEnd:
     def hear(self, data: bytes, wall: int) -> bytes:
         return self._box.hear(data, wall)
 
+    def show(self, values: Mapping[str, float]) -> None:
+        self._shown = {one.code: (values[one.spec.name] - one.decode.offset) / one.decode.scale for one in self._fields}
+
     def burn(self) -> None:
         """It measures no smoke."""
+
+    def over(self) -> None:
+        """It latches nothing."""

@@ -23,18 +23,21 @@ _SERIES = frozenset((RAIN_SERIES, *LEVEL_SERIES, STATE))
 
 def far_end(device: Device, rest: Mapping[str, float]) -> FarEnd:
     """Return the station."""
-    values = {}
-    for spec in device.profile.points:
-        decode = msgspec.convert(spec.decode, Decode)
-        if spec.kind in (Kind.MEASURE, Kind.COUNTER) and decode.element and code_of(decode.element) not in _SERIES:
-            values[decode.element] = (rest[spec.name] - decode.offset) / decode.scale
-    return _FarEnd(install(device, numbers(device), -1), values)
+    measured = {
+        spec.name: decode
+        for spec in device.profile.points
+        if spec.kind in (Kind.MEASURE, Kind.COUNTER)
+        and (decode := msgspec.convert(spec.decode, Decode)).element
+        and code_of(decode.element) not in _SERIES
+    }
+    return _FarEnd(install(device, numbers(device), -1), measured, rest)
 
 
 class _FarEnd:
-    def __init__(self, installed: Installed, rest: Mapping[str, float]) -> None:
+    def __init__(self, installed: Installed, measured: Mapping[str, Decode], rest: Mapping[str, float]) -> None:
         own = installed.options
-        self._rest = rest
+        self._measured = measured
+        self.show(rest)
         self._box = Station(
             installed.address, centre=own.centre, coding=Coding(own.coding), offset=installed.offset // SECOND
         )
@@ -44,12 +47,20 @@ class _FarEnd:
     def say(self, turn: int, wall: int) -> bytes:
         said = self._box.again() if turn % AGAIN == 0 else b""
         if turn % REPORT == 0:
-            self._box.values = {name: moved(value, turn) for name, value in self._rest.items()}
+            self._box.values = {name: moved(value, turn) for name, value in self._shown.items()}
             said += self._box.report(wall)
         return said
 
     def hear(self, data: bytes, wall: int) -> bytes:
         return self._box.hear(data, wall)
 
+    def show(self, values: Mapping[str, float]) -> None:
+        self._shown = {
+            decode.element: (values[name] - decode.offset) / decode.scale for name, decode in self._measured.items()
+        }
+
     def burn(self) -> None:
         """Water does not burn."""
+
+    def over(self) -> None:
+        """It latches nothing."""

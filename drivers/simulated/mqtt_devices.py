@@ -14,6 +14,7 @@ from random import Random
 from typing import NamedTuple, Protocol
 
 from drivers.simulated.behaviour import Behaviour, constant, drain, fire, ramp, sine, switch
+from drivers.simulated.mqtt_shown import Shown
 
 TICK = 1.0  # s between two looks at a device
 
@@ -74,8 +75,25 @@ class Flag:
 class Device(Protocol):
     """What whoever plays it needs of a device."""
 
+    @property
+    def fault(self) -> MqttFault:
+        """What is wrong with it; change it at any time."""
+
+    @property
+    def filters(self) -> Sequence[str]:
+        """What it subscribes to."""
+
+    def connect(self) -> Message | None:
+        """Begin a connection; return its last will, None: it has none. What it says at a birth is said next."""
+
     def at(self, t: float) -> list[Message]:
         """Return what it publishes after t seconds; called with growing t."""
+
+    def hear(self, topic: str, payload: bytes, t: float) -> list[Message]:
+        """Return the answer to a message of what it subscribed to."""
+
+    def show(self, points: Sequence[Shown], device: str) -> None:
+        """Let these points of a configured device be so from now on and be told at once; all others are at rest."""
 
 
 @dataclass(slots=True)
@@ -98,15 +116,36 @@ class MqttDevice:
     period: float = 10.0
     availability: str = ""
     fault: MqttFault = field(default_factory=MqttFault)
+    filters: Sequence[str] = ()
     _state: dict[str, bool] = field(default_factory=dict)
+    _told: dict[str, float] = field(default_factory=dict)
     _next: float = 0.0
     _last: bytes = b""
     _away: bool = False
+
+    def connect(self) -> None:
+        """Say that it is there, as its bridge does; the will is the bridge's."""
+        self._away, self._next = True, 0.0
+
+    def hear(self, topic: str, payload: bytes, t: float) -> list[Message]:
+        """Nothing: it takes no commands."""
+        del topic, payload, t
+        return []
+
+    def show(self, points: Sequence[Shown], device: str = "") -> None:
+        """Let fields be so from now on: a flag takes the quantity along of which it is made."""
+        del device
+        self._told = {point.way: point.raw for point in points}
+        self._next = 0.0
 
     def at(self, t: float) -> list[Message]:
         """Return what it publishes after t seconds."""
         found = self._presence()
         values = {name: quantity.at(t, self.random) for name, quantity in self.quantities.items()}
+        for name, flag in self.flags.items():
+            if self._told.get(name):
+                values[flag.quantity] = max(values[flag.quantity], flag.on)
+        values |= {name: raw for name, raw in self._told.items() if name in values}
         turned = self._turn(values)
         if self.fault.gone or self.fault.silent or not (turned or found or t >= self._next):
             return found
@@ -165,12 +204,30 @@ class Panel:
     events: Sequence[tuple[float, Mapping[str, object]]]
     period: float = 30.0
     fault: MqttFault = field(default_factory=MqttFault)
+    filters: Sequence[str] = ()
     _told: float = -1.0
     _next: float = 0.0
+    _happened: list[Mapping[str, object]] = field(default_factory=list)
+
+    def connect(self) -> None:
+        """Nothing is said of that, and there is no will."""
+
+    def hear(self, topic: str, payload: bytes, t: float) -> list[Message]:
+        """Nothing: it takes no commands."""
+        del topic, payload, t
+        return []
+
+    def show(self, points: Sequence[Shown], device: str = "") -> None:
+        """Nothing: a panel has events, and no points."""
+
+    def tell(self, event: Mapping[str, object]) -> None:
+        """Let something happen now."""
+        self._happened.append(event)
 
     def at(self, t: float) -> list[Message]:
         """Return the events since the last look, or a sign of life when that is due."""
-        due = [event for moment, event in self.events if self._told < moment <= t]
+        due = [*self._happened, *(event for moment, event in self.events if self._told < moment <= t)]
+        self._happened.clear()
         self._told = t
         if self.fault.silent or self.fault.gone:
             return []

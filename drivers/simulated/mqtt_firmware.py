@@ -1,23 +1,46 @@
-"""Devices that publish by themselves as Tasmota, ESPHome, Shelly and Home Assistant's discovery would have them.
+"""Devices that publish by themselves, as their firmware has it: what all have, ESPHome and Shelly.
 
 Pure, for demo, `simulate` and tests: the opposite direction of those dialects. Keeps house rules 9 (fakes ship, faults
 on demand) and 2 (seconds and a seeded random source are arguments). `at` says what is published when, `hear` what the
 device answers to a command or question. What is measured is the same for all; a firmware only says it in its own way.
+Tasmota stands in `mqtt_tasmota.py`, what announces itself to Home Assistant in `mqtt_announced.py`.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random
-from typing import Any
+from typing import Any, Protocol
 
-from drivers.simulated.mqtt_devices import Flag, Message, MqttFault, Quantity, spoilt
+from drivers.simulated.mqtt_devices import Flag, Message, MqttFault, Quantity, nested, spoilt
+from drivers.simulated.mqtt_shown import Shown
+from gateway.model.point import Kind
 
 Values = Mapping[str, float | bool]
-_ZONE = "ZoneStatus"
 _EPOCH = 1_790_000_000  # what the devices take for the beginning
+_WORDS = {b"ON": True, b"1": True, b"TRUE": True, b"OFF": False, b"0": False, b"FALSE": False}
+_TURN = (b"TOGGLE", b"2")  # what turns a relay round
+_BAD_REQUEST, _NO_HANDLER = -103, 404  # error codes of a Shelly
+
+
+class Physical(Protocol):
+    """What happens at a device."""
+
+    @property
+    def relays(self) -> dict[str, bool]:
+        """Outputs and how they stand; a command changes them."""
+
+    @property
+    def random(self) -> Random:
+        """The source of noise."""
+
+    def look(self, t: float) -> Values:
+        """Return what is so after t seconds, by name: yes and no as booleans."""
+
+    def show(self, points: Sequence[Shown]) -> None:
+        """Let these points be so from now on; all others are as at rest."""
 
 
 @dataclass(slots=True)
@@ -29,13 +52,18 @@ class Physics:
     relays: dict[str, bool] = field(default_factory=dict)
     random: Random = field(default_factory=lambda: Random(1))
     state: dict[str, bool] = field(default_factory=dict)
+    told: Values = field(default_factory=dict)
 
     def look(self, t: float) -> Values:
         """Return every quantity, flag and relay after t seconds."""
         values = {name: quantity.at(t, self.random) for name, quantity in self.quantities.items()}
         for name, flag in self.flags.items():
             self.state[name] = values[flag.quantity] >= (flag.off if self.state.get(name) else flag.on)
-        return {**values, **self.state, **self.relays}
+        return {**values, **self.state, **self.told, **self.relays}
+
+    def show(self, points: Sequence[Shown]) -> None:
+        """Let these points be so, whatever the rest does."""
+        self.told = {one.spec.name: bool(one.raw) if one.spec.kind is Kind.STATE else one.raw for one in points}
 
 
 @dataclass(slots=True)
@@ -50,7 +78,7 @@ class Firmware:
     """
 
     topic: str
-    physics: Physics
+    physics: Physical
     names: Mapping[str, str]
     period: float = 30.0
     fault: MqttFault = field(default_factory=MqttFault)
@@ -58,6 +86,23 @@ class Firmware:
     _last: dict[str, float | bool] = field(default_factory=dict)
     _next: float = 0.0
     _there: bool = False
+
+    @property
+    def filters(self) -> Sequence[str]:
+        """What it subscribes to."""
+        raise NotImplementedError
+
+    def connect(self) -> Message | None:
+        """Begin a connection; return the last will, if it has one. Birth and everything are said next."""
+        self._there, self._next = False, 0.0
+        said = self.presence(there=False)
+        return said[-1] if said else None
+
+    def show(self, points: Sequence[Shown], device: str = "") -> None:
+        """Let these points be so from now on: what turns is told, then everything."""
+        del device
+        self.physics.show(points)
+        self._next = 0.0
 
     def at(self, t: float) -> list[Message]:
         """Return what is published after t seconds; called with growing t."""
@@ -68,12 +113,12 @@ class Firmware:
         turned = {
             name: value for name, value in values.items() if type(value) is bool and value != self._last.get(name)
         }
-        self._last = dict(values)
-        if found or t >= self._next:
+        born, before, self._last = bool(found), self._last, dict(values)
+        if turned and before and not born:
+            found += self._spoilt(self.change(turned, t))
+        if born or t >= self._next:
             self._next = t + self.period
             found += self._spoilt(self.whole(values, t))
-        elif turned:
-            found += self._spoilt(self.change(turned, t))
         return found
 
     def hear(self, topic: str, payload: bytes, t: float = 0.0) -> list[Message]:
@@ -94,8 +139,16 @@ class Firmware:
             return messages
         return [message._replace(payload=spoilt(message.payload, self.physics.random)) for message in messages]
 
-    def _relay(self, place: str) -> str:
+    def relay(self, place: str) -> str:
+        """Return the name of the output at a place of the firmware; nothing: there is none."""
         return next((name for name in self.physics.relays if self.names.get(name) == place), "")
+
+    def switch(self, relay: str, payload: bytes) -> bool:
+        """Obey a command; return how the output stands. What is no command of the firmware changes nothing."""
+        word, before = payload.strip().upper(), self.physics.relays[relay]
+        now = not before if word in _TURN else _WORDS.get(word, before)
+        self.physics.relays[relay] = self._last[relay] = now
+        return now
 
     def presence(self, *, there: bool) -> list[Message]:
         """Return birth or last will."""
@@ -114,57 +167,13 @@ class Firmware:
         raise NotImplementedError
 
 
-class TasmotaDevice(Firmware):
-    """Tasmota; `names` are paths: `DS18B20.Temperature`, `Switch1`, `POWER1`."""
-
-    def presence(self, *, there: bool) -> list[Message]:
-        """LWT, retained."""
-        return [Message(f"tele/{self.topic}/LWT", b"Online" if there else b"Offline", retain=True)]
-
-    def whole(self, values: Values, t: float) -> list[Message]:
-        """STATE and SENSOR."""
-        state, sensor = self._split(values, t)
-        return [_json(f"tele/{self.topic}/STATE", state), _json(f"tele/{self.topic}/SENSOR", sensor)]
-
-    def change(self, turned: Values, t: float) -> list[Message]:
-        """A RESULT for each input and relay."""
-        del t
-        found = []
-        for name, value in turned.items():
-            place, word = self.names[name], _on(value)
-            told: object = word if place.startswith("POWER") else {"Action": word}
-            found.append(_json(f"stat/{self.topic}/RESULT", {place: told}))
-        return found
-
-    def answer(self, topic: str, payload: bytes, t: float) -> list[Message]:
-        """`STATUS 10`, `STATUS 11`, `POWERn`."""
-        command = topic.removeprefix(f"cmnd/{self.topic}/")
-        state, sensor = self._split(self._seen(t), t)
-        if command == "STATUS" and payload in (b"10", b"11"):
-            told = {"StatusSNS": sensor} if payload == b"10" else {"StatusSTS": state}
-            return [_json(f"stat/{self.topic}/STATUS{payload.decode()}", told)]
-        relay = self._relay(command)
-        if not relay:
-            return [_json(f"stat/{self.topic}/RESULT", {"Command": "Unknown"})]
-        self.physics.relays[relay] = self._last[relay] = payload == b"ON"
-        return [
-            _json(f"stat/{self.topic}/RESULT", {command: payload.decode()}),
-            Message(f"stat/{self.topic}/{command}", payload),
-        ]
-
-    def _split(self, values: Values, t: float) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Return what STATE and what SENSOR have: relays and the radio in the one, the rest in the other."""
-        places = {self.names[name]: value for name, value in values.items()}
-        places |= {place: int(value) for place, value in places.items() if place.endswith(_ZONE)}  # bits
-        of_state = {place for place in places if place.startswith(("POWER", "Wifi"))}
-        head = {"Epoch": round(self.begins + t)}
-        state = {place: value for place, value in places.items() if place in of_state}
-        sensor = {place: value for place, value in places.items() if place not in of_state}
-        return {**head, **_nested(state)}, {**head, **_nested(sensor), "TempUnit": "C"}
-
-
 class EsphomeNode(Firmware):
     """An ESPHome node; `names` are entities: `sensor/temperature`, `binary_sensor/smoke`, `switch/relay`."""
+
+    @property
+    def filters(self) -> Sequence[str]:
+        """Its commands."""
+        return (f"{self.topic}/+/+/command",)
 
     def presence(self, *, there: bool) -> list[Message]:
         """Birth and last will, retained."""
@@ -182,20 +191,24 @@ class EsphomeNode(Firmware):
     def answer(self, topic: str, payload: bytes, t: float) -> list[Message]:
         """A switch tells a change only."""
         del t
-        relay = self._relay(topic.removeprefix(f"{self.topic}/").removesuffix("/command"))
-        wanted = payload == b"ON"
-        if not relay or self.physics.relays[relay] is wanted:
+        relay = self.relay(topic.removeprefix(f"{self.topic}/").removesuffix("/command"))
+        if not relay:
             return []
-        self.physics.relays[relay] = self._last[relay] = wanted
-        return [self._state(relay, wanted)]
+        before, now = self.physics.relays[relay], self.switch(relay, payload)
+        return [] if now is before else [self._state(relay, now)]
 
     def _state(self, name: str, value: float | bool) -> Message:  # noqa: FBT001 - a value, no switch
-        word = _on(value) if isinstance(value, bool) else repr(value)
+        word = on_off(value) if isinstance(value, bool) else repr(value)
         return Message(f"{self.topic}/{self.names[name]}/state", word.encode(), retain=True)
 
 
 class ShellyDevice(Firmware):
     """A Shelly Gen2; `names` are `component field`: `smoke:0 alarm`, `devicepower:0 battery.percent`."""
+
+    @property
+    def filters(self) -> Sequence[str]:
+        """Requests."""
+        return (f"{self.topic}/rpc",)
 
     def presence(self, *, there: bool) -> list[Message]:
         """`online`, retained."""
@@ -210,105 +223,58 @@ class ShellyDevice(Firmware):
         return [self._notify("NotifyStatus", turned, t)]
 
     def answer(self, topic: str, payload: bytes, t: float) -> list[Message]:
-        """Shelly.GetStatus and Switch.Set; a change is notified too."""
-        if topic != f"{self.topic}/rpc":
+        """Shelly.GetStatus and Switch.Set; a change is notified too. What names no `src` gets no answer."""
+        del topic
+        asked = _object(payload)
+        if not isinstance(asked.get("src"), str):
             return []
-        asked = json.loads(payload)
-        to, params = f"{asked['src']}/rpc", asked["params"]
-        frame = {"id": asked["id"], "src": self.topic, "dst": asked["src"]}
-        if asked["method"] == "Shelly.GetStatus":
-            return [_json(to, {**frame, "result": self._status(self._seen(t))})]
-        relay = self._relay(f"switch:{params['id']} output") if asked["method"] == "Switch.Set" else ""
-        if not relay:
-            return [_json(to, {**frame, "error": {"code": 404, "message": f"No handler for {asked['method']}"}})]
-        before, wanted = self.physics.relays[relay], bool(params["on"])
-        self.physics.relays[relay] = self._last[relay] = wanted
-        told = [] if before is wanted else self.change({relay: wanted}, t)
-        return [_json(to, {**frame, "result": {"was_on": before}}), *told]
+        params = found if isinstance(found := asked.get("params"), dict) else {}
+        to = f"{asked['src']}/rpc"
+        frame = {"id": asked.get("id"), "src": self.topic, "dst": asked["src"]}
+        match asked.get("method"):
+            case "Shelly.GetStatus":
+                return [as_json(to, {**frame, "result": self._status(self._seen(t))})]
+            case "Switch.Set" if not isinstance(params.get("on"), bool):
+                return [
+                    as_json(
+                        to, {**frame, "error": {"code": _BAD_REQUEST, "message": "Missing required argument 'on'!"}}
+                    )
+                ]
+            case "Switch.Set" if relay := self.relay(f"switch:{params.get('id')} output"):
+                before = self.physics.relays[relay]
+                now = self.switch(relay, b"ON" if params["on"] else b"OFF")
+                told = [] if now is before else self.change({relay: now}, t)
+                return [as_json(to, {**frame, "result": {"was_on": before}}), *told]
+        error = {"code": _NO_HANDLER, "message": f"No handler for {asked.get('method')}"}
+        return [as_json(to, {**frame, "error": error})]
 
     def _notify(self, method: str, values: Values, t: float) -> Message:
         params = {"ts": round(self.begins + t, 2), **self._status(values)}
         frame = {"src": self.topic, "dst": f"{self.topic}/events", "method": method, "params": params}
-        return _json(f"{self.topic}/events/rpc", frame)
+        return as_json(f"{self.topic}/events/rpc", frame)
 
     def _status(self, values: Values) -> dict[str, Any]:
-        found: dict[str, Any] = {}
+        found: dict[str, dict[str, object]] = {}
         for name, value in values.items():
             component, _, place = self.names[name].partition(" ")
-            found.setdefault(component, {"id": int(component.partition(":")[2])})
-            _put(found[component], place, value)
-        return found
+            found.setdefault(component, {"id": int(component.partition(":")[2])})[place] = value
+        return {component: nested(fields) for component, fields in found.items()}
 
 
-class AnnouncedDevice(Firmware):
-    """A device that announces itself by Home Assistant's discovery; `names` are `platform device_class unit`."""
-
-    def presence(self, *, there: bool) -> list[Message]:
-        """Availability, retained, and with it the announcement."""
-        said = Message(f"{self.topic}/availability", b"online" if there else b"offline", retain=True)
-        return [self.announcement(), said] if there else [said]
-
-    def announcement(self) -> Message:
-        """Return discovery in the device form, with abbreviations."""
-        components = {}
-        for name, place in self.names.items():
-            platform, kind, unit = (*place.split(" "), "", "")[:3]
-            entry: dict[str, Any] = {
-                "p": platform,
-                "uniq_id": f"{self.topic}_{name}",
-                "val_tpl": f"{{{{ value_json.{name} }}}}",
-            }
-            entry |= {"dev_cla": kind} if kind else {}
-            entry |= {"unit_of_meas": unit} if unit else {}
-            if platform != "sensor":
-                entry |= {"pl_on": True, "pl_off": False}  # as Zigbee2MQTT says it
-            if platform == "switch":
-                entry["cmd_t"] = f"~/{name}/set"
-            components[name] = entry
-        told: dict[str, Any] = {
-            "~": self.topic,
-            "dev": {"ids": [self.topic]},
-            "o": {"name": "simulated"},
-            "stat_t": "~",
-        }
-        told |= {"avty": [{"t": "~/availability"}], "cmps": components}
-        return _json(f"homeassistant/device/{self.topic}/config", told, retain=True)
-
-    def whole(self, values: Values, t: float) -> list[Message]:
-        """One JSON object."""
-        del t
-        return [_json(self.topic, values)]
-
-    def change(self, turned: Values, t: float) -> list[Message]:
-        """The same with what turned."""
-        return self.whole(turned, t)
-
-    def answer(self, topic: str, payload: bytes, t: float) -> list[Message]:
-        """A switch."""
-        relay = topic.removeprefix(f"{self.topic}/").removesuffix("/set")
-        if relay not in self.physics.relays:
-            return []
-        self.physics.relays[relay] = self._last[relay] = payload == b"true"
-        return self.change({relay: self.physics.relays[relay]}, t)
-
-
-def _on(value: object) -> str:
+def on_off(value: object) -> str:
+    """Return how firmwares spell yes and no."""
     return "ON" if value else "OFF"
 
 
-def _json(topic: str, told: object, *, retain: bool = False) -> Message:
+def as_json(topic: str, told: object, *, retain: bool = False) -> Message:
+    """Return a message of JSON."""
     return Message(topic, json.dumps(told, ensure_ascii=False).encode(), retain)
 
 
-def _nested(places: Mapping[str, object]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for place, value in places.items():
-        _put(found, place, _on(value) if isinstance(value, bool) else value)
-    return found
-
-
-def _put(table: dict[str, Any], place: str, value: object) -> None:
-    *above, last = place.split(".")
-    for key in above:
-        table = table.setdefault(key, {})
-    table[last] = value
+def _object(payload: bytes) -> dict[str, Any]:
+    """Return a JSON object; an empty one for what is none."""
+    try:
+        found = json.loads(payload)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}

@@ -11,50 +11,23 @@ import json
 from base64 import b64encode
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from random import Random
-from typing import Any, Protocol, cast
 
 from drivers._json_path import steps
 from drivers.simulated import mqtt_devices, mqtt_firmware
-from drivers.simulated.behaviour import constant
 from drivers.simulated.lora_devices import LoraDevice
-from drivers.simulated.mqtt_devices import Message, Quantity
-from drivers.simulated.mqtt_shown import Shown, shown
+from drivers.simulated.mqtt_devices import Message
+from drivers.simulated.mqtt_shown import Shown, showing, shown
+from drivers.simulated.mqtt_site import Reporting, Site
+from drivers.simulated.mqtt_tasmota import TasmotaDevice, TasmotaNode
 from drivers.simulated.nb_devices import CtwingDevice, OnenetDevice
-from drivers.simulated.payloads import payload
 from drivers.simulated.sparkplug_player import SparkplugPlayer, sparkplug
 from gateway.model.point import Device, Kind
 
 EPOCH = 1_790_000_000.0  # s since 1970: second 0 where nobody says when that is
-_PERIOD = 30.0  # s between two reports of what is not wired
 _NOBODY = "undefined"  # what CTWing writes for an id that it does not know
-
-
-class Hearing(Protocol):
-    """What a player may have beside `Device`: it answers."""
-
-    @property
-    def filter(self) -> str:
-        """What it subscribes to."""
-
-    def hear(self, topic: str, payload: bytes, t: float) -> list[Message]:
-        """Return the answer to a message."""
-
-
-@dataclass(slots=True)
-class Reporting:
-    """Whatever tells all it has every so often. `say`: seconds → what is published then."""
-
-    say: Callable[[float], list[Message]]
-    _next: float = 0.0
-
-    def at(self, t: float) -> list[Message]:
-        """Return what it publishes after t seconds."""
-        if t < self._next:
-            return []
-        self._next = t + _PERIOD
-        return self.say(t)
 
 
 def players(
@@ -77,53 +50,54 @@ def player(device: Device, seed: int, calm: Mapping[str, float], begins: float =
     points = shown(device, calm)
     options = {**device.profile.options, **device.options}
     build = _DIALECTS.get(device.profile.driver, _plain)
-    return build(_Site(device, options, points, Random(seed), begins)) if points else None
+    return build(Site(device, options, points, Random(seed), begins)) if points else None
 
 
-@dataclass(frozen=True, slots=True)
-class _Site:
-    device: Device
-    options: Mapping[str, Any]
-    points: list[Shown]
-    random: Random
-    begins: float
-
-    def text(self, key: str) -> str:
-        return str(self.options.get(key, ""))
-
-    def fields(self) -> dict[str, object]:
-        """Return the message that says all; a place that several points read says what the first wants."""
-        found: dict[str, object] = {}
-        for point in self.points:
-            if point.way and point.way not in found:
-                found[point.way] = point.word
-        return mqtt_devices.nested(found)
-
-    def data(self) -> bytes:
-        """Return the raw payload of those that stand in no field."""
-        return payload(
-            [(point.spec.decode["bytes"], point.value) for point in self.points if not point.way and _raw(point)],
-            self.options.get("raw", {}),
-        )
-
-
-def _raw(point: Shown) -> bool:
-    return "bytes" in point.spec.decode
-
-
-def _plain(site: _Site) -> mqtt_devices.Device | None:
+def _plain(site: Site) -> mqtt_devices.Device | None:
     """JSON on a topic of its own."""
     where: Mapping[str, object] = site.options.get("where", {})
-    topic = _told_at(site.text("topic"), where)
-    fields = {point.way: point for point in site.points if point.way}
-    if not topic or not fields:
+    topic, samples = _told_at(site.text("topic"), where), site.text("samples")
+    if not topic or not site.fields():
         return None
-    samples = site.text("samples")
-    if samples:
-        said = json.dumps(mqtt_devices.nested({".".join(map(str, steps(samples))): [site.fields()]})).encode()
-        return Reporting(lambda _: [Message(topic, said)])
-    quantities = {way: Quantity(constant(point.raw), digits=6, low=point.raw) for way, point in fields.items()}
-    return mqtt_devices.MqttDevice(topic, quantities, site.random)
+
+    def say(t: float) -> list[Message]:
+        del t
+        fields = site.fields()
+        if samples:
+            fields = mqtt_devices.nested({".".join(map(str, steps(samples))): [fields]})
+        return [Message(topic, json.dumps(fields).encode())]
+
+    def presence(t: float, *, there: bool) -> list[Message]:
+        """Say it where the configuration expects it: a last will, told by the device or for it."""
+        del t
+        entry = site.options.get("availability")
+        if not entry:
+            return []
+        words = {"online": "online", "offline": next(iter(entry.get("offline", ())), "offline")}
+        return [_there({**entry, **words, "topic": entry["topic"].replace("~", topic)}, there=there)]
+
+    return Reporting(site, say, presence)
+
+
+def _zigbee(site: Site) -> mqtt_devices.Device | None:
+    """What Zigbee2MQTT says of a device: yes and no as JSON has them, and whether it is there."""
+    topic = site.text("topic")
+
+    def say(t: float) -> list[Message]:
+        del t
+        ways = {one.way: one for one in reversed(site.points) if one.way}  # the first of a place counts
+        said = {
+            way: bool(one.raw) if one.spec.kind is Kind.STATE and one.spelt is None else one.word
+            for way, one in ways.items()
+        }
+        return [Message(topic, json.dumps(mqtt_devices.nested(said)).encode())]
+
+    def presence(t: float, *, there: bool) -> list[Message]:
+        del t
+        said = json.dumps({"state": "online" if there else "offline"}).encode()
+        return [Message(f"{topic}/availability", said, retain=True)]
+
+    return Reporting(site, say, presence) if topic and site.fields() else None
 
 
 def _told_at(pattern: str, where: Mapping[str, object] = {}) -> str:
@@ -133,94 +107,148 @@ def _told_at(pattern: str, where: Mapping[str, object] = {}) -> str:
     return "/".join("0" if level in ("+", "#") else level for level in named)
 
 
-def _physics(site: _Site, names: Mapping[str, str]) -> mqtt_firmware.Physics:
-    """Return the points that have a name in a firmware: states as yes or no, the rest as numbers."""
-    mine = [point for point in site.points if point.spec.name in names]
-    states, numbers, words = {}, {}, Counter[str]()
-    for point in mine:  # the bits of a word are told by the word
-        words[point.way] += round(point.raw) << point.spec.decode.get("bit", 0)
-    for point in mine:
-        if point.spec.kind is Kind.STATE and "bit" not in point.spec.decode:
-            states[point.spec.name] = bool(point.raw)
-        else:
-            raw = float(words[point.way]) if "bit" in point.spec.decode else point.raw
-            numbers[point.spec.name] = Quantity(constant(raw), digits=6, low=raw)
-    return mqtt_firmware.Physics(numbers, relays=states, random=site.random)
+@dataclass(slots=True)
+class _Physics:
+    """The points that have a name in a firmware: states as yes or no, the rest as numbers (port `Physical`)."""
+
+    site: Site
+    names: Mapping[str, str]
+    relays: dict[str, bool] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Begin with outputs as they are at rest."""
+        self.relays = {one.spec.name: bool(one.raw) for one in self.site.outputs() if one.spec.name in self.names}
+
+    @property
+    def random(self) -> Random:
+        """The source of noise."""
+        return self.site.random
+
+    def look(self, t: float) -> mqtt_firmware.Values:
+        """Return what is so now; the bits of a word are told by the word."""
+        del t
+        mine = [point for point in self.site.points if point.spec.name in self.names]
+        words = Counter[str]()
+        for point in mine:
+            words[point.way] += round(point.raw) << point.spec.decode.get("bit", 0)
+        values: dict[str, float | bool] = {}
+        for point in mine:
+            if "bit" in point.spec.decode:
+                values[point.spec.name] = words[point.way]
+            else:
+                values[point.spec.name] = bool(point.raw) if point.spec.kind is Kind.STATE else point.raw
+        return values | self.relays
+
+    def show(self, points: Sequence[Shown]) -> None:
+        """Let these points be so from now on."""
+        self.site.show(points)
 
 
 def _firmware(
-    make: type[mqtt_firmware.Firmware], name: Callable[[Shown, _Site], str]
-) -> Callable[[_Site], mqtt_devices.Device | None]:
-    def build(site: _Site) -> mqtt_devices.Device | None:
+    make: Callable[..., mqtt_firmware.Firmware], name: Callable[[Shown, Site], str]
+) -> Callable[[Site], mqtt_devices.Device | None]:
+    def build(site: Site) -> mqtt_devices.Device | None:
         names = {point.spec.name: found for point in site.points if (found := name(point, site))}
         own = {key for key in ("full_topic", "prefixes", "status") if site.options.get(key)}
         if own or not names or not site.text("topic"):  # topics that these firmwares have only when they are told
             return None
-        return make(site.text("topic"), _physics(site, names), names, begins=site.begins)
+        kind = TasmotaNode if site.text("unit") else make
+        return kind(site.text("topic"), _Physics(site, names), names, begins=site.begins)
 
     return build
 
 
-def _tasmota_name(point: Shown, site: _Site) -> str:
+def _tasmota_name(point: Shown, site: Site) -> str:
     unit = site.text("unit")
     return f"ZbReceived.{unit}.{point.way}" if unit else point.way
 
 
-def _esphome_name(point: Shown, site: _Site) -> str:
+def _esphome_name(point: Shown, site: Site) -> str:
     del site
     decode, kind = point.spec.decode, "binary_sensor" if point.spec.kind is Kind.STATE else "sensor"
     return "" if decode.get("topic") else str(decode.get("entity") or f"{kind}/{point.spec.name}")
 
 
-def _shelly_name(point: Shown, site: _Site) -> str:
+def _shelly_name(point: Shown, site: Site) -> str:
     del site
     component = str(point.spec.decode.get("component", ""))
     return f"{component} {point.way}" if component.partition(":")[2].isdigit() else ""
 
 
-def _announced(site: _Site) -> mqtt_devices.Device | None:
-    """What was learnt from discovery: every point has its topic, and a path there."""
-    topics: dict[str, list[Shown]] = {}
-    for point in site.points:
-        if point.spec.decode.get("topic"):
-            topics.setdefault(str(point.spec.decode["topic"]), []).append(point)
-    found = [_there(entry) for entry in site.options.get("availability", ())]
-    for topic, points in topics.items():
-        alone = str(points[0].spec.decode.get("path", "$")) == "$"
-        fields: dict[str, object] = {}
-        for point in points:
-            fields.setdefault(point.way, point.word)
-        said = str(points[0].word) if alone else json.dumps(mqtt_devices.nested(fields), ensure_ascii=False)
-        found.append(Message(topic, said.encode()))
-    return Reporting(lambda _: found) if topics else None
+def _announced(site: Site) -> mqtt_devices.Device | None:
+    """What was learnt from discovery: every point has its topic, and a path there; an output where it is told."""
+    listening = [str(one.spec.decode["write"]) for one in site.outputs()]
+    entries: Sequence[Mapping[str, str]] = site.options.get("availability", ())
+
+    def say(t: float) -> list[Message]:
+        del t
+        topics: dict[str, list[Shown]] = {}
+        for point in site.points:
+            if point.spec.decode.get("topic"):
+                topics.setdefault(str(point.spec.decode["topic"]), []).append(point)
+        return [_announced_state(topic, points) for topic, points in topics.items()]
+
+    def presence(t: float, *, there: bool) -> list[Message]:
+        del t
+        return [_there(entry, there=there) for entry in entries]
+
+    return Reporting(site, say, presence, listening, partial(_obeyed, site)) if say(0.0) else None
 
 
-def _there(entry: Mapping[str, str]) -> Message:
-    way, word = steps(entry.get("path", "$")), entry.get("online", "online")
+def _announced_state(topic: str, points: Sequence[Shown]) -> Message:
+    if str(points[0].spec.decode.get("path", "$")) == "$":
+        return Message(topic, str(points[0].word).encode())
+    fields: dict[str, object] = {}
+    for point in points:
+        fields.setdefault(point.way, point.word)
+    return Message(topic, json.dumps(mqtt_devices.nested(fields), ensure_ascii=False).encode())
+
+
+def _obeyed(site: Site, topic: str, said: bytes) -> bool:
+    """Set the outputs that a command means; say whether there are any."""
+    meant = [one.spec for one in site.outputs() if one.spec.decode["write"] == topic]
+    for spec in meant:
+        words = {str(spec.decode.get(key, key.upper())).encode(): raw for key, raw in (("on", 1.0), ("off", 0.0))}
+        if said in words:
+            site.put(showing(spec, float(words[said] != spec.invert)))
+    return bool(meant)
+
+
+def _there(entry: Mapping[str, str], *, there: bool) -> Message:
+    key = "online" if there else "offline"
+    way, word = steps(entry.get("path", "$")), entry.get(key, key)
     said = json.dumps(mqtt_devices.nested({".".join(map(str, way)): word})) if way else word
     return Message(entry["topic"], said.encode(), retain=True)
 
 
-def _lora(site: _Site) -> mqtt_devices.Device | None:
+def _lora(site: Site) -> mqtt_devices.Device | None:
+    """What a LoRaWAN server says of a device; that it is gone, nobody says."""
     chirpstack = site.device.profile.driver == "chirpstack"
     application = site.text("application").replace("+", "") or "1"
     name = site.text("dev_eui").lower() if chirpstack else site.text("device")
-    fields, data, base = site.fields(), site.data(), site.text("base").strip("/")
-    if not (fields or data) or not name:
+    base = site.text("base").strip("/")
+    if not (site.fields() or site.data()) or not name:
         return None
     device = LoraDevice("chirpstack" if chirpstack else "ttn", application, name, site.random)
 
     def say(t: float) -> list[Message]:
-        said = device.up(data, fields, site.begins + t)
+        said = device.up(site.data(), site.fields(), site.begins + t)
         return [one._replace(topic=f"{base}/{one.topic}") for one in said] if base else said
 
-    return Reporting(say)
+    return Reporting(site, say)
 
 
-def _ctwing(site: _Site) -> mqtt_devices.Device | None:
+def _encoded(site: Site, usual: str = "") -> dict[str, object]:
+    """Return fields, the raw payload among them as the platform has it. `usual`: where it stands in base64."""
     fields, data = site.fields(), site.data()
-    if data:
-        fields |= mqtt_devices.nested({site.text("base64") or "APPdata": b64encode(data).decode()})
+    if data and site.text("hex"):
+        fields |= mqtt_devices.nested({site.text("hex"): data.hex()})
+    elif data and (way := site.text("base64") or usual):
+        fields |= mqtt_devices.nested({way: b64encode(data).decode()})
+    return fields
+
+
+def _ctwing(site: Site) -> mqtt_devices.Device | None:
     device = CtwingDevice(
         site.random,
         topic=_told_at(site.text("topic")),
@@ -228,31 +256,33 @@ def _ctwing(site: _Site) -> mqtt_devices.Device | None:
         imei=site.text("imei") or _NOBODY,
         product=site.text("product"),
     )
-    return Reporting(lambda t: device.report(fields, round(1000 * (site.begins + t)))) if fields else None
+
+    def say(t: float) -> list[Message]:
+        return device.report(_encoded(site, "APPdata"), _ms(site, t))
+
+    def presence(t: float, *, there: bool) -> list[Message]:
+        return device.presence(_ms(site, t), online=there)
+
+    return Reporting(site, say, presence) if _encoded(site, "APPdata") else None
 
 
-def _onenet(site: _Site) -> mqtt_devices.Device | None:
-    fields, data = site.fields(), site.data()
-    if data and site.text("hex"):
-        fields |= mqtt_devices.nested({site.text("hex"): data.hex()})
-    elif data and site.text("base64"):
-        fields |= mqtt_devices.nested({site.text("base64"): b64encode(data).decode()})
+def _onenet(site: Site) -> mqtt_devices.Device | None:
     device = OnenetDevice(site.random, product=site.text("product"), name=site.text("device"))
-    return Reporting(lambda t: device.post(fields, round(1000 * (site.begins + t)))) if fields else None
+    return Reporting(site, lambda t: device.post(_encoded(site), _ms(site, t))) if _encoded(site) else None
 
 
-_DIALECTS: Mapping[str, Callable[[_Site], mqtt_devices.Device | None]] = {
-    "tasmota": _firmware(mqtt_firmware.TasmotaDevice, _tasmota_name),
+def _ms(site: Site, t: float) -> int:
+    return round(1000 * (site.begins + t))
+
+
+_DIALECTS: Mapping[str, Callable[[Site], mqtt_devices.Device | None]] = {
+    "tasmota": _firmware(TasmotaDevice, _tasmota_name),
     "esphome": _firmware(mqtt_firmware.EsphomeNode, _esphome_name),
     "shelly": _firmware(mqtt_firmware.ShellyDevice, _shelly_name),
     "homeassistant": _announced,
+    "zigbee2mqtt": _zigbee,
     "chirpstack": _lora,
     "ttn": _lora,
     "ctwing": _ctwing,
     "onenet": _onenet,
 }
-
-
-def answers(player: mqtt_devices.Device) -> Hearing | None:
-    """Return what of a player answers, None: it only speaks."""
-    return cast("Hearing", player) if isinstance(player, SparkplugPlayer) else None

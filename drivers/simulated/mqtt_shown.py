@@ -1,4 +1,4 @@
-"""What the points of a configured MQTT device show at rest, and how their sender spells it.
+"""What the points of a configured MQTT device show, at rest or in a scene, and how their sender spells it.
 
 Pure, for the players of `drivers.simulated.mqtt_players`: a reading in the point's unit → what stands in a message.
 Keeps house rule 9 (fakes ship).
@@ -26,26 +26,30 @@ class Shown:
     way: str
 
     @property
+    def spelt(self) -> str | None:
+        """The sender's own word for it, None: it has none."""
+        words: Mapping[str, float] = self.spec.decode.get("words", {})
+        return next((word for word, number in words.items() if number == self.raw), None)
+
+    @property
     def word(self) -> object:
         """How a sender spells it in JSON."""
-        words: Mapping[str, float] = self.spec.decode.get("words", {})
-        spelt = next((word for word, number in words.items() if number == self.raw), None)
-        return spelt if spelt is not None else int(self.raw) if self.spec.kind is Kind.STATE else self.raw
+        return self.spelt or (int(self.raw) if self.spec.kind is Kind.STATE else self.raw)
 
 
 def shown(device: Device, calm: Mapping[str, float]) -> list[Shown]:
     """Return every point that is a number or state, at rest. `calm`: `device.point` → value in the point's unit."""
-    found = []
-    for spec in device.profile.points:
-        if spec.kind is Kind.TEXT:
-            continue
-        value = calm.get(f"{device.id}.{spec.name}", _usual(spec))
-        scale, offset = spec.decode.get("scale", 1.0), spec.decode.get("offset", 0.0)
-        raw = value if spec.kind is Kind.STATE else round((value - offset) / scale, 6)
-        if spec.kind is Kind.STATE and value in (0, 1):
-            raw = float(raw_state(spec, value))
-        found.append(Shown(spec, value, raw, _way(spec)))
-    return found
+    specs = [spec for spec in device.profile.points if spec.kind is not Kind.TEXT]
+    return [showing(spec, calm.get(f"{device.id}.{spec.name}", _usual(spec))) for spec in specs]
+
+
+def showing(spec: PointSpec, value: float) -> Shown:
+    """Return a point that shows this value of its unit."""
+    scale, offset = spec.decode.get("scale", 1.0), spec.decode.get("offset", 0.0)
+    raw = value if spec.kind is Kind.STATE else round((value - offset) / scale, 6)
+    if spec.kind is Kind.STATE and value in (0, 1):
+        raw = float(raw_state(spec, value))
+    return Shown(spec, value, raw, _way(spec))
 
 
 def _usual(spec: PointSpec) -> float:

@@ -19,9 +19,11 @@ from gateway.protocols.sparkplug import (
     Metric,
     Payload,
     Value,
+    address_of,
     decode,
     encode,
     placed,
+    value_of,
 )
 
 NODE = ""  # the place of the node's own metrics
@@ -33,37 +35,47 @@ class NodeFault:
 
     Attributes:
         losing: so many of the next messages get lost on their way: their seq is used up.
+        renumbered: its next data have aliases that no birth explained; its next births do, and that ends it.
         deaf: hears no request for births.
         garbage: payloads are cut in the middle.
     """
 
     losing: int = 0
+    renumbered: bool = False
     deaf: bool = False
     garbage: bool = False
 
 
 @dataclass(slots=True)
 class EdgeNode:
-    """One node. `metrics`: place (device id, `NODE` for its own) → metric → type; values begin as null."""
+    """One node. `metrics`: place (device id, `NODE` for its own) → metric → type; values begin as null.
+
+    `outputs`: places and metrics that a command sets.
+    """
 
     group: str
     name: str
     metrics: Mapping[str, Mapping[str, DataType]]
     fault: NodeFault = field(default_factory=NodeFault)
     values: dict[tuple[str, str], Value] = field(default_factory=dict)
+    outputs: frozenset[tuple[str, str]] = frozenset()
     _seq: int = SEQUENCE - 1
     _bd: int = SEQUENCE - 1
     _alias: dict[tuple[str, str], int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Give every metric its alias, unique over the node (6.4.18)."""
-        names = [(place, name) for place, metrics in self.metrics.items() for name in metrics]
-        self._alias = {which: number for number, which in enumerate(names, 1)}
+        self._number(1)
 
     @property
     def filter(self) -> str:
-        """What it subscribes to."""
+        """Where it is asked for its births, and its own outputs are set."""
         return Address(self.group, "NCMD", self.name, "").topic()
+
+    @property
+    def filters(self) -> tuple[str, str]:
+        """What it subscribes to: commands to it and to its devices."""
+        return self.filter, Address(self.group, "DCMD", self.name, "+").topic()
 
     def connect(self) -> Message:
         """Begin a connection: the last will to hand to the broker (6.4.20)."""
@@ -72,6 +84,9 @@ class EdgeNode:
 
     def births(self, time: int) -> list[Message]:
         """Return NBIRTH and a DBIRTH per device, each with name, alias, type and value of every metric."""
+        if self.fault.renumbered:
+            self._number(1 + len(self._alias) + min(self._alias.values(), default=0))
+            self.fault.renumbered = False
         own = (self._bd_seq(), Metric(name=REBIRTH, datatype=DataType.BOOLEAN, value=False, time=time))
         found = self._sent("NBIRTH", NODE, (*own, *self._born(NODE, time)), time)
         for place in self.metrics:
@@ -95,10 +110,17 @@ class EdgeNode:
         return self._sent("DDEATH", place, (), time)
 
     def hear(self, topic: str, payload: bytes, time: int) -> list[Message]:
-        """Return the answer to a command: births when it asks for them."""
-        found = decode(payload)
-        asked = isinstance(found, Payload) and any(one.name == REBIRTH and one.value is True for one in found.metrics)
-        return self.births(time) if asked and topic == self.filter and not self.fault.deaf else []
+        """Return the answer to a command: births when it asks for them, the new state of outputs that it sets."""
+        found, address = decode(payload), address_of(topic)
+        if not isinstance(found, Payload) or address is None or self.fault.deaf:
+            return []
+        if topic == self.filter and any(one.name == REBIRTH and one.value is True for one in found.metrics):
+            return self.births(time)
+        place = address.device
+        wanted = {one.name: one for one in found.metrics if one.name and (place, one.name) in self.outputs}
+        meant = {name: value_of(one, self.metrics[place][name]) for name, one in wanted.items()}
+        taken = {name: value for name, value in meant.items() if isinstance(value, int | float)}
+        return self.report(place, taken, time) if taken else []
 
     def _born(self, place: str, time: int) -> tuple[Metric, ...]:
         metrics = self.metrics.get(place, {})
@@ -113,10 +135,15 @@ class EdgeNode:
             for name, datatype in metrics.items()
         )
 
+    def _number(self, first: int) -> None:
+        names = [(place, name) for place, metrics in self.metrics.items() for name in metrics]
+        self._alias = {which: number for number, which in enumerate(names, first)}
+
     def _metric(self, place: str, name: str, value: Value, time: int, *, historical: bool) -> Metric:
         """Return a metric as data has it: the type is known from the birth, the value goes into that type's field."""
         kind, wire = ("", None) if value is None else placed(self.metrics[place][name], value)
-        return Metric(alias=self._alias[place, name], time=time, value=wire, kind=kind, historical=historical)
+        strange = len(self._alias) + 1 if self.fault.renumbered else 0
+        return Metric(alias=self._alias[place, name] + strange, time=time, value=wire, kind=kind, historical=historical)
 
     def _bd_seq(self) -> Metric:
         return Metric(name=BD_SEQ, datatype=DataType.INT64, value=self._bd)

@@ -7,28 +7,30 @@ an unchanged daemon finds it. Keeps house rule 9: fakes ship.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import msgspec
 
 from drivers._modbus_master import Port
 from drivers._modbus_setup import TcpOptions
 from drivers.simulated import mqtt_devices, mqtt_players
-from drivers.simulated.field import FarEnd, far_end, hang
+from drivers.simulated.field import FarEnd, at_rest, far_end, hang
 from drivers.simulated.modbus_bus import Line, ModbusBus
 from drivers.simulated.modbus_tcp import TcpLine
 from drivers.simulated.modem import SimulatedModem
-from drivers.simulated.mqtt_devices import TICK, Panel
+from drivers.simulated.mqtt_devices import Panel
+from drivers.simulated.mqtt_links import Attached, clients
+from drivers.simulated.mqtt_shown import showing
 from drivers.simulated.profile_slave import ProfileSlave
 from gateway.clock import Clock
-from gateway.errors import ConfigError, LinkDown
+from gateway.errors import ConfigError
 from gateway.model.point import Device
 from gateway.model.station import SourceSpec, Station
 from gateway.protocols.modbus_framing import Ascii, Framing, Mbap
-from gateway.transport.mqtt import Message as Received
-from gateway.transport.mqtt import MqttSession, connect
 from gateway.transport.mqtt_options import MqttOptions, read_password
 from gateway.transport.serial import open_pty
 from gateway.transport.wires import WireOptions
@@ -40,7 +42,6 @@ _KNOWN: Mapping[str, Callable[[str, int], mqtt_devices.Device]] = {
     "zigbee2mqtt-leak": mqtt_devices.leak_sensor,
     "json-panel": lambda topic, _: Panel(topic, ()),
 }
-_RECONNECT = 1.0  # s
 
 # (source, where on it, bytes): `>` and `<` are master and slaves of a bus, else it is a topic.
 Seen = Callable[[str, str, bytes], None]
@@ -124,6 +125,7 @@ class SimulatedField:
         self.modems: dict[str, SimulatedModem] = {}
         self.ends: dict[str, FarEnd] = {}
         self.unplayed: list[str] = []
+        self._scene: dict[str, Mapping[str, float]] = {}  # what slaves show otherwise than at rest
         self._station = station
         self._clock = clock
         self._players = players or {}
@@ -184,11 +186,11 @@ class SimulatedField:
         place = free_place(source.id, source.options) if options.wire == "serial" else None
         await hang(options, place, mine, self._clock, lambda device, data: self._seen(source.id, device, data))
 
-    async def run_devices(self, source: SourceSpec) -> NoReturn:
+    async def run_devices(self, source: SourceSpec) -> None:
         """Publish for the MQTT devices of a source until cancelled; connects again whenever the broker is back."""
         mine = [device for device in self._station.devices if device.source == source.id]
         began, wall = self._clock.mono(), self._clock.wall() / 1e9
-        playing: list[mqtt_devices.Device] = []
+        playing: list[tuple[Device, mqtt_devices.Device]] = []
         for seed, (device, usual) in enumerate(mqtt_players.players(mine, self._calm, wall)):
             known = self._players.get(device.id) or _known(device, seed) or usual
             if known is None:
@@ -196,13 +198,38 @@ class SimulatedField:
                 self._on_unplayed(device.id)
                 continue
             self.devices[device.id] = known
-            if not any(known is other for other in playing):  # devices of a Sparkplug node are one player
-                playing.append(known)
-        while True:
-            try:
-                await self._publish(source, playing, began)
-            except* LinkDown:
-                await self._clock.sleep(_RECONNECT)
+            playing.append((device, known))
+        login = _login(source)
+        seen = partial(self._seen, source.id)
+        attached = [
+            Attached(client, replace(login, client_id=f"{login.client_id}-{name}"), self._clock, began, seen)
+            for name, client in clients(playing).items()
+        ]
+        always: Coroutine[Any, Any, object] = asyncio.Event().wait()  # where nothing can be played
+        tasks = [asyncio.create_task(one) for one in (always, *(one.run() for one in attached))]
+        try:
+            ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+        for task in ended:  # by an error
+            task.result()
+
+    def show(self, device: Device, values: Mapping[str, float]) -> None:
+        """Let points of a device be so, in their units, all others as at rest."""
+        specs = {spec.name: spec for spec in device.profile.points}
+        if device.id in self.slaves:
+            for name in self._scene.get(device.id, ()):  # outputs stay as they are
+                rest = self._calm.get(f"{device.id}.{name}", specs[name].labels.get("normal", 0.0))
+                self.slaves[device.id].set_point(name, rest)
+            for name, value in values.items():
+                self.slaves[device.id].set_point(name, value)
+            self._scene[device.id] = values
+        elif device.id in self.ends:
+            self.ends[device.id].show(at_rest(device, self._calm) | dict(values))
+        elif device.id in self.devices:
+            self.devices[device.id].show([showing(specs[name], value) for name, value in values.items()], device.id)
 
     async def run_modem(self, channel: str, options: Mapping[str, Any]) -> None:
         """Be the modem of a channel until cancelled."""
@@ -218,31 +245,6 @@ class SimulatedField:
     def reply(self, number: str, text: str) -> None:
         """Let a person write back, to the first modem."""
         next(iter(self.modems.values())).receive(number, text)
-
-    async def _publish(self, source: SourceSpec, playing: list[mqtt_devices.Device], began: int) -> NoReturn:
-        waiting: list[tuple[str, bytes]] = []
-
-        def heard(_: MqttSession, messages: list[Received]) -> None:
-            waiting.extend((topic, payload or b"") for topic, payload, *_ in messages)
-
-        session = await connect(_login(source), self._clock, heard)
-        hearing = [found for one in playing if (found := mqtt_players.answers(one)) is not None]
-        try:
-            async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(session.run())
-                if hearing:
-                    await session.subscribe([(one.filter, 0) for one in hearing])  # 0: nothing to acknowledge
-                while True:
-                    t = (self._clock.mono() - began) / 1e9
-                    asked, waiting[:] = list(waiting), []
-                    said = [message for one in hearing for what in asked for message in one.hear(*what, t)]
-                    for topic, payload, retain in [*said, *(message for one in playing for message in one.at(t))]:
-                        self._seen(source.id, topic, payload)
-                        await session.publish(topic, payload, retain=retain)
-                    await self._clock.sleep(TICK)
-        finally:
-            session.abort()
-        raise AssertionError("playing never ends")
 
 
 def free_place(owner: str, options: Mapping[str, Any]) -> Path:

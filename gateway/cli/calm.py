@@ -1,7 +1,8 @@
 """What a simulated point shows while nothing is wrong: a value in its range at which no rule of the station alarms.
 
 For `firegrid simulate`: a tank played at 0 m would be an alarm from the first second on. Looks at `when` and `clear`
-of threshold rules and of the profile's own alarms; what their expressions cannot tell is left to the unit.
+of threshold rules and of the profile's own alarms; what their expressions cannot tell is left to the unit. What it
+shows when something is wrong: `simulate_scene.py`.
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ def _value(point: Point, conditions: list[tuple[str, str | None]]) -> float:
     for when, clear in conditions:
         region = intersection(region, _quiet(point, when, clear)) or region
     usual = USUAL.get(point.spec.unit, 0.0)
-    candidates = [usual, *(_inside(low, high) for low, high in region)]
+    candidates = [usual, *(inside(low, high) for low, high in region)]
     return next((value for value in candidates if any(low <= value <= high for low, high in region)), usual)
 
 
@@ -70,7 +71,7 @@ def _quiet(point: Point, when: str, clear: str | None) -> Region:
     return intersection(complement(alarming), normal)
 
 
-def _inside(low: float, high: float) -> float:
+def inside(low: float, high: float) -> float:
     """Return a value between two bounds, short enough to be read; beyond the one where the other is open."""
     if math.isinf(low) and math.isinf(high):
         return 0.0

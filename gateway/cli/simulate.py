@@ -11,7 +11,8 @@ import asyncio
 import errno
 import re
 import signal
-from collections.abc import Coroutine, Iterable, Iterator
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 from drivers.simulated.broker import SimulatedBroker
@@ -22,12 +23,20 @@ from gateway.cli.calm import calm
 from gateway.cli.examined_talk import speaks
 from gateway.cli.examined_wires import MODBUS_PORT
 from gateway.cli.main import BAD_CONFIGURATION, GOOD, add_config
+from gateway.cli.simulate_scene import Scenes, after
 from gateway.clock import Clock, SystemClock
 from gateway.config.quantities import duration
 from gateway.errors import ConfigError, LinkDown
 from gateway.model.point import AlarmClass
 from gateway.model.station import SourceSpec, Station
 
+# Options that let something happen, and what.
+_SCENES = {
+    "fire": "a fire at every fire detector and panel",
+    "gas": "gas at every gas detector",
+    "flood": "water where a detector of floods is",
+    "clear": "all of that is over, and panels are reset,",
+}
 PARTS = ("broker", "bus", "devices", "field", "modem")
 _CODE = re.compile(r"(?:码|code )(\d+).*(?:回复|Reply )\1", re.DOTALL)
 
@@ -36,9 +45,8 @@ def arguments(own: argparse.ArgumentParser) -> None:
     """Add what `simulate` takes."""
     own.add_argument("part", choices=(*PARTS, "station"), help="station: all of them")
     add_config(own)
-    own.add_argument(
-        "--fire", default="", metavar="TIME", help="smoke at every wired fire detector and panel after so long"
-    )
+    for name, what in _SCENES.items():
+        own.add_argument(f"--{name}", default="", metavar="TIME", help=f"{what} after so long")
     own.add_argument("--answer", default="", metavar="TIME", help="people answer an SMS with its code after so long")
 
 
@@ -50,15 +58,18 @@ def run(options: argparse.Namespace) -> int:
         print("\n".join(problem.text(loaded.language) for problem in wrong))
         return BAD_CONFIGURATION
     try:
-        fire, answer = (duration(text) if text else None for text in (options.fire, options.answer))
+        answer = duration(options.answer) if options.answer else None
+        scenes = {name: duration(text) for name in _SCENES if (text := getattr(options, name))}
     except ValueError as error:
         raise ConfigError(str(error)) from error
     wanted = PARTS if options.part == "station" else (options.part,)
-    asyncio.run(_play(loaded.station, wanted, fire=fire, answer=answer))
+    asyncio.run(_play(loaded.station, wanted, scenes=scenes, answer=answer))
     return GOOD
 
 
-async def _play(station: Station, wanted: tuple[str, ...], *, fire: float | None, answer: float | None) -> None:
+async def _play(
+    station: Station, wanted: tuple[str, ...], *, scenes: Mapping[str, float], answer: float | None
+) -> None:
     clock = SystemClock()
     errands: set[asyncio.Task[None]] = set()
 
@@ -74,8 +85,8 @@ async def _play(station: Station, wanted: tuple[str, ...], *, fire: float | None
     parts = list(_parts(station, field, clock, wanted))
     if not parts:
         raise ConfigError(f"the configuration has no {' or '.join(wanted)} that can be played here")
-    if fire is not None:
-        parts.append(("fire", _fire(station, field, clock, fire)))
+    happens = Scenes(station, field, _say)
+    parts += [(name, after(clock, seconds, _scene(happens, name))) for name, seconds in scenes.items()]
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
@@ -97,6 +108,15 @@ def _announce(names: Iterable[str]) -> None:
     for name in names:
         if name:
             print(f"playing {name}", flush=True)
+
+
+def _scene(happens: Scenes, name: str) -> Callable[[], None]:
+    """Return what begins, or ends, by the name of an option."""
+    return happens.end if name == "clear" else partial(happens.begin, AlarmClass[name.upper()])
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)
 
 
 def _unplayed(device: str) -> None:
@@ -141,20 +161,6 @@ async def _broker(source: SourceSpec, clock: Clock, *, alone: bool) -> None:
         await asyncio.Event().wait()
     finally:
         await broker.stop()
-
-
-async def _fire(station: Station, field: SimulatedField, clock: Clock, after: float) -> None:
-    await clock.sleep(after)
-    for device in station.devices:
-        for spec in device.profile.points:
-            burning = any(alarm.alarm_class is AlarmClass.FIRE for alarm in spec.alarms) and "alarm" in spec.labels
-            if burning and device.id in field.slaves:
-                print(f"fire at {device.id}", flush=True)
-                field.slaves[device.id].set_point(spec.name, spec.labels["alarm"])
-        if device.id in field.ends and device.profile.alarm_class is AlarmClass.FIRE:
-            print(f"fire at {device.id}", flush=True)
-            field.ends[device.id].burn()
-    await asyncio.Event().wait()
 
 
 async def _answer(field: SimulatedField, clock: Clock, after: float, number: str, code: str) -> None:

@@ -13,8 +13,10 @@ import pytest
 from drivers import _mqtt_voice, mqtt
 from drivers._profiles import profile, tailor
 from drivers.simulated.behaviour import constant, switch
+from drivers.simulated.mqtt_announced import AnnouncedDevice
 from drivers.simulated.mqtt_devices import Flag, Quantity
-from drivers.simulated.mqtt_firmware import AnnouncedDevice, EsphomeNode, Firmware, Physics, ShellyDevice, TasmotaDevice
+from drivers.simulated.mqtt_firmware import EsphomeNode, Firmware, Physics, ShellyDevice
+from drivers.simulated.mqtt_tasmota import TasmotaDevice
 from gateway.clock import SystemClock
 from gateway.model.point import Device
 from gateway.model.ports import DriverSetup

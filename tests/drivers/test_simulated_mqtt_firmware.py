@@ -12,15 +12,10 @@ from hypothesis import strategies as st
 from drivers._profiles import profile, tailor
 from drivers.dialects.homeassistant import learn
 from drivers.simulated.behaviour import constant, switch
+from drivers.simulated.mqtt_announced import AnnouncedDevice
 from drivers.simulated.mqtt_devices import Flag, MqttFault, Quantity
-from drivers.simulated.mqtt_firmware import (
-    AnnouncedDevice,
-    EsphomeNode,
-    Firmware,
-    Physics,
-    ShellyDevice,
-    TasmotaDevice,
-)
+from drivers.simulated.mqtt_firmware import EsphomeNode, Firmware, Physics, ShellyDevice
+from drivers.simulated.mqtt_tasmota import TasmotaDevice
 from gateway import registry
 from gateway.model.batch import make_batch
 from gateway.model.point import Device, Kind

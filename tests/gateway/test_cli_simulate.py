@@ -19,11 +19,13 @@ from gateway import registry
 from gateway.app import read
 from gateway.cli.calm import calm
 from gateway.cli.main import BAD_CONFIGURATION, run
-from gateway.cli.simulate import _fire, _parts
+from gateway.cli.simulate import _parts
+from gateway.cli.simulate_scene import Scenes
 from gateway.clock import SystemClock
 from gateway.errors import LinkDown
 from gateway.model.batch import Batch, EventCode
 from gateway.model.inventory import numbered
+from gateway.model.point import AlarmClass
 from gateway.model.ports import DriverSetup
 from gateway.model.quality import Level, level_of
 from gateway.model.station import Station
@@ -58,6 +60,7 @@ class _Heard:
         self.values: dict[str, dict[str, float]] = defaultdict(dict)  # device → point → its last good value
         self.codes: dict[str, set[EventCode]] = defaultdict(set)
         self.fires: dict[str, set[tuple[str, bool]]] = defaultdict(set)  # device → key, whether it is registered
+        self.scenes: Scenes
         self._ids = numbered(station)
         self._names = {number: name for name, number in self._ids.items()}
         self._station = station
@@ -101,12 +104,15 @@ class _Heard:
 
 @contextlib.asynccontextmanager
 async def played(station: Station) -> AsyncIterator[_Heard]:
-    """Play a station's field with a fire at once, and let its drivers hear."""
+    """Play a station's field, and let its drivers hear; a fire breaks out once the field is there."""
     clock, heard = SystemClock(), _Heard(station)
     field = SimulatedField(station, clock, calm=calm(station))
+    heard.scenes = Scenes(station, field, lambda _: None)
     parts = [part for _, part in _parts(station, field, clock, ("bus", "field"))]
-    tasks = [asyncio.create_task(part) for part in (*parts, heard.run(), _fire(station, field, clock, 0.2))]
+    tasks = [asyncio.create_task(part) for part in (*parts, heard.run())]
     try:
+        await until(lambda: len(field.slaves) + len(field.ends) == len(station.devices))
+        heard.scenes.begin(AlarmClass.FIRE)
         yield heard
         assert not [task.result() for task in tasks if task.done()]
         assert field.unplayed == []
@@ -147,6 +153,11 @@ def test_transmitters_stations_and_loggers_call(tmp_path: Path) -> None:
                 device, _, point = name.partition(".")
                 assert heard.values[device][point] == pytest.approx(rest[name], rel=0.02, abs=0.1), name
             assert not any(EventCode.FIRE in heard.codes[name] for name in ("water", "river", "gas", "lone"))
+            heard.scenes.begin(AlarmClass.GAS)
+            await until(lambda: heard.values["gas"]["co"] >= 300.0)
+            heard.scenes.end()
+            await until(lambda: all(EventCode.RESTORE in heard.codes[name] for name in ("panel", "only")))
+            await until(lambda: heard.values["gas"]["co"] == pytest.approx(rest["gas.co"], rel=0.02, abs=0.1))
 
     asyncio.run(main())
 
@@ -168,6 +179,9 @@ def test_panels_of_every_dialect_see_a_fire(tmp_path: Path) -> None:
     async def main() -> None:
         async with played(station) as heard:
             await until(lambda: all(EventCode.FIRE in heard.codes[dialect] for dialect in FIRES))
+            assert not any(EventCode.RESET in codes for codes in heard.codes.values())
+            heard.scenes.end()
+            await until(lambda: all(EventCode.RESET in heard.codes[dialect] for dialect in FIRES))
 
     asyncio.run(main())
 
@@ -222,7 +236,9 @@ def test_sensors_on_lines_and_meters_behind_a_port(tmp_path: Path) -> None:
     async def main() -> None:
         async with played(station) as heard:
             await until(lambda: all(heard.values[name] for name in warm))
-            assert heard.values["meter-ascii"]["temperature"] == pytest.approx(20.0)
+            await until(lambda: heard.values["meter-ascii"]["temperature"] >= 60.0)  # its own limit of a fire
+            heard.scenes.end()
+            await until(lambda: heard.values["meter-ascii"]["temperature"] == pytest.approx(20.0))
 
     asyncio.run(main())
 
