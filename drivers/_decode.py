@@ -7,17 +7,18 @@ ones the bytes could be, the likeliest first and with the reason (`drivers._deco
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 from drivers import _decode_frames, _profiles
-from drivers._decode_broker import Broker
+from drivers._decode_broker import Broker, understood
 from drivers._decode_bus import passed_beside
 from drivers._decode_device import Polled, Stream, installed, speaks_on_wires
 from drivers._decode_fits import Fit, fits, nearly, streamed
 from drivers._decode_frames import MODBUS
 from drivers._decode_modbus import frames_of, rows_of, slave_of
 from drivers._decode_said import Said, error, message, plain, reading
-from drivers._decode_topics import recognise
+from drivers._decode_topics import Place, recognise
 from drivers._payload import Plain, Unreadable, message_of
 from drivers.dialects import homeassistant
 from gateway import registry
@@ -119,24 +120,42 @@ def _modbus(frame: bytes, profile: Profile | None) -> list[Said]:
 def _message(data: bytes, dialect: str, profile: Profile | None, topic: str) -> list[Said]:
     fixed = profile if profile is not None and profile.points else None
     said: list[Said] = []
-    for payload in dict.fromkeys((data, streamed(data))):
+    tries = dict.fromkeys((data, streamed(data)))
+    for payload in tries:
         try:
             said = Broker(dialect, fixed).hear(topic, payload)
         except ConfigError as why:  # nothing tells its keys: neither topic nor fields
             said = [error(str(why))]
         if any(line["kind"] != "error" for line in said):
             return said
+    if said:
+        return said
+    for payload in tries:
+        for value in _as_it_is(dialect, payload, recognise(dialect, topic, payload)):
+            return [{"kind": "message", "protocol": dialect, "value": plain(value)}]
     value = message_of(data)
-    if said or isinstance(value, Plain | Unreadable):
-        return said or [error(value.value if isinstance(value, Unreadable) else "not_json")]
-    if not recognise(dialect, topic, data):
-        return [error(f"neither topic nor fields are of {dialect}")]
-    return [{"kind": "message", "protocol": dialect, "value": plain(value)}]
+    if isinstance(value, Plain | Unreadable):
+        return [error(value.value if isinstance(value, Unreadable) else "not_json")]
+    return [error(f"neither topic nor fields are of {dialect}")]
+
+
+def _as_it_is(dialect: str, payload: bytes, places: Sequence[Place]) -> Iterator[object]:
+    """Yield what a message of a dialect says where no profile reads it; nothing if it is none.
+
+    A dialect whose payloads are no text may bring `shown(payload)` along. Plain text is a message where a device of
+    the dialect would take it (Offline, ON, nan), and not what is left of broken JSON.
+    """
+    shown = getattr(registry.dialect(dialect), "shown", None)
+    value = message_of(payload) if shown is None else shown(payload)
+    if not places or isinstance(value, Unreadable) or (shown is not None and value is None):
+        return
+    if not isinstance(value, Plain) or understood(dialect, places[0], payload):
+        yield value
 
 
 def _discovered(data: bytes, topic: str) -> list[Said]:
     """Return what a discovery message announces; states of such devices need the points that were learnt."""
-    learnt = homeassistant.learn(topic or f"{DISCOVERY}/sensor/device/config", data)
+    learnt = homeassistant.learn(topic or f"{DISCOVERY}/{homeassistant.component_of(data)}/device/config", data)
     if not learnt:
         return [error(f"no discovery message: those come under {DISCOVERY}/…/config; other topics need the [[device]]")]
     announced = homeassistant.merge(learnt)

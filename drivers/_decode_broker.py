@@ -122,6 +122,19 @@ def read_by(dialect: str, place: Place, payload: bytes) -> list[Profile]:
     return [profile for *_, profile in sorted(ranked, key=lambda one: one[:3])]
 
 
+def understood(dialect: str, place: Place, payload: bytes) -> bool:
+    """Whether a device of the dialect takes the message without complaint, though it may say nothing of its points."""
+    for profile in candidates(dialect):
+        try:
+            reader, _ = _reader(dialect, place, profile)
+        except ConfigError:
+            continue
+        into = Decoded()
+        reader.decode(place.topic, payload, retained=False, into=into)
+        return not into.problems
+    return False
+
+
 def _reader(dialect: str, place: Place, profile: Profile) -> tuple[Dialect, Names]:
     device, ids, names = installed(profile, place.options)
     made: Dialect = registry.dialect(dialect).create(DialectSetup(devices=[device], point_ids=ids, source_events=0))

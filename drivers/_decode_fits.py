@@ -157,11 +157,14 @@ def _dialects(data: bytes, topic: str) -> Iterable[Fit]:
         why = "a discovery message by its topic"
         yield Fit(protocol="homeassistant", score=_ANNOUNCED, why=why)
     for name in registry.names(registry.Group.DIALECT):
-        places = recognise(name, topic, data)
+        payload, places = next(
+            ((one, found) for one in dict.fromkeys((data, streamed(data))) if (found := recognise(name, topic, one))),
+            (data, []),
+        )
         if not places:
             continue
         sure = any(place.sure for place in places)
         score = _SURE if sure else _ANYTHING if name == "json" else _LIKE
-        profiles = tuple(one.id for one in read_by(name, places[0], data)[:SHOWN])
+        profiles = tuple(one.id for one in read_by(name, places[0], payload)[:SHOWN])
         own = (places[0].profile,) if places[0].profile else ()  # reads it with points of its own
         yield Fit(protocol=name, score=score, why=places[0].why, profiles=profiles or own)

@@ -25,6 +25,7 @@ _TTN = re.compile(r"v3/([^/]+)/devices/([^/]+)/.+")
 _ONENET = re.compile(r"\$sys/([^/]+)/([^/]+)/thing/(?:property|event)/post")
 _IOTDA = re.compile(r"\$oc/devices/([^/]+)/sys/properties/report")
 _NODE = re.compile(r"0x[0-9A-Fa-f]{4}")
+_SPARKPLUG_TIMES = (978_307_200_000, 4_102_444_800_000)  # ms: from 2001 to 2100
 _CTWING = frozenset(("dataReport", "eventReport", "deviceOnlineOfflineReport", "commandResponse"))
 
 
@@ -172,11 +173,26 @@ def _ttn(message: _Message) -> list[Place]:
 
 def _sparkplug(message: _Message) -> list[Place]:
     address = sparkplug.address_of(message.topic)
-    if address is None or not isinstance(sparkplug.decode(message.payload), sparkplug.Payload):
+    said = sparkplug.decode(message.payload)
+    if not isinstance(said, sparkplug.Payload):
+        return []
+    if not message.topic and _looks_like_metrics(said):  # read as a birth, which says what its metrics are
+        keys = {"group": "group", "node": "node"}
+        topic = sparkplug.Address("group", "NBIRTH", "node", "").topic()
+        return [Place(options=keys, topic=topic, why="metrics with a time, in protobuf", sure=False)]
+    if address is None:
         return []
     keys = {"group": address.group, "node": address.node, **({"device": address.device} if address.device else {})}
     name = address.device or address.node
     return [Place(options=keys, topic=message.topic, why=f"topic {sparkplug.NAMESPACE}/…", name=name)]
+
+
+def _looks_like_metrics(said: sparkplug.Payload) -> bool:
+    """Whether a payload says so much that other bytes would hardly say it by chance."""
+    named = [one.name.isprintable() if one.name else one.alias is not None for one in said.metrics]
+    return (
+        said.time is not None and _SPARKPLUG_TIMES[0] <= said.time < _SPARKPLUG_TIMES[1] and bool(named) and all(named)
+    )
 
 
 def _ctwing(message: _Message) -> list[Place]:

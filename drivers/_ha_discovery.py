@@ -22,7 +22,7 @@ from drivers._ha_component import (
     slug_of,
     text_of,
 )
-from drivers._ha_words import profile_of
+from drivers._ha_words import STATES, profile_of
 from drivers._payload import message_of
 
 
@@ -81,6 +81,14 @@ def learn(topic: str, payload: bytes, prefix: str = "homeassistant") -> list[Lea
     gone = tuple((topic, name) for name, entry in given.items() if set(entry) <= {"platform"})
     there = {name: {**shared, **entry} for name, entry in given.items() if (topic, name) not in gone}
     return [replace(_device(topic, told, there), removed=gone)]
+
+
+def component_of(payload: bytes) -> str:
+    """Return what stands in the topic of an announcement that came without one, by what it says."""
+    told = long_of(message_of(payload))
+    if "components" in told:
+        return "device"
+    return "binary_sensor" if told.get("device_class") in STATES and "unit_of_measurement" not in told else "sensor"
 
 
 def merge(found: Iterable[LearnedDevice]) -> list[LearnedDevice]:

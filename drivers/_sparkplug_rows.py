@@ -44,6 +44,14 @@ def rows_of(node: Node, device: Installed, message: Payload, *, sound: bool, ane
     return found
 
 
+def metric_shown(metric: Metric) -> dict[str, object]:
+    """Return what a metric says by itself, for people: what was not sent is left out, the value never."""
+    value = metric.value if metric.opaque else sparkplug.value_of(metric, metric.datatype)
+    said = {"name": metric.name or None, "alias": metric.alias, "timestamp": metric.time, "quality": metric.quality}
+    said |= {"datatype": metric.datatype or None, "is_historical": metric.historical or None}
+    return {**{key: one for key, one in said.items() if one is not None}, "value": value}
+
+
 def _time(metric: Metric, message: Payload) -> int:
     return (metric.time or (0 if metric.historical else message.time) or 0) * _MS
 

@@ -20,7 +20,7 @@ from typing import Literal
 
 import msgspec
 
-from drivers._ha_discovery import LearnedDevice, learn, merge
+from drivers._ha_discovery import LearnedDevice, component_of, learn, merge
 from drivers._ha_toml import to_toml
 from drivers._installing import install, options_of
 from drivers._json_path import MISSING, Find, finder
@@ -30,7 +30,7 @@ from drivers._values import Reading, Spelling
 from gateway.model.point import Device, Kind, PointSpec
 from gateway.model.ports import Decoded, DialectSetup, Publication
 
-__all__ = ["OPTIONS", "Homeassistant", "LearnedDevice", "create", "learn", "merge", "to_toml"]
+__all__ = ["OPTIONS", "Homeassistant", "LearnedDevice", "component_of", "create", "learn", "merge", "to_toml"]
 
 
 class Availability(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

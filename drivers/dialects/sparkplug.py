@@ -20,7 +20,7 @@ import msgspec
 from drivers._installing import install, options_of
 from drivers._mqtt_thing import raw_state, specs_of
 from drivers._sparkplug_node import Installed, Node, Output
-from drivers._sparkplug_rows import Row, keep_raw, rows_of
+from drivers._sparkplug_rows import Row, keep_raw, metric_shown, rows_of
 from drivers._values import NO_COMMS, OFFLINE, Reading, Spelling, as_retained
 from gateway.model.point import Device, Kind
 from gateway.model.ports import Decoded, DialectSetup, Publication
@@ -57,6 +57,14 @@ class _Decode(Spelling, frozen=True, forbid_unknown_fields=True):
 def create(setup: DialectSetup) -> Sparkplug:
     """Build the dialect. Raises ConfigError that names every device and key that is wrong."""
     return Sparkplug(setup)
+
+
+def shown(payload: bytes) -> dict[str, object] | None:
+    """Return what a payload says, for people, by the names of the specification; None when it is none."""
+    message = sparkplug.decode(payload)
+    if isinstance(message, Refused):
+        return None
+    return {"timestamp": message.time, "seq": message.seq, "metrics": [metric_shown(one) for one in message.metrics]}
 
 
 class Sparkplug:

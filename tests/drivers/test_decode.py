@@ -250,6 +250,45 @@ def test_a_sparkplug_payload_in_hexadecimal_digits() -> None:
     assert fitting(payload, topic) == ["sparkplug"]
 
 
+@pytest.mark.parametrize("topic", ["", "spBv1.0/plant/NDATA/edge"])
+@pytest.mark.parametrize("protocol", ["", "sparkplug"])
+def test_metrics_that_no_profile_has_are_told_as_they_are(topic: str, protocol: str) -> None:
+    published = "08eaf2f5a8a02b121e0a0e537570706c7920566f6c7461676518eaf2f5a8a02b200965cdcc44411802"  # of the sheet
+    *fit, said = decode(published.encode(), protocol=protocol, topic=topic)
+    assert [one["protocol"] for one in fit][: not protocol] == ["sparkplug"][: not protocol]
+    (metric,) = said["value"]["metrics"]
+    assert (said["value"]["timestamp"], said["value"]["seq"]) == (1_486_144_502_122, 2)
+    assert (metric["name"], metric["value"], metric["datatype"]) == ("Supply Voltage", pytest.approx(12.3), 9)
+
+
+@pytest.mark.parametrize(
+    ("topic", "text", "protocol"),
+    [
+        ("tele/plug/LWT", "Offline", "tasmota"),
+        ("node/status", "online", "esphome"),
+        ("n/sensor/t/state", "nan", "esphome"),
+    ],
+)
+def test_plain_text_that_a_dialect_speaks_is_a_message_and_what_is_broken_is_not(
+    topic: str, text: str, protocol: str
+) -> None:
+    assert decode(text.encode(), protocol=protocol, topic=topic)[0] == {
+        "kind": "message",
+        "protocol": protocol,
+        "value": text,
+    }
+    assert decode(b'{"Time":', protocol="tasmota", topic="tele/plug/STATE") == [{"kind": "error", "reason": "not_json"}]
+    assert decode(b"away", protocol="tasmota", topic="tele/plug/LWT") == [{"kind": "error", "reason": "not_json"}]
+
+
+def test_a_discovery_message_without_its_topic_is_read_by_what_it_says() -> None:
+    smoke = '{"dev_cla":"smoke","stat_t":"hall/smoke","dev":{"ids":"a1"}}'
+    whole = f'{{"dev":{{"ids":"a1"}},"o":{{"name":"x"}},"cmps":{{"smoke":{{"p":"binary_sensor",{smoke[1:-1]}}}}}}}'
+    for payload in (smoke, whole):
+        (said,) = decode(payload.encode(), protocol="homeassistant")
+        assert (said["what"], said["profile"]) == ("discovery", "ha-smoke")
+
+
 def test_a_discovery_message_becomes_a_device_to_paste() -> None:
     topic = "homeassistant/binary_sensor/hall/smoke/config"
     payload = b'{"name":"Hall","device_class":"smoke","state_topic":"hall/smoke","device":{"identifiers":["a1"]}}'
