@@ -33,7 +33,7 @@ from gateway.model.ports import Decoded
 from gateway.model.quality import Doubt, Level, quality
 from gateway.model.time import SECOND
 from gateway.protocols.sl651 import Frame, Function
-from gateway.protocols.sl651_elements import ELEMENTS, STATE, code_of
+from gateway.protocols.sl651_elements import ELEMENTS, STATE, STATE_TROUBLES, code_of, name_of
 from gateway.protocols.sl651_message import Element, Flaw
 
 Row = tuple[int, int, float, int]
@@ -53,6 +53,7 @@ READINGS = frozenset(
 )
 _FLAWS = {Flaw.MISSING: "缺测 missing", Flaw.DIGITS: "数字错误 bad digits", Flaw.EMPTY: "无数据 no data"}
 _LATER = 1 << 63
+_TROUBLES = sum(1 << bit for bit in STATE_TROUBLES)
 
 
 class DeviceOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -121,7 +122,10 @@ class Decode(Ask, frozen=True, forbid_unknown_fields=True):
 
 @dataclass(slots=True)
 class Installed:
-    """A station as the conversation needs it. `fields`: code of an element → (point, reader)."""
+    """A station as the conversation needs it.
+
+    `fields`: code of an element → (point, reader). `untold`: bits of ZT that tell of a trouble and that no point takes.
+    """
 
     id: str
     address: str
@@ -133,6 +137,7 @@ class Installed:
     clock: list[tuple[int, Read]]
     asks: dict[str, Ask]
     ignored: frozenset[int]
+    untold: int = _TROUBLES
 
     def take(self, elements: tuple[Element, ...], into: Decoded) -> list[Element]:
         """Append the readings, oldest first; return the elements that no point takes."""
@@ -159,6 +164,9 @@ class Installed:
             ordered = ordered and (time or _LATER) >= last
             last = time or _LATER
             value = element.values[0] if element.values else math.nan
+            if element.code == STATE and element.values and int(value) & self.untold:
+                into.problems.append(_untaken(STATE))
+                unread.append(element)
             if element.flaw is Flaw.DIGITS:
                 into.problems.append("bad_digits")
             nothing = UNREADABLE if element.flaw is Flaw.DIGITS else MISSING if value != value else None  # noqa: PLR0124 - NaN
@@ -211,8 +219,10 @@ def install(device: Device, ids: Mapping[str, int], stranger: int) -> Installed:
         read = number_reader(spec, scale=decode.scale, offset=decode.offset)
         point = ids[f"{device.id}.{spec.name}"]
         if decode.element:
-            whole = read if decode.bit is None else _bit(read, decode.bit)
-            made.fields.setdefault(code_of(decode.element), []).append((point, whole))
+            whole, bits = (read, _TROUBLES) if decode.bit is None else (_bit(read, decode.bit), 1 << decode.bit)
+            code = code_of(decode.element)
+            made.fields.setdefault(code, []).append((point, whole))
+            made.untold &= ~bits if code == STATE else _TROUBLES
         elif decode.field:
             made.clock.append((point, read))
         if decode.ask is not None:
@@ -224,12 +234,14 @@ def install(device: Device, ids: Mapping[str, int], stranger: int) -> Installed:
 def element_text(element: Element) -> str:
     """Return e.g. `瞬时河道水位 Z = 28.96 m` or `7A = 29`."""
     row = ELEMENTS.get(element.code)
-    name = f"{element.code:02X}" if row is None else f"{row.chinese} {row.name}"
+    name = name_of(element.code) if row is None else f"{row.chinese} {row.name}"
     unit = "" if row is None or row.unit == "1" else row.unit
     if element.code == STATE and element.values:
-        value = f"{int(element.values[0]):08X}"
+        word = int(element.values[0])
+        troubles = [text for bit, text in STATE_TROUBLES.items() if word >> bit & 1]
+        value = f"{word:08X} {', '.join(troubles)}"
     elif element.values:
-        value = " ".join("缺测 missing" if math.isnan(each) else f"{each:.10g}" for each in element.values)
+        value = " ".join("缺测 missing" if math.isnan(each) else f"{each:.15g}" for each in element.values)
     else:
         value = _FLAWS.get(element.flaw) or element.data[:64].hex()
     return f"{name} = {value} {unit}".rstrip()
@@ -238,7 +250,7 @@ def element_text(element: Element) -> str:
 def _untaken(code: int) -> str:
     """Return the reason that names an element without a point; a table and two bytes of identifiers bound the names."""
     row = ELEMENTS.get(code)
-    return f"unknown_element:{code:02X}" if row is None else f"unmapped_element:{row.name}"
+    return f"unknown_element:{name_of(code)}" if row is None else f"unmapped_element:{row.name}"
 
 
 def _bit(read: Read, bit: int) -> Read:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from drivers._conversation import Decoded, Question, Said
-from drivers._sl651_device import READINGS, DeviceOptions, Installed
+from drivers._sl651_device import READINGS, DeviceOptions, Installed, element_text
 from drivers._sl651_said import report_events, stranger_event
 from gateway.model.time import MINUTE, SECOND
 from gateway.model.verdict import NEVER
@@ -132,8 +132,7 @@ class Talk:
         said.digest = frame.station.encode() + bytes((frame.function,)) + frame.body
         said.within = said.within if body.sent else _UNDATED
         if station is None:
-            decoded.problems.append("unknown_station")
-            decoded.events.append(stranger_event(frame, body, self._stranger))
+            self._strange(frame, body, decoded)
             return said
         self._last[frame.station] = frame
         if station.refuses(frame):
@@ -149,16 +148,33 @@ class Talk:
         frame = report.frame
         into.heard.append(station.point)
         station.take_clock(body.sent, wall, into)
-        unread: list[Element] = []
-        if frame.function in READINGS:
-            for number, elements in _by_station(body.elements, frame.station):
-                speaker = station if number == frame.station else self._devices.get(number)
-                if speaker is None:
-                    into.problems.append("unknown_station")
-                    into.events.append(stranger_event(frame, Body(elements=elements), self._stranger, number))
-                else:
-                    unread += speaker.take(elements, into)
+        unread = self._share(frame, body.elements, into) if frame.function in READINGS else []
         report_events(station, report, body, unread, into)
+
+    def _strange(self, frame: Frame, body: Body, into: Decoded) -> None:
+        """Take the report of a station that no configuration knows; the ones it speaks for may be known."""
+        named = {element.station for element in body.elements}
+        if frame.function in READINGS and named & self._devices.keys():
+            for element in self._share(frame, body.elements, into):
+                self._devices[element.station].tell(element_text(element), frame.raw, into)
+        else:
+            into.problems.append("unknown_station")
+            into.events.append(stranger_event(frame, body, self._stranger))
+
+    def _share(self, frame: Frame, elements: tuple[Element, ...], into: Decoded) -> list[Element]:
+        """Append the readings of each station that a report speaks for; return what no point of it takes."""
+        unread: list[Element] = []
+        for number, own in _by_station(elements, frame.station):
+            speaker = self._devices.get(number)
+            if speaker is None:
+                into.problems.append("unknown_station")
+                into.events.append(stranger_event(frame, Body(elements=own), self._stranger, number))
+            elif speaker.refuses(frame):
+                into.problems.append("wrong_password")
+                speaker.tell(f"密码错误 wrong password {frame.password}", frame.raw, into)
+            else:
+                unread += speaker.take(own, into)
+        return unread
 
     # -- what is answered
 

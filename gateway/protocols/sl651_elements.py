@@ -184,6 +184,20 @@ STATE_BITS = (
     ("quota", "normal", "exceeded"),
 )
 
+# What is the matter when a bit is set; door, card and pump have states and no troubles.
+STATE_TROUBLES = {
+    0: "交流电停电 mains lost",
+    1: "蓄电池电压低 battery low",
+    2: "水位超限 level over limit",
+    3: "流量超限 flow over limit",
+    4: "水质超限 quality over limit",
+    5: "流量仪表故障 flow meter fault",
+    6: "水位仪表故障 level meter fault",
+    8: "存储器异常 memory fault",
+    11: "水量超限 quota exceeded",
+    **{bit: f"保留位 reserved bit {bit}" for bit in range(12, 32)},
+}
+
 # Identifiers in functions 40 to 43, 47 to 49 are parameters (tables 34 and 35).
 PARAMETERS = {
     0x01: "中心站地址 centre addresses",

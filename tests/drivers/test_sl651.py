@@ -27,7 +27,7 @@ HERE = f"F1F1{ADDRESS}48{OBSERVED}"
 
 def test_a_report_becomes_readings_of_its_own_time() -> None:
     far = Far()
-    (said,) = far.hear(uplink(Function.TIMED, HERE + "392300006380 2619003196 38121312 4520000004A5"))
+    (said,) = far.hear(uplink(Function.TIMED, HERE + "392300006380 2619003196 38121312 452000000485"))
     rows = {name: (time, value, quality) for name, time, value, quality in far.rows(said)}
     assert rows["level"] == (AT, 6.38, "GOOD")
     assert rows["rain_total"] == (AT, 319.6, "GOOD")
@@ -127,7 +127,10 @@ def test_a_test_report_is_no_measurement() -> None:
     (said,) = far.hear(uplink(Function.TEST, HERE + "392300006380 452000000004"))
     assert far.values(said) == {"clock_error": 0.0}
     assert [(event.code, event.text) for event in said.decoded.events] == [
-        (EventCode.TEST, "测试报 test report; 瞬时河道水位 Z = 6.38 m; 遥测站状态及报警信息 ZT = 00000004")
+        (
+            EventCode.TEST,
+            "测试报 test report; 瞬时河道水位 Z = 6.38 m; 遥测站状态及报警信息 ZT = 00000004 水位超限 level over limit",
+        )
     ]
     assert said.after
 
@@ -212,3 +215,27 @@ def test_a_wrong_device_is_told(options: dict[str, Any], said: str) -> None:
 def test_two_devices_of_one_address_are_told() -> None:
     with pytest.raises(ConfigError, match="device two: address 0012345678 is taken by it"):
         create(setup(device(), device("two", "12345678")))
+
+
+@pytest.mark.parametrize(
+    ("kind", "state", "told"),
+    [
+        ("sl651-river", "000004FF", ""),  # all that points take, door closed, pump stopped
+        ("sl651-river", "00000800", "00000800 水量超限 quota exceeded"),
+        (
+            "sl651-river",
+            "00001804",
+            "00001804 水位超限 level over limit, 水量超限 quota exceeded, 保留位 reserved bit 12",
+        ),
+        ("sl651-rain", "00000048", "00000048 流量超限 flow over limit, 水位仪表故障 level meter fault"),
+        ("sl651-rain", "FFFFFFFF", ""),
+    ],
+)
+def test_a_trouble_of_the_state_that_no_point_takes_is_told(kind: str, state: str, told: str) -> None:
+    far = Far(kind=kind)
+    (said,) = far.hear(uplink(0x46, f"F1F1{ADDRESS}4520{state}"))
+    assert [event.text for event in said.decoded.events] == [f"遥测站状态及报警信息 ZT = {told}"] * bool(told)
+    assert said.decoded.problems == ["unmapped_element:ZT"] * bool(told)
+    assert far.rows(said)
+    whole = Far(kind=kind, points={"word": {"unit": "1", "decode": {"element": "ZT"}}})
+    assert whole.hear(uplink(0x46, f"F1F1{ADDRESS}4520{state}"))[0].decoded.events == []

@@ -118,9 +118,9 @@ def test_an_unknown_station_is_told_at_the_source(state: str, code: EventCode) -
     (said,) = far.hear(uplink(0x33, f"F1F1{OTHER}48{OBSERVED}392300006380 4520{state}", station=OTHER))
     (event,) = said.decoded.events
     assert (event.point, event.key, event.code, event.registered) == (STRANGER, OTHER, code, False)
-    flood = "水位超限 level over limit, " if code is EventCode.FLOOD else ""
-    said_of_it = f"瞬时河道水位 Z = 6.38 m, 遥测站状态及报警信息 ZT = {state}"
-    assert event.text == f"{flood}测站 station {OTHER}, 功能码 function 33: {said_of_it}"
+    flood = "水位超限 level over limit" if code is EventCode.FLOOD else ""
+    said_of_it = f"瞬时河道水位 Z = 6.38 m, 遥测站状态及报警信息 ZT = {state} {flood}".rstrip()
+    assert event.text == f"{flood}{', ' if flood else ''}测站 station {OTHER}, 功能码 function 33: {said_of_it}"
     assert (said.device, said.after, said.decoded.problems) == (OTHER, b"", ["unknown_station"])
     assert event.raw == said.frame
 
@@ -133,6 +133,25 @@ def test_one_frame_may_speak_for_several_stations() -> None:
     values = far.values(said)
     assert (values["voltage"], values["two.voltage"]) == (13.12, 12.5)
     assert [(event.key, event.registered) for event in said.decoded.events] == [(stranger, False)]
+
+
+def test_a_station_that_is_not_configured_may_speak_for_one_that_is() -> None:
+    far = Far()
+    rest = f"F1F1{OTHER}48{OBSERVED}38121250 F1F1{ADDRESS}48{OBSERVED}38121312 FF010804"
+    (said,) = far.hear(uplink(0x32, rest, station=OTHER))
+    assert far.values(said) == {"voltage": 13.12}
+    assert [(event.point == STRANGER, event.text) for event in said.decoded.events] == [
+        (True, f"测站 station {OTHER}, 功能码 function 32: 电源电压 VT = 12.5 V"),
+        (False, "FF01 = 4"),
+    ]
+    assert (said.after, said.decoded.problems) == (b"", ["unknown_station", "unknown_element:FF01"])
+
+
+def test_who_does_not_know_the_password_does_not_speak_for_a_station() -> None:
+    far = Far(device(), device("two", OTHER, password="4321", check_password=True))  # noqa: S106 - a station's
+    (said,) = far.hear(uplink(0x32, HERE + f"38121312 F1F1{OTHER}48{OBSERVED}38121250"))
+    assert far.values(said) == {"clock_error": 0.0, "voltage": 13.12}
+    assert (said.decoded.problems, bool(said.after)) == (["wrong_password"], True)
 
 
 def test_a_picture_is_put_together_and_confirmed_once() -> None:
