@@ -71,6 +71,7 @@ class Block:
     fields: list[Field] = field(default_factory=list)
     status: Status | None = None
     scales: list[Field] = field(default_factory=list)  # points whose unit or decimals stand here
+    remarks: dict[str, str] = field(default_factory=dict)  # of those points: what nobody knows there, or ""
     hourly: bool = False
 
 
@@ -96,7 +97,7 @@ class Slave:
         if block.status is not None and self.status is not None:
             self._state = self.status.pick(values[self.status.address - start])
         for scaled in block.scales:
-            self._learn(scaled, block.request, values[0])
+            block.remarks[scaled.spec.name] = self._learn(scaled, block.request, values[0])
         rows: list[Row] = []
         for one in block.fields:
             place = one.decode.address - start
@@ -143,15 +144,24 @@ class Slave:
             return _PREHEAT
         return _FAULT if self._state in self.status.fault else packed
 
-    def _learn(self, one: Field, request: Request, word: int) -> None:
+    def _learn(self, one: Field, request: Request, word: int) -> str:
+        """Take over what a register says about a point; return what of it nobody knows, and how to mend that."""
         where = (request.function, request.start)
         decimals, unit = one.decode.decimals_register, one.decode.unit_register
+        remark = ""
         if decimals is not None and (decimals.fc, decimals.address) == where:
             places = decimals.pick(word)  # 0xFFFF of a register that is not there would make every value 0
             one.decimals = 10.0**-places if places <= _MOST_DECIMALS else None
+            remark = "" if one.decimals is not None else f"register {decimals.address} says {places} decimals"
         if unit is not None and (unit.fc, unit.address) == where:
-            one.unit = unit.factor(unit.pick(word))
+            code = unit.pick(word)
+            one.unit = unit.factor(code)
+            if one.unit is None:
+                keys = f'fc = {unit.fc}, address = {unit.address}, mask = {unit.mask}, factors = {{ "{code}" = … }}'
+                fix = f"points.{one.spec.name}.decode = {{ unit_register = {{ {keys} }} }}"
+                remark = f"unit code {code} (0x{code:02X}) is not in its profile; fix, with its factor: {fix}"
         one.rescale()
+        return remark and f"{self.device.id}.{one.spec.name}: {remark}"
 
     def _scale_blocks(self) -> list[Block]:
         found: dict[tuple[int, int], Block] = {}

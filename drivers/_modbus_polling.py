@@ -193,6 +193,8 @@ class Polling:
         else:
             watch.refusals = 0
             rows = unit.slave.rows(watch.block, answer.reply.values, warming=not unit.warm)
+            for name, remark in watch.block.remarks.items():
+                self._setup.report.finding(f"{unit.slave.device.id}.{name} {watch.block.request.start}", remark)
         self._emit(bus, unit, rows, answer)
 
     async def _ask(self, bus: _Bus, unit: Unit, request: Request, deadline: int) -> Answer:

@@ -126,6 +126,12 @@ def test_unit_and_decimals_are_read_first_and_hourly() -> None:
         slave.holding[2] = 0x77
         await bench.clock.advance(3600)
         assert bench.last("probe.level")[1] == "BAD:device_doubt"
+        assert "probe.level: unit code 119 (0x77)" in bench.report.findings["probe.level 2"]
+        slave.holding.update({2: 0x11, 3: 9})
+        await bench.clock.advance(3600)
+        assert bench.report.findings["probe.level 2"] == ""
+        assert bench.report.findings["probe.level 3"] == "probe.level: register 3 says 9 decimals"
+        assert bench.last("probe.level")[1] == "BAD:device_doubt"
 
     play(bench, test)
 
