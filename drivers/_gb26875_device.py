@@ -41,6 +41,7 @@ from gateway.protocols.gb26875_units import LIMITS
 OWN = "device"  # the key of the transmission device itself
 STRANGERS = 256  # addresses without a place in the configuration that are told apart
 _PLACES = 64  # of each of them, whose last words are remembered: anybody may be a stranger
+_SERIALS = 32  # of frames that a device sends in one second
 RECORDS = 102  # most that a request may ask for
 _Byte = Annotated[int, msgspec.Meta(ge=0, le=255)]
 
@@ -83,8 +84,8 @@ class Speaker:
         any_point: a point for signs of life, -1: a stranger has none.
         described: what it calls its components, by their keys.
         us: what it calls us; `them`: what it calls itself (both from its last frame).
-        sent: sending time, serial number and arrival of the first frame that had this sending time.
-        stands: its clock stands still: that time came a minute later with another serial number.
+        sent: newest sending time, serial numbers of the frames that had it within a minute, arrival of the first.
+        stands: its clock stands still: that time came more than a minute later with another serial number.
         duty: ns when the time for the answer to a duty check is over.
         home: the conversation in which it spoke last.
     """
@@ -110,7 +111,7 @@ class Speaker:
     main: int = 1
     user: int = 1
     heard: int = 0
-    sent: tuple[bytes, int, int] = (b"", 0, 0)
+    sent: tuple[bytes, tuple[int, ...], int] = (b"", (), 0)
     stands: bool = False
     duty: int = NEVER
     home: object = None
@@ -119,11 +120,15 @@ class Speaker:
         """Learn from a frame of its how it wants to be spoken to."""
         self.us, self.them, self.main, self.user = frame.destination, frame.source, frame.main, frame.user
         self.heard = now
-        sent, serial, since = self.sent
+        sent, serials, since = self.sent
         if frame.sent != sent:
-            self.sent, self.stands = (frame.sent, frame.serial, now), False
-        elif frame.serial != serial and now - since > AGAIN_WITHIN:
+            self.sent, self.stands = (frame.sent, (frame.serial,), now), False
+        elif frame.serial in serials:
+            return  # one of these once more
+        elif now - since > AGAIN_WITHIN:
             self.stands = True
+        else:
+            self.sent = sent, (*serials, frame.serial)[-_SERIALS:], since
 
     def component(self, system: int, address: int, place: int) -> str:
         """Return the key of a component."""

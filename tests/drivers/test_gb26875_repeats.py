@@ -65,6 +65,13 @@ def test_a_frame_sent_again_late_as_it_was_is_a_repeat() -> None:
     assert digests(line, far.again(), now=NOW + 70 * SECOND) == [first]
 
 
+def test_the_second_of_two_frames_of_one_second_is_a_repeat_too_when_it_is_sent_again_late() -> None:
+    far, line = device(), centre(installed())
+    line.hear(far.change((1, 1, 9), FIRE, WALL), NOW, WALL)
+    [second] = digests(line, far.change(SMOKE, FIRE, WALL))
+    assert digests(line, far.again(), now=NOW + 70 * SECOND)[-1] == second
+
+
 def test_what_two_devices_say_alike_is_no_repeat() -> None:
     line = centre(installed())  # the one device of its source, whoever sends
     other = device()
