@@ -56,6 +56,15 @@ def test_a_panel_that_is_reset_twice_says_so_twice(asked: bool, ended: list[tupl
     assert told(line.hear(far.change(SMOKE, FIRE, WALL + 50 * SECOND), NOW, WALL)) == [("FIRE", KEY)]
 
 
+def test_a_reset_bit_that_stands_still_beside_an_alarm_is_no_reset() -> None:
+    """The standard prints the bit as 1 for "reset" and for "normal"."""
+    far, line = device(), centre(installed())
+    line.hear(far.report(1, [o.SystemStatus(1, 1, RESET | NORMAL, TAG)], WALL), NOW, WALL)
+    line.hear(far.change(SMOKE, FIRE, WALL), NOW, WALL)
+    said = line.hear(far.report(1, [o.SystemStatus(1, 1, RESET | NORMAL | FIRE, TAG)], WALL), NOW, WALL)
+    assert told(said) == [("FIRE", "1/1")]
+
+
 @pytest.mark.parametrize(("code", "key"), [(4, "1/1"), (24, "device")])
 def test_an_alarm_that_is_cleared_ends_no_fault(code: int, key: str) -> None:
     one = o.Operation(1, 1, 8, 3, TAG) if code == 4 else o.DeviceOperation(8, 3, TAG)
