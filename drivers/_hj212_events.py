@@ -41,9 +41,9 @@ def alarms(packet: Packet, data: Data, device: Installed | None, point: int, raw
     found = [
         Event(
             point,
-            (prefix + factor.code)[:_LONGEST_KEY],
+            _printable(prefix + factor.code)[:_LONGEST_KEY],
             EventCode.RESTORE if factor.code in ended else alarm,
-            f"{_named(factor.code)} {factor.values.get('Ala', '')}".strip()[:_LONGEST_TEXT],
+            _printable(f"{_named(factor.code)} {factor.values.get('Ala', '')}".strip())[:_LONGEST_TEXT],
             time,
             raw,
             registered=device is not None,
@@ -53,8 +53,8 @@ def alarms(packet: Packet, data: Data, device: Installed | None, point: int, raw
     if found:
         return found
     code = EventCode.RESTORE if "" in ended else alarm
-    text = (packet.cp or " ".join(hj212_codes.COMMANDS[ALARM]))[:_LONGEST_TEXT]
-    return [Event(point, (prefix or "-")[:_LONGEST_KEY], code, text, time, raw, device is not None)]
+    text = _printable(packet.cp or " ".join(hj212_codes.COMMANDS[ALARM]))[:_LONGEST_TEXT]
+    return [Event(point, _printable(prefix or "-")[:_LONGEST_KEY], code, text, time, raw, device is not None)]
 
 
 def _ended(cp: str, ends: str) -> set[str]:
@@ -100,9 +100,10 @@ def states(cp: str, device: Installed, time: int, raw: bytes) -> list[Event]:
             word = _word(value)
             if _is_new(device, key, word, time):
                 what = "设施状态 plant state " if plant else f"{instrument} ".lstrip()
-                text = f"{what}{_named(factor.code)} {kind}={value}"[:_LONGEST_TEXT]
+                text = _printable(f"{what}{_named(factor.code)} {kind}={value}")[:_LONGEST_TEXT]
                 code = meanings.get(word, EventCode.INFO)
-                found.append(Event(device.events, (device.prefix + key)[:_LONGEST_KEY], code, text, time, raw))
+                key = _printable(device.prefix + key)[:_LONGEST_KEY]
+                found.append(Event(device.events, key, code, text, time, raw))
     return found
 
 
@@ -125,8 +126,13 @@ def _word(value: str) -> str:
 def unread(packet: Packet, device: Installed, time: int, raw: bytes) -> Event:
     """Return a packet that is nothing we know, as it was sent."""
     name = " ".join(hj212_codes.COMMANDS.get(packet.cn, ()))
-    text = f"CN={packet.cn} {name} {packet.cp}"[:_LONGEST_TEXT]
+    text = _printable(f"CN={packet.cn} {name} {packet.cp}")[:_LONGEST_TEXT]
     return Event(device.events, device.prefix + f"CN{packet.cn}"[:_LONGEST_KEY], EventCode.INFO, text, time, raw)
+
+
+def _printable(text: str) -> str:
+    """Return a text as it may go into messages: what devices write may hold control characters."""
+    return text if text.isprintable() else "".join(mark if mark.isprintable() else " " for mark in text)
 
 
 def _named(code: str) -> str:

@@ -184,7 +184,7 @@ class Installed:
 
     def tell(self, text: str, raw: bytes, into: Decoded, *, sent: int = 0, code: EventCode = EventCode.INFO) -> None:
         """Append an event of the station."""
-        into.events.append(Event(self.events, "", code, text, sent - self.offset if sent else 0, raw))
+        into.events.append(Event(self.events, "", code, printable(text), sent - self.offset if sent else 0, raw))
 
     def refuses(self, frame: Frame) -> bool:
         """Whether the frame has not the password that it must have."""
@@ -229,6 +229,11 @@ def install(device: Device, ids: Mapping[str, int], stranger: int) -> Installed:
             decode.check()
             made.asks[spec.name] = decode
     return made
+
+
+def printable(text: str) -> str:
+    """Return a text as it may go into messages: what stations write may hold control characters."""
+    return text if text.isprintable() else "".join(mark if mark.isprintable() else " " for mark in text)
 
 
 def element_text(element: Element) -> str:

@@ -6,7 +6,7 @@ a station that is not in the configuration is an alarm "not registered".
 
 from __future__ import annotations
 
-from drivers._sl651_device import READINGS, Installed, element_text
+from drivers._sl651_device import READINGS, Installed, element_text, printable
 from gateway.model.batch import Event, EventCode
 from gateway.model.ports import Decoded
 from gateway.protocols.sl651 import Frame, Function
@@ -68,7 +68,7 @@ def stranger_event(frame: Frame, body: Body, point: int, number: str = "") -> Ev
         point,
         number or frame.station,
         code,
-        (f"{what}: {text}" if text else what)[:LONGEST_TEXT],
+        printable(f"{what}: {text}" if text else what)[:LONGEST_TEXT],
         0,  # its zone is not known
         frame.raw,
         registered=False,

@@ -112,3 +112,11 @@ def test_states_that_mean_alarm_are_told_when_they_change() -> None:
         [("SB7", EventCode.RESTORE), ("i12001", EventCode.RESTORE)],
         [],
     ]
+
+
+def test_control_characters_of_a_device_do_not_get_into_messages() -> None:
+    for cn, cp in (("2072", "1\x1b1-Ala=1\n2"), ("3015", "Vase\r\nNo=\x00"), ("2021", "PolId=\x07;i12001-Info=2\x1b")):
+        for mn in (MN, "\n77"):
+            (said,) = talk()[0].hear(packet(cp, cn, mn=mn), 0, WALL)
+            assert all((event.key + event.text).isprintable() for event in said.decoded.events)
+            assert said.decoded.events or mn != MN

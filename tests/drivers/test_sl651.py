@@ -239,3 +239,12 @@ def test_a_trouble_of_the_state_that_no_point_takes_is_told(kind: str, state: st
     assert far.rows(said)
     whole = Far(kind=kind, points={"word": {"unit": "1", "decode": {"element": "ZT"}}})
     assert whole.hear(uplink(0x46, f"F1F1{ADDRESS}4520{state}"))[0].decoded.events == []
+
+
+@pytest.mark.parametrize("station", [ADDRESS, OTHER])
+def test_control_characters_of_a_station_do_not_get_into_messages(station: str) -> None:
+    text = "水位\r\n6.38\x1b[2J".encode("gb18030")
+    (said,) = Far().hear(uplink(0x35, f"F2F2{text.hex()}", station=station))
+    (event,) = said.decoded.events
+    assert event.text.isprintable()
+    assert "水位  6.38 [2J" in event.text
