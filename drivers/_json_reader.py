@@ -136,11 +136,14 @@ def readers_of(device: Device, ids: Mapping[str, int]) -> list[Reader]:
 def _maker(options: Options, point: int, read_time: ReadTime) -> Callable[[str], Reader]:
     """Return what makes an empty reader for a topic of the device."""
     samples = finder(options.samples) if options.samples else None
+    levels = Pattern(options.topic).names
     time = _time_of(finder(options.time), read_time) if options.time else None
 
     def fresh(topic: str) -> Reader:
         pattern = Pattern(topic.replace("~", options.topic, 1) if topic.startswith("~") else topic)
-        where = tuple(_where(name, word, pattern) for name, word in options.match.items())
+        # A topic of its own without the named level is the device's by that: nothing in it has to say so.
+        match = [(name, word) for name, word in options.match.items() if name in pattern.names or name not in levels]
+        where = tuple(_where(name, word, pattern) for name, word in match)
         return Reader(pattern, point, where, time=time, samples=samples, newest_first=options.newest_first)
 
     return fresh

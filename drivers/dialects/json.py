@@ -162,6 +162,8 @@ def _events(
 def _samples(reader: Reader, message: object, into: Decoded) -> None:
     """Read an array of samples, oldest first: by their times where all have one, else as the profile says."""
     elements = reader.samples(message) if reader.samples is not None else MISSING
+    if elements is MISSING:  # one measurement alone, or another topic of the device
+        reader.read(message, 0 if reader.time is None else reader.time(message, into.problems), into.rows)
     if not isinstance(elements, list):
         return
     timed = [(0 if reader.time is None else reader.time(element, into.problems), element) for element in elements]
