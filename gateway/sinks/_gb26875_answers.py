@@ -141,7 +141,7 @@ class Answers:
         """Return the words of everything that is not normal."""
         now, wall = self._words.now(), self._clock.wall()
         if now is None:
-            return {target: Said(step.word, step.time, None) for target, step in self._telling.told.items()}
+            return {target: Said(step.word, step.time, step.time, None) for target, step in self._telling.told.items()}
         return {target: self._words.stands(standing, wall) for target, standing in now.items()}
 
     def _is_system(self, system: int, address: int) -> bool:
@@ -176,7 +176,7 @@ class Answers:
         if code == 67:
             return [_configured(component)]
         wall = self._clock.wall()
-        said = now.get(Target(component), Said(self._words.word(()), wall, None))
+        said = now.get(Target(component), Said(self._words.word(()), wall, wall, None))
         return [self._words.status(Target(component), said.word, wall, said.spoken)[1]]
 
     def _operations(self, unit: Unit) -> Sequence[o.Object] | None:

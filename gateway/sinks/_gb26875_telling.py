@@ -18,7 +18,7 @@ from gateway.model.batch import EventCode, EventSeen
 from gateway.model.portion import Note
 from gateway.protocols.gb26875_objects import DeviceOperation, Object, Operation
 from gateway.sinks._gb26875_places import FIRE, NORMAL, Places
-from gateway.sinks._gb26875_words import STANDING, Said, Standing, Target, Words
+from gateway.sinks._gb26875_words import STANDING, Said, Standing, Target, Words, happened
 
 DUTY = "duty"  # first word of the key of a duty check's alarm
 CLEARED, CONFIRMED = 1 << 3, 1 << 5  # of an operation at a system (type 4)
@@ -37,7 +37,8 @@ _BEFORE = {  # how an alarm was kept down before a move that changes it
 class Step(NamedTuple):
     """One object to tell. `key` recognises it when it is planned again; `target`: whose word it is, of a status.
 
-    `time`: of the move that it tells, by which words are in order; 0 before all moves.
+    `time`: of the move that it tells, by which words are in order; 0 before all moves. What the centre reads is in
+    `body`: there the device's own time stands, where that is right and no earlier than the word before.
     """
 
     key: tuple[object, ...]
@@ -86,7 +87,8 @@ class Telling:
         own = Target(None)
         steps = []
         for target, standing in {own: [], **now}.items():
-            step = self._step(("present", wall), target, *self._words.stands(standing, wall))
+            said = self._words.stands(standing, wall)
+            step = self._step(("present", wall), target, said.word, said.since, said.spoken, own=said.own)
             steps.append(step if standing else step._replace(time=0))
         return sorted(steps, key=lambda step: (not step.word & FIRE, -step.time))
 
@@ -111,6 +113,7 @@ class Telling:
         bits: dict[int, int] = {}
         for _, move, bit in moves:  # what was told in former portions stands until its first move in this one
             bits.setdefault(move.alarm, self._words.bits(bit, move.before, _suppressed_before(move), target))
+        last = self.told.get(target)
         steps: list[Step] = []
         for note, move, bit in moves:
             bits[move.alarm] = self._words.after(move, bit, target)
@@ -118,8 +121,10 @@ class Telling:
                 beside = [one.bits for one in others if 0 < one.since <= note.time]
                 word = self._words.word([*bits.values(), *beside])
                 spoken = self._places.spoken(move.point, move.key, move.evidence.text)
-                steps.append(self._step((note.n,), target, word, note.time, spoken))
-        last = self.told.get(target)
+                own, before = happened(note.time, move.cause, move.evidence), steps[-1] if steps else last
+                if before is not None and own < before.time <= note.time:
+                    own = note.time
+                steps.append(self._step((note.n,), target, word, note.time, spoken, own=own))
         if steps and last is not None and last.time > steps[-1].time:
             body = msgspec.structs.replace(last.body, time=self._words.tag(wall))
             steps.append(last._replace(key=("again", steps[-1].key), body=body))
@@ -139,8 +144,17 @@ class Telling:
         self._after[target] = end.key, step
         return [step]
 
-    def _step(self, key: tuple[object, ...], target: Target, word: int, time: int, spoken: bytes | None = None) -> Step:
-        code, body = self._words.status(target, word, time, spoken)
+    def _step(
+        self,
+        key: tuple[object, ...],
+        target: Target,
+        word: int,
+        time: int,
+        spoken: bytes | None = None,
+        *,
+        own: int = 0,
+    ) -> Step:
+        code, body = self._words.status(target, word, own or time, spoken)
         return Step((*key, target), code, body, time, word, target)
 
     def _act(self, note: Note, move: Transition, bit: int) -> list[Step]:

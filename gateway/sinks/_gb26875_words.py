@@ -9,12 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
-from gateway.model.alarm import Alarm, AlarmFacts, AlarmState, Suppression, Transition
+from gateway.model.alarm import Alarm, AlarmFacts, AlarmState, Evidence, Suppression, Transition
+from gateway.model.time import MINUTE
+from gateway.model.verdict import Cause
 from gateway.protocols.gb26875_objects import ComponentStatus, DeviceStatus
 from gateway.protocols.gb26875_units import time_tag
 from gateway.sinks._gb26875_places import DISABLED, NORMAL, Component, Places
 
 STANDING = (AlarmState.UNACK, AlarmState.ACKED, AlarmState.LATCHED_UNACK, AlarmState.LATCHED_ACKED)
+_BY_EVENT = frozenset((Cause.EVENT, Cause.EVENT_RESET, Cause.UNREGISTERED, Cause.ESCALATED))
+_RIGHT = MINUTE  # ns by which a device's clock may be behind when it speaks: then it was right, as in `rules.panel`
 Facts = Callable[[str, int, str], AlarmFacts]
 Alarms = Callable[[], Sequence[tuple[Alarm, int]]]
 
@@ -26,20 +30,30 @@ class Target(NamedTuple):
 
 
 class Standing(NamedTuple):
-    """An alarm that adds to a word. `since`: wall ns, 0 unknown; `spoken`: as in `Words.status`."""
+    """An alarm that adds to a word. `since`: wall ns, 0 unknown; `own`: by its device; `spoken`: see `Words.status`."""
 
     alarm: int
     bits: int
     since: int
+    own: int
     spoken: bytes | None = None
 
 
 class Said(NamedTuple):
-    """A word, since when (wall ns), and a description by the device itself."""
+    """A word, since when (wall ns), by the device's own clock too, and a description by the device itself."""
 
     word: int
     since: int
+    own: int
     spoken: bytes | None
+
+
+def happened(at: int, cause: Cause, evidence: Evidence) -> int:
+    """Return when it happened (wall ns): by the device's own clock where that is proved right, else `at`.
+
+    A clock that is minutes behind, stands still or runs ahead would date a fire before what is over.
+    """
+    return evidence.time if cause in _BY_EVENT and 0 <= at - evidence.time <= _RIGHT else at
 
 
 class Words:
@@ -98,7 +112,8 @@ class Words:
             bits = self.bits(bit, alarm.state, alarm.suppression, target) if bit else 0
             if bits:
                 spoken = self._places.spoken(alarm.point, alarm.key, alarm.text)
-                found.setdefault(target, []).append(Standing(alarm.id, bits, since, spoken))
+                own = happened(since, alarm.cause, alarm.evidence)
+                found.setdefault(target, []).append(Standing(alarm.id, bits, since, own, spoken))
         return found
 
     def word(self, bits: Iterable[int]) -> int:
@@ -110,9 +125,9 @@ class Words:
 
     def stands(self, standing: Sequence[Standing], otherwise: int) -> Said:
         """Return the word of what stands at one target; `otherwise`: its time when nobody knows."""
-        since = max((one.since for one in standing), default=0) or otherwise
+        since, own = max(((one.since, one.own) for one in standing), default=(0, 0))
         spoken = next((one.spoken for one in standing if one.spoken is not None), None)
-        return Said(self.word(one.bits for one in standing), since, spoken)
+        return Said(self.word(one.bits for one in standing), since or otherwise, own or otherwise, spoken)
 
     def tag(self, wall: int) -> bytes:
         """Return a time as the wire has it."""

@@ -72,8 +72,13 @@ def move(
     suppression: Suppression = Suppression.NONE,
     who: str = "",
     text: str = "",
+    cause: Cause = Cause.CONDITION,
+    own: float | None = None,
 ) -> Note:
-    """Return a transition; states that are not given are those of an alarm that does not latch."""
+    """Return a transition; states that are not given are those of an alarm that does not latch.
+
+    `own`: second at which it was by the device's own clock.
+    """
     usual = {
         AlarmEvent.RAISE: (AlarmState.NORMAL, AlarmState.UNACK),
         AlarmEvent.CLEAR: (AlarmState.ACKED, AlarmState.NORMAL),
@@ -90,10 +95,10 @@ def move(
         before=before or usual[0],
         after=after or usual[1],
         suppression=suppression,
-        cause=Cause.CONDITION,
+        cause=cause,
         at=time - WALL,
         who=who,
-        evidence=Evidence(text=text),
+        evidence=Evidence(text=text, time=0 if own is None else WALL + round(own * SECOND)),
     )
     return Note(n, time, body)
 
