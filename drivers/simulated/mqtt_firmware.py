@@ -226,27 +226,26 @@ class ShellyDevice(Firmware):
         """Shelly.GetStatus and Switch.Set; a change is notified too. What names no `src` gets no answer."""
         del topic
         asked = _object(payload)
-        if not isinstance(asked.get("src"), str):
+        src = asked.get("src")
+        if not isinstance(src, str) or not src.isprintable() or set("+#") & set(src):
             return []
         params = found if isinstance(found := asked.get("params"), dict) else {}
-        to = f"{asked['src']}/rpc"
-        frame = {"id": asked.get("id"), "src": self.topic, "dst": asked["src"]}
+        told: dict[str, object] = {}
+        notified: list[Message] = []
         match asked.get("method"):
             case "Shelly.GetStatus":
-                return [as_json(to, {**frame, "result": self._status(self._seen(t))})]
+                told["result"] = self._status(self._seen(t))
             case "Switch.Set" if not isinstance(params.get("on"), bool):
-                return [
-                    as_json(
-                        to, {**frame, "error": {"code": _BAD_REQUEST, "message": "Missing required argument 'on'!"}}
-                    )
-                ]
+                told["error"] = {"code": _BAD_REQUEST, "message": "Missing required argument 'on'!"}
             case "Switch.Set" if relay := self.relay(f"switch:{params.get('id')} output"):
                 before = self.physics.relays[relay]
                 now = self.switch(relay, b"ON" if params["on"] else b"OFF")
-                told = [] if now is before else self.change({relay: now}, t)
-                return [as_json(to, {**frame, "result": {"was_on": before}}), *told]
-        error = {"code": _NO_HANDLER, "message": f"No handler for {asked.get('method')}"}
-        return [as_json(to, {**frame, "error": error})]
+                told["result"] = {"was_on": before}
+                notified = [] if now is before else self.change({relay: now}, t)
+            case method:
+                told["error"] = {"code": _NO_HANDLER, "message": f"No handler for {method}"}
+        frame = {"id": asked.get("id"), "src": self.topic, "dst": src, **told}
+        return [as_json(f"{src}/rpc", frame), *notified]
 
     def _notify(self, method: str, values: Values, t: float) -> Message:
         params = {"ts": round(self.begins + t, 2), **self._status(values)}
@@ -268,13 +267,13 @@ def on_off(value: object) -> str:
 
 def as_json(topic: str, told: object, *, retain: bool = False) -> Message:
     """Return a message of JSON."""
-    return Message(topic, json.dumps(told, ensure_ascii=False).encode(), retain)
+    return Message(topic, json.dumps(told, ensure_ascii=False).encode(errors="replace"), retain)
 
 
 def _object(payload: bytes) -> dict[str, Any]:
     """Return a JSON object; an empty one for what is none."""
     try:
         found = json.loads(payload)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}

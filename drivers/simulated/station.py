@@ -23,7 +23,7 @@ from drivers.simulated.modbus_bus import Line, ModbusBus
 from drivers.simulated.modbus_tcp import TcpLine
 from drivers.simulated.modem import SimulatedModem
 from drivers.simulated.mqtt_devices import Panel
-from drivers.simulated.mqtt_links import Attached, clients
+from drivers.simulated.mqtt_links import Attached, Client, clients
 from drivers.simulated.mqtt_shown import showing
 from drivers.simulated.profile_slave import ProfileSlave
 from gateway.clock import Clock
@@ -103,6 +103,7 @@ class SimulatedField:
     Attributes:
         slaves: by device id; `set_point` changes what they measure.
         devices: players of MQTT devices by device id.
+        clients: who of them has a connection: `bridge-<base>`, `tasmota-<topic>`, `<group>-<node>`, else the device id.
         modems: by channel id.
         ends: far ends of the field's other wires, by device id.
         unplayed: ids of devices that no simulator knows.
@@ -122,6 +123,7 @@ class SimulatedField:
     ) -> None:
         self.slaves: dict[str, ProfileSlave] = {}
         self.devices: dict[str, mqtt_devices.Device] = {}
+        self.clients: dict[str, Client] = {}
         self.modems: dict[str, SimulatedModem] = {}
         self.ends: dict[str, FarEnd] = {}
         self.unplayed: list[str] = []
@@ -201,9 +203,10 @@ class SimulatedField:
             playing.append((device, known))
         login = _login(source)
         seen = partial(self._seen, source.id)
+        self.clients |= (here := clients(playing))
         attached = [
             Attached(client, replace(login, client_id=f"{login.client_id}-{name}"), self._clock, began, seen)
-            for name, client in clients(playing).items()
+            for name, client in here.items()
         ]
         always: Coroutine[Any, Any, object] = asyncio.Event().wait()  # where nothing can be played
         tasks = [asyncio.create_task(one) for one in (always, *(one.run() for one in attached))]

@@ -35,7 +35,7 @@ _SCENES = {
     "fire": "a fire at every fire detector and panel",
     "gas": "gas at every gas detector",
     "flood": "water where a detector of floods is",
-    "clear": "all of that is over, and panels are reset,",
+    "calm": "all of that is over, and panels are reset,",
 }
 PARTS = ("broker", "bus", "devices", "field", "modem")
 _CODE = re.compile(r"(?:码|code )(\d+).*(?:回复|Reply )\1", re.DOTALL)
@@ -112,7 +112,7 @@ def _announce(names: Iterable[str]) -> None:
 
 def _scene(happens: Scenes, name: str) -> Callable[[], None]:
     """Return what begins, or ends, by the name of an option."""
-    return happens.end if name == "clear" else partial(happens.begin, AlarmClass[name.upper()])
+    return happens.end if name == "calm" else partial(happens.begin, AlarmClass[name.upper()])
 
 
 def _say(text: str) -> None:

@@ -104,7 +104,7 @@ class Scenes:
             elif isinstance(player, Panel):
                 player.tell({"type": "reset"})
             self._field.show(device, {})
-            self._say(f"over at {device.id}")
+            self._say(f"calm at {device.id}")
         self._over.clear()
         self._now.clear()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -15,12 +16,14 @@ from drivers.simulated.behaviour import constant, switch
 from drivers.simulated.mqtt_announced import AnnouncedDevice
 from drivers.simulated.mqtt_devices import Flag, MqttFault, Quantity
 from drivers.simulated.mqtt_firmware import EsphomeNode, Firmware, Physics, ShellyDevice
-from drivers.simulated.mqtt_tasmota import TasmotaDevice
+from drivers.simulated.mqtt_shown import showing
+from drivers.simulated.mqtt_tasmota import TasmotaDevice, TasmotaNode
 from gateway import registry
 from gateway.model.batch import make_batch
-from gateway.model.point import Device, Kind
+from gateway.model.point import Device, Kind, PointSpec
 from gateway.model.ports import Commanding, Decoded, Dialect, DialectSetup, Polling
 from gateway.model.quality import describe
+from gateway.protocols.mqtt_topics import covers
 
 # Profile → what its points are called by the firmware. The same points are simulated and read.
 FAMILIES: dict[str, tuple[Callable[..., Firmware], dict[str, str]]] = {
@@ -167,6 +170,81 @@ def test_a_command_sets_the_relay_and_the_device_says_so(name: str, wanted: floa
     assert dialect.command(one, "voltage", 1.0) == ()
 
 
+@pytest.mark.parametrize(
+    ("name", "topic", "payload", "answers"),
+    [
+        ("tasmota-plug", "cmnd/d/POWER1", b"ON", [("stat/d/RESULT", '{"POWER": "ON"}'), ("stat/d/POWER", "ON")]),
+        ("tasmota-plug", "cmnd/d/power", b"toggle", [("stat/d/RESULT", '{"POWER": "ON"}'), ("stat/d/POWER", "ON")]),
+        ("tasmota-plug", "cmnd/d/Power", b"", [("stat/d/RESULT", '{"POWER": "OFF"}'), ("stat/d/POWER", "OFF")]),
+        ("tasmota-plug", "cmnd/d/POWER2", b"ON", [("stat/d/RESULT", '{"Command": "Unknown"}')]),
+        ("esphome-plug", "d/switch/relay/command", b"ON", [("d/switch/relay/state", "ON")]),
+        ("esphome-plug", "d/switch/relay/command", b"TOGGLE", [("d/switch/relay/state", "ON")]),
+        ("esphome-plug", "d/switch/relay/command", b"\xff", []),
+        ("esphome-plug", "d/sensor/voltage/command", b"ON", []),
+        (
+            "shelly-plug",
+            "d/rpc",
+            b'{"id": 7, "src": "me", "method": "Switch.Set", "params": {"id": 0, "on": true}}',
+            [
+                ("me/rpc", '{"id": 7, "src": "d", "dst": "me", "result": {"was_on": false}}'),
+                ("d/events/rpc", '"method": "NotifyStatus"'),
+            ],
+        ),
+        (
+            "shelly-plug",
+            "d/rpc",
+            b'{"id": 7, "src": "me", "method": "Switch.Set", "params": {"id": 0}}',
+            [("me/rpc", '"error": {"code": -103')],
+        ),
+        (
+            "shelly-plug",
+            "d/rpc",
+            b'{"src": "me", "method": "Smoke.Mute\\ud800"}',
+            [("me/rpc", '"error": {"code": 404')],
+        ),
+        ("shelly-plug", "d/rpc", b'{"src": "#", "method": "Shelly.GetStatus"}', []),
+        ("shelly-plug", "d/rpc", b'{"method": "Shelly.GetStatus"}', []),
+        ("shelly-plug", "d/rpc", b"[" * 100_000, []),
+    ],
+)
+def test_commands_are_obeyed_and_refused_as_the_firmware_does(
+    name: str, topic: str, payload: bytes, answers: list[tuple[str, str]]
+) -> None:
+    device = simulated(name, {"relay": False, "voltage": 230.0})
+    device.at(0.0)
+    assert any(covers(pattern, topic) for pattern in device.filters) or not answers
+    told = device.hear(topic, payload)
+    assert [message.topic for message in told] == [where for where, _ in answers]
+    for message, (_, words) in zip(told, answers, strict=True):
+        assert words in message.payload.decode()
+
+
+def test_a_node_of_a_tasmota_bridge_is_told_by_the_bridge_alone() -> None:
+    names = {"smoke": "ZbReceived.0x2916.Fire", "zone": "ZbReceived.0x2916.ZoneStatus"}
+    node = TasmotaNode("bridge", Physics({"zone": Quantity(constant(1.0))}, state={"smoke": False}), names, begins=0.0)
+    assert node.connect() is None
+    (told,) = node.at(0.0)
+    assert told.topic == "tele/bridge/SENSOR"
+    assert json.loads(told.payload) == {"Epoch": 0, "ZbReceived": {"0x2916": {"Fire": 0, "ZoneStatus": 1.0}}}
+    node.physics.show([showing(PointSpec(name="smoke", kind=Kind.STATE), 1.0)])
+    (told,) = node.at(1.0)
+    assert json.loads(told.payload)["ZbReceived"]["0x2916"] == {"Fire": 1, "ZoneStatus": 1.0}
+    node.fault.gone = True
+    assert node.at(2.0) == []
+
+
+@pytest.mark.parametrize("name", sorted(FAMILIES))
+def test_a_connection_begins_with_a_will_a_birth_and_everything(name: str) -> None:
+    device = simulated(name, some(name))
+    first = device.at(0.0)
+    will = device.connect()
+    assert will is not None
+    assert will == device.presence(there=False)[-1]
+    again = device.at(1.0)
+    assert [message.topic for message in again] == [message.topic for message in first]
+    assert will.topic in {message.topic for message in again if message.payload != will.payload}
+
+
 @pytest.mark.parametrize("name", sorted(FAMILIES))
 def test_gone_and_back(name: str) -> None:
     device = simulated(name, some(name))
@@ -211,7 +289,7 @@ def test_silent_and_stuck() -> None:
     device.fault.silent = True
     assert not [message for t in range(1, 20) for message in device.at(float(t))]
     device.fault = MqttFault(stuck=True)
-    device.physics.quantities = {"smoke": Quantity(constant(1.0)), "temperature": Quantity(constant(90.0))}
+    device.physics = Physics({"smoke": Quantity(constant(1.0)), "temperature": Quantity(constant(90.0))})
     assert {m.payload for t in range(20, 40) for m in device.at(float(t))} == {b"OFF", b"20.0"}
 
 
@@ -219,6 +297,8 @@ def test_a_firmware_has_to_say_everything_in_its_own_way() -> None:
     device = Firmware("d", Physics({}), {})
     with pytest.raises(NotImplementedError):
         device.presence(there=True)
+    with pytest.raises(NotImplementedError):
+        _ = device.filters
     for told in (device.whole, device.change):
         with pytest.raises(NotImplementedError):
             told({}, 0.0)
