@@ -137,13 +137,19 @@ def _device(topic: str, told: Table, entries: Mapping[str, Table]) -> LearnedDev
     return LearnedDevice(
         key=key,
         topic=topic,
-        id=slug_of(title) or slug_of(key.removesuffix("/config")) or "device",
+        id=_id_of(title, key.removesuffix("/config")),
         title=title,
         points=points,
         origins=origins,
         options=options,
         not_understood=tuple(notes),
     )
+
+
+def _id_of(title: str, key: str) -> str:
+    """Return the title as an id; of one that is not ASCII little is left, and often the same: then the key."""
+    names = (title, key) if title.isascii() else (key, title)
+    return next((found for name in names if (found := slug_of(name))), "device")
 
 
 def _free(name: str, other: str, taken: Mapping[str, Table]) -> str:
