@@ -45,7 +45,6 @@ _SAID: Final = (
     "配置有误，未采用 left out",
     "查岗已应答 the duty check was answered",
     "查岗超时无人应答 nobody answered the duty check in time",
-    "已送至 sent up to commit",
     "没有积压 nothing waits",
     "有积压 something waits",
     "最早的积压 oldest waiting",

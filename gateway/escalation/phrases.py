@@ -38,6 +38,7 @@ _FORMED: Final = (  # both, with a figure in between: form, Chinese, English
         r"type \1: \2 bytes fit no object",
     ),
     (r"缺少数据包 packets (.+?) of (\d+) missing", r"缺少数据包 \1/\2", r"packets \1 of \2 missing"),
+    (r"已送至 sent up to commit (\d+)", r"已送至第 \1 次提交", r"sent up to commit \1"),
     (r"图片 picture, (\d+) bytes", r"图片 \1 字节", r"picture, \1 bytes"),
     (
         r"监控中心时钟相差 the centre's clock is off by (\S+) s; 未采用 not taken over",

@@ -281,7 +281,10 @@ def test_what_was_counted_of_devices_is_told_the_most_first(tmp_path: Path) -> N
     assert river.en == "stations: counted of river: unmapped_element:EJ 40, bad_time 1"
     assert river.zh == "stations：river 计数：unmapped_element:EJ 40, bad_time 1"
     assert strangers.en == "stations: counted of devices nobody registered: unknown_station 3"
-    assert (sent.zh, sent.en) == ("sink vm：已送至 12, 没有积压", "sink vm: sent up to commit 12, nothing waits")
+    assert (sent.zh, sent.en) == (
+        "sink vm：已送至第 12 次提交, 没有积压",
+        "sink vm: sent up to commit 12, nothing waits",
+    )
     assert (len(rest), rest[-1].en) == (11, "loggers: counted of 2 more devices, see /links of the page")
 
 

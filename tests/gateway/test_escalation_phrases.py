@@ -78,7 +78,7 @@ HAN = re.compile(r"[\u4e00-\u9fff]")
         ("主循环停顿 2.5 s the loop stood still", "主循环停顿 2.5 秒", "the loop stood still for 2.5 s"),
         (
             "已送至 sent up to commit 12, 没有积压 nothing waits",
-            "已送至 12, 没有积压",
+            "已送至第 12 次提交, 没有积压",
             "sent up to commit 12, nothing waits",
         ),
     ],
