@@ -14,7 +14,7 @@ from drivers._hj212_device import Installed, Told
 from drivers._values import number_of
 from gateway.model.batch import Event, EventCode
 from gateway.protocols import hj212_codes
-from gateway.protocols.hj212_packet import Data, Packet, data_of, time_of
+from gateway.protocols.hj212_packet import Data, Packet, groups_of, time_of
 
 ALARM: Final = "2072"
 CHINA = 8 * 3600  # s: a stranger's zone
@@ -64,7 +64,7 @@ def _ended(cp: str, ends: str) -> set[str]:
     """
     if not ends:
         return set()
-    groups = [data_of(group) for group in cp.split(";")]
+    groups = groups_of(cp)
     kinds = {group.fields["AlarmType"] for group in groups if "AlarmType" in group.fields}
     common = next(iter(kinds)) if len(kinds) == 1 else ""
     said = [(one.code, group.fields.get("AlarmType", common)) for group in groups for one in group.factors]
@@ -85,7 +85,7 @@ def states(cp: str, device: Installed, time: int, raw: bytes) -> list[Event]:
     """
     found = []
     instrument = ""
-    for group in map(data_of, cp.split(";")):
+    for group in groups_of(cp):
         instrument = group.fields.get("PolId", instrument)
         for factor in group.factors:
             plant = factor.code[:2] == "SB" and factor.code[2:].isdigit()

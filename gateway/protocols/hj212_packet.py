@@ -25,7 +25,8 @@ LONGEST_FIELD = 64  # characters: answers and requests repeat QN, ST, PW and MN,
 
 _OPEN, _CLOSE = "CP=&&", "&&"
 _ITEM = re.compile(r"\s*[\w.-]{1,64}\s*=(?!=?\s*$)")
-_ITEMS = re.compile(r"(?:^|(?<=[;,]))(?:([^=;,]*)-)?([^=;,]*)=([^;,]*)")  # code, kind, value
+_ITEMS = re.compile(r"(?:^|(?<=[;,]))(?:([^=;,]*)-)?([^=;,]*)=(//.*?//|[^;,]*)", re.DOTALL)  # code, kind, value
+_GROUPS = re.compile(r"(?://.*?//|[^;])+", re.DOTALL)
 _BLANK, _BLANKS = re.compile(r"\s"), re.compile(r"\s*([;,=])\s*")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _KNOWN = frozenset(("QN", "ST", "CN", "PW", "MN", "Flag", "PNUM", "PNO"))
@@ -128,7 +129,10 @@ def parse(segment: bytes) -> Packet | Fault:
 
 
 def data_of(cp: str) -> Data:
-    """Read a CP. A factor that is named twice with the same kind is two factors: no value is lost."""
+    """Read a CP. A factor that is named twice with the same kind is two factors: no value is lost.
+
+    A text between // and // is one value, whatever stands in it.
+    """
     fields: dict[str, str] = {}
     factors: list[Factor] = []
     latest: dict[str, dict[str, str]] = {}
@@ -145,6 +149,11 @@ def data_of(cp: str) -> Data:
             factors.append(Factor(code, values))
         values[kind] = value
     return Data(fields, factors, len(items) <= cp.count(";") + cp.count(",") and _stray(cp))
+
+
+def groups_of(cp: str) -> list[Data]:
+    """Read a CP group by group, as its semicolons part it; those in texts between // and // do not."""
+    return [data_of(group) for group in _GROUPS.findall(cp)]
 
 
 def _stray(cp: str) -> bool:
