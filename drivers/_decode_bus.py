@@ -7,6 +7,7 @@ waits for its end is one frame (260 bytes at most).
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Literal
 
@@ -15,6 +16,7 @@ from gateway.protocols.modbus_line import is_whole
 
 _LONG_WRITES = (15, 16)
 _FUNCTIONS = frozenset((1, 2, 3, 4, 5, 6, *_LONG_WRITES))
+_CANDIDATE = re.compile(b"(?s:.)[" + bytes(one | refused for one in _FUNCTIONS for refused in (0, REFUSED)) + b"]")
 _REQUEST = 8  # bytes of every request but the long writes
 
 
@@ -51,6 +53,8 @@ class Bus:
     def _scan(self, at: int) -> list[Passed]:
         buffer, found, clean = self._buffer, list[Passed](), 0
         while at < len(buffer):
+            candidate = _CANDIDATE.search(buffer, at)
+            at = len(buffer) - 1 if candidate is None else candidate.start()  # a last byte may be an address
             passed = self._at(bytes(buffer[at : at + 260]))
             if passed is None:
                 break
@@ -72,9 +76,6 @@ class Bus:
         """Judge what begins at data[0]; None: more bytes may make a frame of it."""
         if len(data) < 2:
             return None
-        function = data[1]
-        if function & ~REFUSED not in _FUNCTIONS:
-            return Passed("noise", data[:1])
         sizes = [*self._reply_sizes(data), *_own_sizes(data)]
         for size, what in sizes:
             frame = data[:size]

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 
 import msgspec
@@ -61,6 +61,7 @@ class _Desk:
         pass
 
 
+@cache
 def speaks_on_wires(driver: str) -> bool:
     """Whether a driver holds conversations on a wire, whatever file it is in."""
     options = registry.options("source", driver) if driver in registry.names(registry.Group.DRIVER) else None

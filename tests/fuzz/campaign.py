@@ -25,7 +25,7 @@ from pathlib import Path
 RUNS = 1_000_000
 HANG = 10  # s for one input
 MEMORY = 1_024  # MB of one process
-SHORT, LONGEST = 64, 2_048  # bytes of an input; what waits without end is tests/fuzz/test_long_streams.py's
+SHORT, LONGEST = 64, 1_024  # bytes of an input; what waits without end is tests/fuzz/test_long_streams.py's
 _EVERY = 60.0  # s between two words of progress
 _PULSE = re.compile(r"^#(\d+)\s+\w+\s+(?:cov: (\d+))?")
 _STAT = re.compile(r"^stat::(\w+):\s+(\d+)")
