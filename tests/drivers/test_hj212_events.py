@@ -123,8 +123,9 @@ def test_control_characters_of_a_device_do_not_get_into_messages() -> None:
 
 
 def test_what_stands_in_a_text_is_no_value_and_no_state() -> None:
-    cp = "i11001-Info=//校准;a21005-Rtd=500,SB7-RS=4//;a21005-Rtd=1;SB8-RS=4"
+    cp = "i11001-Info=//校准;a21005-Rtd=500,SB7-RS=4;完//;a21005-Rtd=1;SB8-RS=4"
     said, told = hear(packet(cp))
     assert told == {"co": (1.0, "GOOD")}
+    assert len(said.decoded.rows) == 1
     assert [(event.key, event.code) for event in said.decoded.events] == [("SB8", EventCode.SUPERVISORY)]
     assert hear(packet("i11001-Info=////;a21005-Rtd=1"))[1] == hear(packet("i11001-Info=//;a21005-Rtd=1"))[1] == told
