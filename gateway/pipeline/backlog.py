@@ -35,7 +35,10 @@ Steps = Sequence[tuple[int, Sequence[Input]]]
 
 @dataclass(slots=True)
 class Late:
-    """One group, its steps packed. `marks`: of messages that are not acknowledged yet."""
+    """One group, its steps packed.
+
+    `marks`: of messages that are not acknowledged yet; `offered`: those that may stand on the disk with it.
+    """
 
     group: Group
     readings: int
@@ -43,6 +46,7 @@ class Late:
     marks: set[Mark]
     thin: bool = False  # its readings are gone
     empty: bool = False  # nothing else was in it
+    offered: tuple[Mark, ...] = ()
 
 
 class Backlog:
@@ -53,7 +57,8 @@ class Backlog:
         self._entries: list[Late] = []
         self._rows: dict[tuple[str, str], Any] = {}
         self._offered = 0  # so many from the first on may stand on the disk already
-        self._forget: list[Mark] = []  # marks of before that are to go, with the rows
+        self._forget: list[Mark] = []  # marks on the disk that are to go, with the rows
+        self._forgetting = 0  # so many of them with the attempt that is under way
         self._writing: dict[tuple[str, str], Any] = {}  # rows of the attempt that is under way
         self._notices = 0  # bytes of records of notices since the last thinning
         self._cut = False  # groups have vanished, their rows have not
@@ -78,6 +83,7 @@ class Backlog:
             readings=readings,
             size=len(body) + ENTRY_BYTES,
             marks=set(group.marks[0]),
+            offered=tuple(group.marks[0]) if offered else (),
         )
         self._entries.append(late)
         self._offered += offered
@@ -131,9 +137,10 @@ class Backlog:
     # -- back to the disk
 
     def found(self, number: int) -> None:
-        """Take note that the first `number` groups stand on the disk."""
+        """Take note that the first `number` groups stand on the disk; their marks of what is acknowledged are to go."""
         for late in self._entries[:number]:
             self.size -= late.size
+            self._forget += [mark for mark in late.offered if mark not in late.marks]
         del self._entries[:number]
         self._offered = max(0, self._offered - number)
         if number and not self._entries and not self._cut:
@@ -160,22 +167,32 @@ class Backlog:
         """Return what an attempt is to write: groups in order, and rows for the first of them."""
         self._writing, self._rows = self._rows, {}
         self._offered = len(self._entries)
-        groups = [replace(late.group, marks=(tuple(late.marks), ())) for late in self._entries]
+        for late in self._entries:
+            late.offered = tuple(late.marks)
+        groups = [replace(late.group, marks=(late.offered, ())) for late in self._entries]
         if groups:
             groups[0].marks = (groups[0].marks[0], tuple(self._forget))
+        self._forgetting = len(self._forget) if groups else 0
         return groups, [(table, key, value) for (table, key), value in self._writing.items()]
 
     def settle(self, written: int, *, whole: bool) -> None:
         """Take note of how an attempt ended: so many groups are written; the one after them may be if it failed."""
-        self.found(written)
         if written:
-            self._forget.clear()
+            del self._forget[: self._forgetting]
+        self.found(written)
         if whole:
             self._alone = False
         else:
             self._offered = min(len(self._entries), 1)
             self._rows = {**self._writing, **self._rows}
+            for late in self._entries[1:]:
+                late.offered = ()
         self._writing = {}
+
+    def forgettable(self) -> list[Mark]:
+        """Return the marks that are to go and that no group has taken along; they are the caller's from then on."""
+        marks, self._forget = self._forget, []
+        return marks
 
 
 def _fits(value: object) -> bool:
@@ -218,7 +235,7 @@ def append(
     """Append groups in order, rows with the first; blocking. Returns how many are written and what went wrong, if any.
 
     `boot`: (boot, mono, wall) for rows that no group waits to carry. `alone`: the store's other rows go with the first
-    group as well, but for what plug-ins remember.
+    group as well, but for what plug-ins remember, and its marks.
     """
     if not groups:
         groups = [Group(boot=boot[0], mono=boot[1], wall=boot[2], steps=(), late=True)]
@@ -227,6 +244,8 @@ def append(
             rows = [*store.others(rows), *rows]
         except StoreError as error:
             return 0, error
+        keep, forget = groups[0].marks
+        groups = [replace(groups[0], marks=(keep, (*forget, *store.all_marks()))), *groups[1:]]
     for number, group in enumerate(groups):
         try:
             store.commit(group if number else replace(group, rows=rows))

@@ -63,6 +63,7 @@ class Comeback:
         self._done = done
         self._wake = wake
         self._writer: Writer | None = None
+        self._appending: Store | None = None
         self._next_try = NEVER
         self.seq = 0
 
@@ -70,6 +71,11 @@ class Comeback:
     def busy(self) -> bool:
         """Whether an attempt is under way."""
         return self._writer is not None
+
+    @property
+    def reached(self) -> int:
+        """Return the newest commit that is surely there, also of an attempt that is under way: whether it gets on."""
+        return self.seq if self._appending is None else self._appending.last().seq
 
     def due(self) -> int:
         """Return when the next attempt begins (ns), NEVER while one is under way."""
@@ -118,11 +124,13 @@ class Comeback:
         groups, rows = self._backlog.offer()
         moment = (self._clock.boot(), self._clock.mono(), self._clock.wall())
         spared = self._house.life_points()
+        self._appending = store
         future = writer.submit(partial(_append, store, spared, groups, rows, moment, alone=alone))
         future.add_done_callback(partial(self._appended, writer, store))
 
     def _appended(self, writer: Writer, store: Store, future: asyncio.Future[tuple[int, StoreError | None]]) -> None:
         written, wrong = (0, StoreError("it raised")) if future.exception() else future.result()
+        self._appending = None
         self.seq += written
         self._backlog.settle(written, whole=not wrong)
         if wrong:

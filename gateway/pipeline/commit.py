@@ -147,9 +147,11 @@ class Settlement:
 
     def __init__(self) -> None:
         self._acknowledged: deque[list[Settling]] = deque([[] for _ in range(MARKS_KEPT)])
+        self._over: list[Mark] = []
 
-    def add(self, batches: Sequence[Batch]) -> None:
-        """Take what has just been acknowledged."""
+    def add(self, batches: Sequence[Batch], over: Sequence[Mark] = ()) -> None:
+        """Take what has just been acknowledged; `over`: marks of what was acknowledged long ago."""
+        self._over += over
         self._acknowledged[-1].extend((batch.marks, batch.settled) for batch in batches if batch.marks)
 
     def forgettable(self) -> list[Mark]:
@@ -159,7 +161,8 @@ class Settlement:
         """
         known = [(entry, guarded(entry[1]) is not False) for entry in self._acknowledged.popleft()]
         self._acknowledged.append([entry for entry, done in known if not done])
-        return [mark for (marks, _), done in known if done for mark in marks]
+        over, self._over = self._over, []
+        return over + [mark for (marks, _), done in known if done for mark in marks]
 
 
 class _Held(NamedTuple):

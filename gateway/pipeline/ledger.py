@@ -88,8 +88,7 @@ class Ledger:
         self._open = Work()
         self._out: Work | None = None
         self._out_group = Group(boot=self._boot, mono=0, wall=0, steps=())
-        self._out_since = NEVER
-        self._retried = False
+        self._out_since, self._retried = NEVER, False
         self._writer = Writer("store")
         self._store = store
         self.seq = store.last().seq if store else seq  # of the newest commit that is on the disk
@@ -297,17 +296,19 @@ class Ledger:
         self._writer.abandon()
         self._writer, self._store, self.seq = writer, store, self._comeback.seq
         self._snapshot_at = 0
-        self._settlement.add(self._held.release())
+        self._settlement.add(self._held.release(), self._backlog.forgettable())
         self._house.store_fault(None)
         self.wake()
 
     async def close(self) -> None:
         """Write what is open and close the store; gives up at the deadline, as a hanging disk must not stop a stop.
 
-        Without the disk the way back is tried once more: the backlog is lost otherwise.
+        Without the disk the way back is tried once more, as long as it gets on: the backlog is lost otherwise.
         """
-        deadline, tried = self._clock.mono() + self._deadline_after, False
+        deadline, tried, reached = self._clock.mono() + self._deadline_after, False, self._comeback.reached
         while self._clock.mono() < deadline and (self._open or self.busy or self.volatile):
+            if self._comeback.reached != reached:
+                deadline, reached = self._clock.mono() + self._deadline_after, self._comeback.reached
             if self.volatile and not self._comeback.busy:
                 if tried:
                     break

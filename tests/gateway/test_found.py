@@ -188,6 +188,8 @@ def test_a_store_that_was_only_slow_is_gone_on_with_whole(tmp_path: Path, hangs:
     async def main() -> None:
         before, slow = await lived(tmp_path), threading.Event()
         recorded = newest(tmp_path / "station.db", "record", "n")
+        with closing(sqlite3.connect(tmp_path / "station.db")) as connection, connection:
+            connection.execute("INSERT INTO mark VALUES (?, ?)", ("lost", msgspec.msgpack.encode({7: b"digest"})))
         with Reader(tmp_path / "station.db") as reader:
             numbers = {entry.body.id for entry in reader.notifications()}
 
@@ -217,6 +219,7 @@ def test_a_store_that_was_only_slow_is_gone_on_with_whole(tmp_path: Path, hangs:
         assert newest(tmp_path / "station.db", "record", "n") > recorded
         with closing(Store.open(tmp_path / "station.db")) as store:
             there = {name: store.rows(name, Any) for name in kept}
+            assert store.marks("lost") == [], "what was unacknowledged came again, and was a new message"
         assert {name: rows.keys() for name, rows in there.items()} == {name: rows.keys() for name, rows in kept.items()}
 
     asyncio.run(asyncio.wait_for(main(), PATIENCE))

@@ -110,3 +110,32 @@ def test_a_full_disk_is_tried_often_enough_to_be_back_within_ten_seconds(tmp_pat
         bench.disk.release()
 
     asyncio.run(asyncio.wait_for(main(), PATIENCE))
+
+
+def test_no_mark_stays_of_what_was_acknowledged_while_its_commit_hung(tmp_path: Path) -> None:
+    """Else a message of the same words under the same id would be taken for it after the next start."""
+
+    async def main() -> None:
+        bench = Bench(tmp_path)
+        bench.disk.plan["before_commit"] = "hang"
+        bench.take(bench.message(1), safety=True)
+        await until(lambda: bench.disk.hanging)
+        await bench.wait(2.1)
+        assert bench.ledger.volatile
+        for value in range(2, 20):  # more than half of the window: never deaf
+            bench.take(bench.message(value), urgent=True)
+        assert 1 in bench.acked
+        bench.disk.release()  # the commit is made after all
+        await until(lambda: not bench.ledger.busy)
+        await bench.wait(AGAIN + 0.1)
+        await until(lambda: not bench.ledger.volatile)
+        await bench.quiet()
+        assert bench.values() == [float(value) for value in range(1, 20)]
+        for value in range(20, 24):  # what was acknowledged is forgotten some commits later
+            bench.take(bench.message(value), urgent=True)
+            await bench.quiet()
+        store = bench.ledger._store  # noqa: SLF001 - what a restart would find
+        assert store is not None
+        assert {mark.packet for mark in store.all_marks()} <= set(range(20, 24))
+
+    asyncio.run(asyncio.wait_for(main(), PATIENCE))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable, Container, Coroutine
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from gateway.model.alarm import OperatorAct, Verb
 from gateway.model.delta import Delta
 from gateway.model.notification import Notification, NotifyReason
 from gateway.model.point import AlarmClass
+from gateway.model.station import Limits
 from gateway.pipeline import backlog
 from gateway.pipeline.backlog import Backlog
 from gateway.pipeline.step import Effects
@@ -114,6 +116,37 @@ def test_a_stop_without_the_disk_tries_it_once_more(tmp_path: Path) -> None:
         await closed(bench)
         assert bench.values() == [1.0, 2.0]
         assert bench.acked == [1, 2]
+
+    run(tmp_path, body)
+
+
+def test_a_stop_waits_for_a_disk_that_takes_one_group_after_the_other(tmp_path: Path) -> None:
+    async def body(bench: Bench) -> None:
+        bench.disk.plan["before_begin"] = "raise"
+        for value in range(5):
+            bench.take(bench.message(value), urgent=True)
+            await until(lambda: bench.ledger.volatile)
+        bench.disk.plan.clear()
+        begun, go_on = [], threading.Semaphore(0)
+
+        def slow(point: str) -> None:
+            if point == "before_commit":
+                begun.append(point)
+                go_on.acquire(timeout=PATIENCE)
+
+        bench.disk.hook = slow
+        closing = asyncio.create_task(bench.ledger.close())
+        for group in range(5):
+            await until(lambda: len(begun) > group)  # noqa: B023 - waited for here
+            await bench.clock.advance(0.7 * Limits().commit_deadline)
+            assert not closing.done()
+            go_on.release()
+        await until(lambda: not bench.ledger.busy)
+        while not closing.done():
+            await asyncio.sleep(0.001)
+            await bench.clock.advance(0.01)
+        assert bench.values() == [0.0, 1.0, 2.0, 3.0, 4.0]
+        assert sorted(bench.acked) == [1, 2, 3, 4, 5]
 
     run(tmp_path, body)
 
