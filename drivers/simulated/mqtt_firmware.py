@@ -167,8 +167,15 @@ class Firmware:
         raise NotImplementedError
 
 
+@dataclass(slots=True)
 class EsphomeNode(Firmware):
-    """An ESPHome node; `names` are entities: `sensor/temperature`, `binary_sensor/smoke`, `switch/relay`."""
+    """An ESPHome node; `names` are entities: `sensor/temperature`, `binary_sensor/smoke`, `switch/relay`.
+
+    Attributes:
+        status: topic of birth and will, where it is another than usual.
+    """
+
+    status: str = ""
 
     @property
     def filters(self) -> Sequence[str]:
@@ -177,7 +184,8 @@ class EsphomeNode(Firmware):
 
     def presence(self, *, there: bool) -> list[Message]:
         """Birth and last will, retained."""
-        return [Message(f"{self.topic}/status", b"online" if there else b"offline", retain=True)]
+        where = self.status or f"{self.topic}/status"
+        return [Message(where, b"online" if there else b"offline", retain=True)]
 
     def whole(self, values: Values, t: float) -> list[Message]:
         """Every entity, retained."""

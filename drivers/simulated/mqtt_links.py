@@ -16,7 +16,7 @@ from typing import NoReturn
 from drivers.simulated.mqtt_devices import TICK, Message, MqttFault
 from drivers.simulated.mqtt_devices import Device as Player
 from drivers.simulated.mqtt_firmware import Firmware
-from drivers.simulated.mqtt_tasmota import TasmotaNode, tasmota_lwt
+from drivers.simulated.mqtt_tasmota import TasmotaNode
 from drivers.simulated.sparkplug_player import SparkplugPlayer
 from gateway.clock import SECOND, Clock
 from gateway.errors import LinkDown
@@ -75,8 +75,7 @@ def clients(playing: Sequence[tuple[Device, Player]]) -> dict[str, Client]:
         if isinstance(player, SparkplugPlayer):
             found[f"{options['group']}-{options['node']}"] = player
         elif isinstance(player, TasmotaNode):
-            birth, will = tasmota_lwt(topic, there=True), tasmota_lwt(topic, there=False)
-            _join(found, f"tasmota-{topic}", player, birth, will)
+            _join(found, f"tasmota-{topic}", player, player.lwt(there=True), player.lwt(there=False))
         elif isinstance(player, Firmware):
             found[device.id] = player
         elif device.profile.driver == "zigbee2mqtt":

@@ -149,11 +149,11 @@ def _firmware(
 ) -> Callable[[Site], mqtt_devices.Device | None]:
     def build(site: Site) -> mqtt_devices.Device | None:
         names = {point.spec.name: found for point in site.points if (found := name(point, site))}
-        own = {key for key in ("full_topic", "prefixes", "status") if site.options.get(key)}
-        if own or not names or not site.text("topic"):  # topics that these firmwares have only when they are told
+        if not names or not site.text("topic"):
             return None
+        own = {key: site.options[key] for key in ("full_topic", "prefixes", "status") if site.options.get(key)}
         kind = TasmotaNode if site.text("unit") else make
-        return kind(site.text("topic"), _Physics(site, names), names, begins=site.begins)
+        return kind(site.text("topic"), _Physics(site, names), names, begins=site.begins, **own)
 
     return build
 

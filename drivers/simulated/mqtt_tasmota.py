@@ -6,28 +6,46 @@ Pure, beside `mqtt_firmware.py`; the opposite direction of the `tasmota` dialect
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from drivers.simulated.mqtt_devices import Message, nested
 from drivers.simulated.mqtt_firmware import Firmware, Values, as_json, on_off
 
 
+@dataclass(slots=True)
 class TasmotaDevice(Firmware):
-    """Tasmota; `names` are paths: `DS18B20.Temperature`, `Switch1`, `POWER1`. A relay that is alone is `POWER`."""
+    """Tasmota; `names` are paths: `DS18B20.Temperature`, `Switch1`, `POWER1`. A relay that is alone is `POWER`.
+
+    Attributes:
+        full_topic: as its setting FullTopic has it; `prefixes`: cmnd, stat, tele, where they were renamed.
+    """
+
+    full_topic: str = "%prefix%/%topic%/"
+    prefixes: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def filters(self) -> Sequence[str]:
         """Its commands."""
-        return (f"cmnd/{self.topic}/+",)
+        return (self.under("cmnd", "+"),)
+
+    def under(self, prefix: str, last: str) -> str:
+        """Return a topic of it."""
+        pattern = self.full_topic.replace("%topic%", self.topic).rstrip("/")
+        return f"{pattern.replace('%prefix%', self.prefixes.get(prefix, prefix))}/{last}"
+
+    def lwt(self, *, there: bool) -> Message:
+        """Return birth or last will of the device, or of the bridge that it stands behind."""
+        return Message(self.under("tele", "LWT"), b"Online" if there else b"Offline", retain=True)
 
     def presence(self, *, there: bool) -> list[Message]:
         """LWT, retained."""
-        return [tasmota_lwt(self.topic, there=there)]
+        return [self.lwt(there=there)]
 
     def whole(self, values: Values, t: float) -> list[Message]:
         """STATE and SENSOR."""
         state, sensor = self._split(values, t)
-        return [as_json(f"tele/{self.topic}/STATE", state), as_json(f"tele/{self.topic}/SENSOR", sensor)]
+        return [as_json(self.under("tele", "STATE"), state), as_json(self.under("tele", "SENSOR"), sensor)]
 
     def change(self, turned: Values, t: float) -> list[Message]:
         """A RESULT for each input, what a relay tells for each relay."""
@@ -38,25 +56,24 @@ class TasmotaDevice(Firmware):
             if place.startswith("POWER"):
                 found += self._told(self._place(name), word)
             else:
-                found.append(as_json(f"stat/{self.topic}/RESULT", {place: {"Action": word}}))
+                found.append(as_json(self.under("stat", "RESULT"), {place: {"Action": word}}))
         return found
 
     def answer(self, topic: str, payload: bytes, t: float) -> list[Message]:
         """`STATUS 10`, `STATUS 11`, `POWERn`: each, also one that changes nothing, is answered with the state."""
-        command = topic.removeprefix(f"cmnd/{self.topic}/").upper()
+        command = topic.rpartition("/")[2].upper()
         state, sensor = self._split(self._seen(t), t)
         if command == "STATUS" and payload in (b"10", b"11"):
             told = {"StatusSNS": sensor} if payload == b"10" else {"StatusSTS": state}
-            return [as_json(f"stat/{self.topic}/STATUS{payload.decode()}", told)]
+            return [as_json(self.under("stat", f"STATUS{payload.decode()}"), told)]
         relay = self.relay("POWER1" if command == "POWER" else command) or self.relay(command)
         if not relay:
-            return [as_json(f"stat/{self.topic}/RESULT", {"Command": "Unknown"})]
+            return [as_json(self.under("stat", "RESULT"), {"Command": "Unknown"})]
         return self._told(self._place(relay), on_off(self.switch(relay, payload)))
 
     def _told(self, place: str, word: str) -> list[Message]:
         """Return what a relay tells: JSON, and the plain word."""
-        where = f"stat/{self.topic}"
-        return [as_json(f"{where}/RESULT", {place: word}), Message(f"{where}/{place}", word.encode())]
+        return [as_json(self.under("stat", "RESULT"), {place: word}), Message(self.under("stat", place), word.encode())]
 
     def _place(self, name: str) -> str:
         place = self.names[name]
@@ -76,7 +93,10 @@ class TasmotaDevice(Firmware):
 class TasmotaNode(TasmotaDevice):
     """A node of a Tasmota bridge; `names` are paths in what it says, with the node: `ZbReceived.0x2916.Fire`."""
 
-    filters: Sequence[str] = ()
+    @property
+    def filters(self) -> Sequence[str]:
+        """Nothing: it takes no commands."""
+        return ()
 
     def presence(self, *, there: bool) -> list[Message]:
         """Nothing: only the bridge has one."""
@@ -86,17 +106,12 @@ class TasmotaNode(TasmotaDevice):
     def whole(self, values: Values, t: float) -> list[Message]:
         """SENSOR with what the bridge received; yes and no are numbers there."""
         told = {self.names[name]: value if type(value) is float else int(value) for name, value in values.items()}
-        return [as_json(f"tele/{self.topic}/SENSOR", {"Epoch": round(self.begins + t), **_nested(told)})]
+        return [as_json(self.under("tele", "SENSOR"), {"Epoch": round(self.begins + t), **_nested(told)})]
 
     def change(self, turned: Values, t: float) -> list[Message]:
         """The same: what turned stands in more than one place."""
         del turned
         return self.whole(self._seen(t), t)
-
-
-def tasmota_lwt(topic: str, *, there: bool) -> Message:
-    """Return birth or last will of a Tasmota device, or bridge."""
-    return Message(f"tele/{topic}/LWT", b"Online" if there else b"Offline", retain=True)
 
 
 def _nested(places: Mapping[str, object]) -> dict[str, Any]:

@@ -13,7 +13,9 @@ from drivers.simulated.payloads import payload
 from drivers.simulated.station import mqtt_player
 from gateway.cli.calm import calm
 from gateway.model.point import Device, Kind
+from gateway.model.ports import Commanding
 from gateway.model.station import Station, StoreSpec
+from gateway.protocols.mqtt_topics import covers
 from tests.dialect_bench import Bench
 
 _LORA = {"application": "firewatch"}
@@ -106,13 +108,35 @@ def test_devices_of_one_sparkplug_node_are_one_player_that_gives_births_when_ask
         ("json-generic", {"topic": "d"}),  # has no points
         ("json-panel", {"topic": ""}),
         ("ha-smoke", {}),  # was not learnt: no topic
-        ("tasmota-sht3x", {"topic": "d", "full_topic": "%topic%/%prefix%/"}),
-        ("esphome-smoke", {"topic": "d", "status": "elsewhere"}),
     ],
 )
 def test_what_cannot_be_played_has_no_player(name: str, options: dict[str, Any]) -> None:
     device = Device(id="d", source="b", profile=profiles.profile(name), options=options)
     assert mqtt_player(device, 1) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "gone"),
+    [
+        ("tasmota-plug", {"full_topic": "%topic%/%prefix%/", "prefixes": {"tele": "says", "cmnd": "do"}}, "d/says/LWT"),
+        ("tasmota-plug", {"full_topic": "home/%prefix%/%topic%"}, "home/tele/d/LWT"),
+        ("esphome-plug", {"status": "elsewhere"}, "elsewhere"),
+    ],
+)
+def test_topics_of_a_firmware_are_those_of_the_configuration(name: str, options: dict[str, Any], gone: str) -> None:
+    bench = Bench(("d", name, {"topic": "d", **options}))
+    (device,) = bench.devices
+    player = mqtt_player(device, 1)
+    assert player is not None
+    will = player.connect()
+    assert will is not None
+    assert will.topic == gone
+    assert bench.latest(bench.hear(one._replace(retain=False) for one in player.at(0.0)))["d.relay"] == 0.0
+    assert isinstance(bench.dialect, Commanding)
+    ((topic, payload, *_),) = bench.dialect.command(device, "relay", 1.0)
+    assert any(covers(pattern, topic) for pattern in player.filters)
+    assert bench.latest(bench.hear(player.hear(topic, payload, 1.0))) == {"d.relay": 1.0}
+    assert {quality for *_, quality in bench.said(bench.hear([will]))} == {"BAD:offline"}
 
 
 def test_a_tasmota_node_speaks_through_its_bridge() -> None:
