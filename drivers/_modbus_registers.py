@@ -12,6 +12,8 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from drivers._factors import by_code, refuse_factor
+from drivers._installing import each_key
 from gateway.protocols.modbus import Request
 
 _WORDS = {"u16": 1, "s16": 1, "d16": 1, "u32": 2, "s32": 2, "f32": 2}
@@ -42,9 +44,13 @@ class UnitRegister(Register, frozen=True, forbid_unknown_fields=True):
 
     factors: dict[str, float] = {}
 
+    def __post_init__(self) -> None:
+        """Check codes and factors. Raises ValueError, which msgspec reports as a ValidationError."""
+        each_key([("factors", lambda: by_code(self.factors))])
+
     def factor(self, code: int) -> float | None:
         """Return the factor of a code, None when nobody knows it."""
-        return next((value for key, value in self.factors.items() if int(key, 0) == code), None)
+        return by_code(self.factors).get(code)
 
 
 class Status(Register, frozen=True, forbid_unknown_fields=True):
@@ -96,6 +102,10 @@ class Decode(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def __post_init__(self) -> None:
         """Check what belongs together. Raises ValueError, which msgspec reports as a ValidationError."""
+        each_key([("scale", lambda: refuse_factor(self.scale))])
+        size = 16 * self.words
+        if self.fc not in _BITS and ((self.bit or 0) >= size or (self.mask or 0) >> size):
+            raise ValueError(f"bit and mask are outside the {size} bits of type {self.type}")
         if self.loop is not None and (self.loop.low == self.loop.high or self.loop.raw4 == self.loop.raw20):
             raise ValueError("loop: low and high, raw4 and raw20 must differ")
 

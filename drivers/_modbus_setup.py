@@ -128,7 +128,10 @@ def _unit(device: Device, ids: Mapping[str, int], slack: float, setup: DriverSet
     if device.poll <= 0:
         raise ValueError(f"poll = {device.poll:g} s; it must be above 0 s")
     slave = Slave(device, own.address, ids, block=own.block, holes=own.holes)
-    wake = bytes.fromhex(own.wake)
+    try:
+        wake = bytes.fromhex(own.wake)
+    except ValueError:
+        raise ValueError(f'wake = "{own.wake}" is no hexadecimal; write bytes as "8F" or "8F 00"') from None
     manners = Manners(worst=own.timeout + slack, silence=own.gap, wake=wake, wake_delay=own.wake_delay)
     worst = round((own.timeout + slack) * SECOND)
     usual = USUAL_DELAY if own.timeout <= USUAL_TIMEOUT else worst // 4

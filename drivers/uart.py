@@ -14,6 +14,8 @@ from typing import Annotated, Literal
 import msgspec
 
 from drivers._conversation import Decoded, Question, Said, Talking, WireOptions, read_device, read_options
+from drivers._factors import by_code, refuse_factor
+from drivers._installing import each_key
 from drivers._values import NO_COMMS, NOT_A_NUMBER, Reading, number_reader
 from drivers._warmth import Power, Warmth
 from gateway.errors import ConfigError
@@ -21,7 +23,7 @@ from gateway.model.point import Device
 from gateway.model.ports import DriverSetup
 from gateway.model.quality import Doubt, Level, quality
 from gateway.model.time import MILLISECOND, SECOND
-from gateway.protocols.uart import EARS, MEGATEC_QUESTION, VALUE, Told, Unfit, winsen_command
+from gateway.protocols.uart import EARS, FIGURES, MEGATEC_QUESTION, VALUE, Told, Unfit, winsen_command
 
 HALF = 300 * MILLISECOND  # ns after which the rest of a frame does not come any more
 SILENT = 10 * SECOND  # ns, at least
@@ -53,6 +55,12 @@ class DeviceOptions(msgspec.Struct, frozen=True, kw_only=True):
     answer_scale: float = 1.0
     power: Power = "shared"
 
+    def __post_init__(self) -> None:
+        """Check. Raises ValueError, which msgspec reports as a ValidationError."""
+        each_key([("units", lambda: by_code(self.units)), ("answer_scale", lambda: refuse_factor(self.answer_scale))])
+        if self.sensor == "megatec" and self.mode != "question":
+            raise ValueError('mode: a UPS speaks only when it is asked; fix: mode = "question"')
+
 
 class FigureOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`decode` of a point: which figure of the frame, and its scale and offset."""
@@ -60,6 +68,10 @@ class FigureOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     figure: str = "value"
     scale: float = 1.0
     offset: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Check. Raises ValueError, which msgspec reports as a ValidationError."""
+        each_key([("scale", lambda: refuse_factor(self.scale))])
 
 
 OPTIONS = Options
@@ -81,7 +93,7 @@ class _Sensor:
     device: Device
     options: DeviceOptions
     figures: tuple[_Figure, ...]
-    units: Mapping[float, float]
+    units: Mapping[int, float]
     question: bytes
     greeting: bytes
     warmth: Warmth
@@ -114,14 +126,12 @@ def _sensor(device: Device, setup: DriverSetup) -> _Sensor:
         except msgspec.ValidationError as error:
             problems.append(f"device {device.id}: point {spec.name}: {error}")
             continue
+        if decode.figure not in FIGURES[own.sensor]:
+            known = ", ".join(FIGURES[own.sensor])
+            problems.append(f'device {device.id}: point {spec.name}: no figure "{decode.figure}"; known: {known}')
         read = number_reader(spec, scale=decode.scale, offset=decode.offset)
         scaled = decode.figure in ("value", "full_scale")
         figures.append(_Figure(setup.point_ids[f"{device.id}.{spec.name}"], decode.figure, read, scaled))
-    try:
-        units = {float(int(code, 0)): factor for code, factor in own.units.items()}
-    except ValueError as error:
-        problems.append(f"device {device.id}: units: {error}")
-        units = {}
     if problems:
         raise ConfigError("\n".join(problems))
     asks = own.mode == "question"
@@ -132,7 +142,7 @@ def _sensor(device: Device, setup: DriverSetup) -> _Sensor:
         device=device,
         options=own,
         figures=tuple(figures),
-        units=units,
+        units=by_code(own.units),
         question=question if asks else b"",
         greeting=greeting,
         warmth=Warmth(device, setup, own.power),
@@ -200,7 +210,7 @@ class Uart:
         decoded = Decoded()
         warm = self._sensor.warmth.heard(now)
         doubt = self._doubt(one.figures, decoded.problems) if warm else PREHEAT
-        factor = self._sensor.units.get(one.figures.get("unit", -1.0), 1.0)
+        factor = self._sensor.units.get(int(one.figures.get("unit", -1)), 1.0)
         if "command" in one.figures:
             factor = self._sensor.options.answer_scale
         for figure in self._sensor.figures:

@@ -69,10 +69,12 @@ class _Fixed:
         found: list[Told | Unfit] = []
         place = lost = 0
         while place < len(buffer):
+            start = buffer.find(_START, place)
+            place = len(buffer) if start < 0 else start
             frame = buffer[place : place + self._size]
-            if frame[0] == _START and len(frame) < self._size:
+            if len(frame) < self._size:
                 break
-            if frame[0] == _START and self._fits(frame):
+            if self._fits(frame):
                 found += self._unfit(buffer[lost:place])
                 found.append(Told(frame, self._figures(frame)))
                 place += self._size
@@ -218,3 +220,8 @@ def _line(line: bytes) -> Told | Unfit:
 _NUMBER = frozenset(b"0123456789.-")
 _UNMEASURED = frozenset(b".-")
 EARS: dict[str, Callable[[], Ear]] = {"winsen": winsen, "dyp": dyp, "megatec": megatec}
+FIGURES = {
+    "winsen": ("value", "full_scale", "temperature", "gas", "unit", "decimals"),
+    "dyp": ("value",),
+    "megatec": (*MEGATEC, *MEGATEC_BITS),
+}

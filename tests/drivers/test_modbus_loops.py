@@ -64,6 +64,22 @@ def test_a_loop_without_a_span_is_refused(loop: dict[str, float]) -> None:
         msgspec.convert({"fc": 4, "address": 0, "loop": loop}, Decode)
 
 
+@pytest.mark.parametrize(
+    ("wrong", "reason"),
+    [
+        ({"scale": 0}, "scale: 0 would make every value the same"),
+        ({"unit_register": {"fc": 3, "address": 2, "factors": {"cm": 0.01}}}, '"cm" is no code'),
+        ({"unit_register": {"fc": 3, "address": 2, "factors": {"0x11": 0}}}, "0 would make every value the same"),
+        ({"bit": 16}, "outside the 16 bits of type u16"),
+        ({"mask": 0x10000}, "outside the 16 bits of type u16"),
+    ],
+)
+def test_what_would_stay_normal_for_ever_is_refused(wrong: dict[str, Any], reason: str) -> None:
+    with pytest.raises(msgspec.ValidationError, match=reason):
+        msgspec.convert({"fc": 3, "address": 0, **wrong}, Decode)
+    assert msgspec.convert({"fc": 3, "address": 0, "type": "u32", "bit": 16}, Decode).raw([1, 0]) == 1
+
+
 @pytest.mark.parametrize(("word", "value"), [(0xA019, 2.5), (0x0019, 25.0), (0x2019, 250.0), (0xC001, 0.01), (0, 0.0)])
 def test_a_packed_decimal(word: int, value: float) -> None:
     assert msgspec.convert({"fc": 4, "address": 0, "type": "d16"}, Decode).raw([word]) == value

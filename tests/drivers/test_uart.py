@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -265,6 +266,21 @@ def test_a_line_has_one_sensor_and_is_not_called() -> None:
         uart.create(setup("dyp-a02", Notes(), *two))
     with pytest.raises(ConfigError, match="serial or tcp_client"):
         uart.create(setup("dyp-a02", Notes(), wire="tcp_server", port=1))
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "reason"),
+    [
+        ("winsen-ze07-co", {"units": {"ppm": 1.0}}, 'units: "ppm" is no code'),
+        ("winsen-ze07-co", {"units": {"3": 0}}, "units: 0 would make every value the same"),
+        ("winsen-ze07-co", {"answer_scale": 0}, "answer_scale: 0 would"),
+        ("winsen-mhz19b", {"sensor": "dyp"}, 'point temperature: no figure "temperature"; known: value'),
+        ("ups-megatec", {"mode": "initiative"}, 'fix: mode = "question"'),
+    ],
+)
+def test_what_would_never_be_heard_or_never_change_is_refused(name: str, options: dict[str, Any], reason: str) -> None:
+    with pytest.raises(ConfigError, match=re.escape(reason)):
+        uart.create(setup(name, Notes(), device(name, options=options)))
 
 
 @pytest.mark.parametrize("name", [name for name in names() if profile(name).driver == "uart"])
