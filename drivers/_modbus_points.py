@@ -86,7 +86,7 @@ class Slave:
             for spec in device.profile.points
             if spec.decode
         ]
-        status = device.profile.options.get("status")
+        status = device.options.get("status", device.profile.options.get("status"))
         self.status = None if status is None else _convert(status, Status, "options.status")
         self._state: int | None = None  # what the status register told last
         self.blocks = [*self._scale_blocks(), *self._blocks(block, holes)]

@@ -135,7 +135,8 @@ def dialects() -> tuple[str, ...]:
 def dialect_of(name: str) -> Dialect:
     """Return a dialect. Raises ValueError for a name that is none."""
     if name not in dialects():
-        raise ValueError(f'dialect "{name}"; did you mean "{nearest(name, dialects()) or dialects()[0]}"?')
+        meant = nearest(name, dialects())
+        raise ValueError(f'dialect "{name}"; ' + (f'did you mean "{meant}"?' if meant else ", ".join(dialects())))
     return cast("Dialect", importlib.import_module(f"{panels.__name__}.{name}"))
 
 

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from drivers.modbus_rtu import DEVICE_OPTIONS, OPTIONS, create
-from drivers.simulated.modbus_bus import Fault, SimulatedSlave
+from drivers.simulated.modbus_bus import Fault, SimulatedSlave, Value
 from gateway.clock import SECOND
 from gateway.errors import ConfigError
 from gateway.model.point import Device, Profile
@@ -164,12 +164,16 @@ def test_the_status_register_judges_the_points_that_go_by_it(code: int, quality:
         options={"status": {"fc": 3, "address": 5, "mask": 0xFF, "preheat": [0], "fault": [2, 3]}, "block": 10},
     )
     gas = Device(id="gas", source="bus1", profile=profile, options={"address": 1})
-    bench = Bench([gas], [SimulatedSlave(address=1, holding={1: 20, 5: 0xAA00 | code, 7: 250})])
+    own = {"fc": 3, "address": 5, "mask": 0xFF, "fault": [1]}
+    odd = Device(id="odd", source="bus1", profile=profile, options={"address": 2, "status": own})
+    holding: dict[int, Value] = {1: 20, 5: 0xAA00 | code, 7: 250}
+    bench = Bench([gas, odd], [SimulatedSlave(address=address, holding=dict(holding)) for address in (1, 2)])
 
     async def test(bench: Bench) -> None:
         await bench.clock.advance(0.5)
         assert bench.last("gas.ch4") == (20, quality)
         assert bench.last("gas.temperature") == (250, "GOOD")
+        assert bench.last("odd.ch4") == (20, "BAD:fault_value" if code == 1 else "GOOD"), "as the [[device]] says"
 
     play(bench, test)
 
