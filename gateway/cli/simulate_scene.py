@@ -79,7 +79,7 @@ class Scenes:
 
     def begin(self, alarm_class: AlarmClass) -> None:
         """Let it begin wherever a detector of this class is."""
-        found = alarming(self._station, alarm_class)
+        found, seen = alarming(self._station, alarm_class), False
         for device in self._station.devices:
             sees = alarm_class is AlarmClass.FIRE and device.profile.alarm_class is AlarmClass.FIRE
             end, player = self._field.ends.get(device.id), self._field.devices.get(device.id)
@@ -92,8 +92,10 @@ class Scenes:
             if device.id in found:
                 self._field.show(device, self._now[device.id] | found[device.id])
                 self._now[device.id] |= found[device.id]
-            self._over[device.id] = device
+            seen, self._over[device.id] = True, device
             self._say(f"{alarm_class.word} at {device.id}")
+        if not seen:
+            self._say(f"{alarm_class.word}: nothing that is played has an alarm of this class")
 
     def end(self) -> None:
         """Let all be over: everything is as it was at rest."""
