@@ -21,7 +21,7 @@ from gateway.model.ports import DriverSetup
 from gateway.model.time import MINUTE, SECOND
 from gateway.model.verdict import NEVER
 from gateway.protocols.hj212 import Check, Frame, Frames, Garbage, encode_frame
-from gateway.protocols.hj212_packet import Data, Fault, Packet, answer, data_of, encode, parse, time_of
+from gateway.protocols.hj212_packet import Data, Fault, Packet, answer, data_of, encode, mn_of, parse, time_of
 from gateway.protocols.hj212_parts import Parts
 
 AGAIN_WITHIN = 60.0  # s in which an alarm whose time proves nothing is a repeat: four sends at 10 s
@@ -111,7 +111,9 @@ class Hj212:
     def _frame(self, frame: Frame, now: int, wall: int) -> Said:
         packet = parse(frame.segment)
         if isinstance(packet, Fault):
-            return Said(decoded=Decoded(problems=[packet.value]), frame=frame.raw)
+            sender = self._devices.get(mn_of(frame.segment))
+            name = "" if sender is None else sender.id
+            return Said(decoded=Decoded(problems=[packet.value]), frame=frame.raw, device=name)
         said = Said(frame=frame.raw, device=packet.mn[:64])
         device = self._devices.get(packet.mn)
         if device is None:

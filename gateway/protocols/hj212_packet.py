@@ -28,6 +28,7 @@ _ITEM = re.compile(r"\s*[\w.-]{1,64}\s*=(?!=?\s*$)")
 _ITEMS = re.compile(r"(?:^|(?<=[;,]))(?:([^=;,]*)-)?([^=;,]*)=(//.*?//|[^;,]*)", re.DOTALL)  # code, kind, value
 _GROUPS = re.compile(r"(?://.*?//|[^;])+", re.DOTALL)
 _BLANK, _BLANKS = re.compile(r"\s"), re.compile(r"\s*([;,=])\s*")
+_MN = re.compile(rb"(?:^|;)\s*MN=([^;&]{1,64})")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _KNOWN = frozenset(("QN", "ST", "CN", "PW", "MN", "Flag", "PNUM", "PNO"))
 
@@ -126,6 +127,12 @@ def parse(segment: bytes) -> Packet | Fault:
         extra={name: value for name, value in fields.items() if name not in _KNOWN},
         flaws=tuple(flaw for flaw, there in flaws if there),
     )
+
+
+def mn_of(segment: bytes) -> str:
+    """Return which device sent a segment that cannot be read, "" where it does not say."""
+    found = _MN.search(segment)
+    return _text(found[1]).strip() if found else ""
 
 
 def data_of(cp: str) -> Data:

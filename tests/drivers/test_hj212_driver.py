@@ -84,7 +84,21 @@ def test_answers_can_be_switched_off_or_always_on() -> None:
 def test_an_unknown_edition_is_read_and_what_is_encrypted_is_refused() -> None:
     assert hear(packet("a21005-Rtd=1", flag=9))[1]
     said, told = hear(packet("c2VjcmV0", flag=9))
-    assert (told, said.decoded.problems, said.after) == ({}, ["encrypted"], b"")
+    assert (told, said.decoded.problems, said.after, said.device) == ({}, ["encrypted"], b"", "it")
+
+
+@pytest.mark.parametrize(
+    ("segment", "problem", "device"),
+    [
+        (b"QN=1;ST=22;PW=1;MN=881;Flag=5;CP=&&&&", "no_cn", "it"),
+        (b"QN=1;ST=22;CN=2011;PW=1; MN=881;&&", "no_cp", "it"),
+        (b"QN=1;ST=22;CN=2011;PW=1;MN=77;&&", "no_cp", ""),
+        (b"QN=1;&&", "no_cp", ""),
+    ],
+)
+def test_what_cannot_be_read_is_counted_for_the_device_that_sent_it(segment: bytes, problem: str, device: str) -> None:
+    (said,) = talk()[0].hear(encode_frame(segment), 0, WALL)
+    assert (said.decoded.problems, said.device, said.stores, said.decoded.heard) == ([problem], device, False, [])
 
 
 def digests(*sent: bytes) -> list[bytes]:
