@@ -7,7 +7,7 @@ ones the bytes could be, the likeliest first and with the reason (`drivers._deco
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Protocol
 
 from drivers import _decode_frames, _profiles
@@ -18,7 +18,7 @@ from drivers._decode_fits import Fit, fits, nearly, streamed
 from drivers._decode_frames import MODBUS
 from drivers._decode_modbus import frames_of, rows_of, slave_of
 from drivers._decode_said import Said, error, message, plain, reading
-from drivers._decode_topics import Place, recognise
+from drivers._decode_topics import placed, recognise
 from drivers._payload import Plain, Unreadable, message_of
 from drivers.dialects import homeassistant
 from gateway import registry
@@ -131,25 +131,29 @@ def _message(data: bytes, dialect: str, profile: Profile | None, topic: str) -> 
     if said:
         return said
     for payload in tries:
-        for value in _as_it_is(dialect, payload, recognise(dialect, topic, payload)):
+        for value in _as_it_is(dialect, payload, topic):
             return [{"kind": "message", "protocol": dialect, "value": plain(value)}]
     value = message_of(data)
-    if isinstance(value, Plain | Unreadable):
-        return [error(value.value if isinstance(value, Unreadable) else "not_json")]
-    return [error(f"neither topic nor fields are of {dialect}")]
+    if isinstance(value, Unreadable):
+        return [error(value.value)]
+    if not placed(dialect, topic, data):
+        return [error(f"neither topic nor fields are of {dialect}{'' if topic else '; give its --topic'}")]
+    return [error("not_json" if isinstance(value, Plain) else f"no message of {dialect}")]
 
 
-def _as_it_is(dialect: str, payload: bytes, places: Sequence[Place]) -> Iterator[object]:
+def _as_it_is(dialect: str, payload: bytes, topic: str) -> Iterator[object]:
     """Yield what a message of a dialect says where no profile reads it; nothing if it is none.
 
-    A dialect whose payloads are no text may bring `shown(payload)` along. Plain text is a message where a device of
-    the dialect would take it (Offline, ON, nan), and not what is left of broken JSON.
+    A dialect whose payloads are no text may bring `shown(payload)` along. Plain text, and what only was said to be of
+    the dialect, is a message where a device of it would take it (Offline, ON, nan): not what is left of broken JSON.
     """
     shown = getattr(registry.dialect(dialect), "shown", None)
     value = message_of(payload) if shown is None else shown(payload)
+    places = placed(dialect, topic, payload)
     if not places or isinstance(value, Unreadable) or (shown is not None and value is None):
         return
-    if not isinstance(value, Plain) or understood(dialect, places[0], payload):
+    sure = not isinstance(value, Plain) and recognise(dialect, topic, payload)
+    if sure or understood(dialect, places[0], payload):
         yield value
 
 
@@ -158,6 +162,8 @@ def _discovered(data: bytes, topic: str) -> list[Said]:
     learnt = homeassistant.learn(topic or f"{DISCOVERY}/{homeassistant.component_of(data)}/device/config", data)
     if not learnt:
         return [error(f"no discovery message: those come under {DISCOVERY}/…/config; other topics need the [[device]]")]
+    if not topic and not isinstance(message_of(data), dict):
+        return [error("not_json")]
     announced = homeassistant.merge(learnt)
     return [
         message(DISCOVERY, "discovery", device=one.id, profile=one.profile, toml=homeassistant.to_toml(one, "broker"))

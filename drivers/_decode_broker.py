@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections import deque
 
+import msgspec
+
 from drivers._decode_device import installed, shipped
 from drivers._decode_said import Names, Said, told
-from drivers._decode_topics import Place, recognise
+from drivers._decode_topics import Place, placed
 from gateway import registry
 from gateway.errors import ConfigError
 from gateway.model.point import Profile
@@ -34,14 +36,14 @@ class Broker:
         self._profile = profile
         self._devices: dict[str, _Thing] = {}
         self._before: deque[tuple[str, bytes, bool]] = deque(maxlen=_MESSAGES)
-        registry.dialect(dialect)
+        schema = registry.dialect(dialect).OPTIONS
+        self._keys = frozenset(field.name for field in msgspec.structs.fields(schema))
 
     def hear(self, topic: str, payload: bytes, *, retained: bool = False) -> list[Said]:
         """Return what a message says; nothing when it is not of this dialect."""
-        places = recognise(self._dialect, topic, payload)
-        if not places and self._profile is not None:
-            guess = topic or "device"
-            places = [Place(options={"topic": guess}, topic=guess, why="as told", sure=False)]
+        places = placed(self._dialect, topic, payload)
+        if not places and topic and self._profile is not None and "topic" in self._keys:
+            places = [Place(options={"topic": topic}, topic=topic, why="as told", sure=False)]
         said: list[Said] = []
         for place in places:
             self._meet(place, payload)

@@ -24,6 +24,7 @@ _CHIRPSTACK = re.compile(r"(?:(.+)/)?application/([^/]+)/device/([0-9a-fA-F]{16}
 _TTN = re.compile(r"v3/([^/]+)/devices/([^/]+)/.+")
 _ONENET = re.compile(r"\$sys/([^/]+)/([^/]+)/thing/(?:property|event)/post")
 _IOTDA = re.compile(r"\$oc/devices/([^/]+)/sys/properties/report")
+_BRIDGES = ("ZbReceived", "LwReceived")
 _NODE = re.compile(r"0x[0-9A-Fa-f]{4}")
 _SPARKPLUG_TIMES = (978_307_200_000, 4_102_444_800_000)  # ms: from 2001 to 2100
 _CTWING = frozenset(("dataReport", "eventReport", "deviceOnlineOfflineReport", "commandResponse"))
@@ -74,6 +75,15 @@ def recognise(dialect: str, topic: str, payload: bytes) -> list[Place]:
     return known(_Message(topic, payload, message if type(message) is dict else {}))
 
 
+def placed(dialect: str, topic: str, payload: bytes) -> list[Place]:
+    """Return the same for a message that is said to be of this dialect: without a topic it came by the usual one."""
+    found = recognise(dialect, topic, payload)
+    if found or topic or dialect not in _USUAL:
+        return found
+    keys, usual = _USUAL[dialect]
+    return [Place(options=keys, topic=usual, why="as told", sure=False)]
+
+
 def _zigbee2mqtt(message: _Message) -> list[Place]:
     base, _, name = message.topic.partition("/")
     if name.startswith("bridge/") or base == "homeassistant":
@@ -96,16 +106,21 @@ def _tasmota(message: _Message) -> list[Place]:
         keys = {"topic": levels[1]}
     elif len(levels) >= 3 and levels[-2] in ("tele", "stat") and _TASMOTA.fullmatch(levels[-1]):
         keys = {"topic": "/".join(levels[:-2]), "full_topic": "%topic%/%prefix%/"}
-    elif not message.topic and {"ZbReceived", "StatusSNS", "StatusSTS"} & message.table.keys():
+    elif not message.topic and {*_BRIDGES, "StatusSNS", "StatusSTS"} & message.table.keys():
         keys, levels = {"topic": "device"}, ["tele", "device", "SENSOR"]
     if not keys:
         return []
     sender, topic = str(keys["topic"]), "/".join(levels)
-    nodes = message.table.get("ZbReceived")
-    named = [node for node in nodes if _NODE.fullmatch(node)] if isinstance(nodes, dict) else []
+    bridged = [message.table[name] for name in _BRIDGES if isinstance(message.table.get(name), dict)]
+    named = [
+        node
+        for nodes in bridged
+        for node, said in nodes.items()
+        if _NODE.fullmatch(node) or (isinstance(said, dict) and "Device" in said)
+    ]
     if named:
         return [
-            Place(options={**keys, "unit": node}, topic=topic, why="Zigbee node of a bridge", name=f"{sender}-{node}")
+            Place(options={**keys, "unit": node}, topic=topic, why="node of a bridge", name=f"{sender}-{node}")
             for node in named
         ]
     return [Place(options=keys, topic=topic, why=f"topic {levels[0]}/…/{levels[-1]}", name=sender)]
@@ -241,6 +256,16 @@ def _fit(name: str) -> bool:
     return bool(name) and not set("/+#\0") & set(name)
 
 
+# Keys and topic of a device that a message without its topic is read as.
+_USUAL: Mapping[str, tuple[Mapping[str, Any], str]] = {
+    "zigbee2mqtt": ({"topic": "zigbee2mqtt/device"}, "zigbee2mqtt/device"),
+    "tasmota": ({"topic": "device"}, "tele/device/SENSOR"),
+    "shelly": ({"topic": "device"}, "device/events/rpc"),
+    "chirpstack": ({"dev_eui": "0" * 16}, f"application/1/device/{'0' * 16}/event/up"),
+    "ttn": ({"application": "app", "device": "device"}, "v3/app/devices/device/up"),
+    "onenet": ({"product": "product", "device": "device"}, "$sys/product/device/thing/property/post"),
+    "json": ({"topic": "device"}, "device"),
+}
 _KNOWN: Mapping[str, Callable[[_Message], list[Place]]] = {
     "zigbee2mqtt": _zigbee2mqtt,
     "tasmota": _tasmota,
