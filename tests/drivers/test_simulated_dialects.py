@@ -8,7 +8,7 @@ import pytest
 
 from drivers import _profiles as profiles
 from drivers.simulated import mqtt_players
-from drivers.simulated.mqtt_shown import shown
+from drivers.simulated.mqtt_shown import showing, shown
 from drivers.simulated.payloads import payload
 from drivers.simulated.station import mqtt_player
 from gateway.cli.calm import calm
@@ -16,6 +16,7 @@ from gateway.model.point import Device, Kind
 from gateway.model.ports import Commanding
 from gateway.model.station import Station, StoreSpec
 from gateway.protocols.mqtt_topics import covers
+from gateway.protocols.sparkplug import DataType, Metric, Payload, Value, decode, encode
 from tests.dialect_bench import Bench
 
 _LORA = {"application": "firewatch"}
@@ -100,6 +101,71 @@ def test_devices_of_one_sparkplug_node_are_one_player_that_gives_births_when_ask
     assert not into.problems
     assert bench.latest(into)["a.smoke"] == 0.0
     assert bench.latest(into)["b.level"] == 2.5
+
+
+def test_the_will_of_a_node_is_the_death_of_its_connection() -> None:
+    bench = Bench(("d", "sparkplug-level", {"group": "plant", "node": "edge", "device": "d"}))
+    ((_, player),) = mqtt_players.players(bench.devices, {"d.level": 2.5})
+    assert player is not None
+    numbers = []
+    for t in (0.0, 5.0):
+        will = player.connect()
+        assert will is not None
+        assert not will.retain
+        death, born = decode(will.payload), player.at(t)
+        birth = decode(born[0].payload)
+        assert isinstance(death, Payload)
+        assert isinstance(birth, Payload)
+        assert (death.metrics, death.seq) == (birth.metrics[:1], None)  # the same bdSeq
+        numbers.append(death.metrics[0].value)
+        assert bench.latest(bench.hear(born))["d.level"] == 2.5
+        dead = bench.hear([will])
+        assert {quality for *_, quality in bench.said(dead)} == {"BAD:offline"}
+    assert numbers == [0, 1]
+
+
+def test_a_node_sets_outputs_alone_and_only_to_what_they_can_be() -> None:
+    bench = Bench(("d", "sparkplug-level", {"group": "plant", "node": "edge", "device": "d"}))
+    ((_, player),) = mqtt_players.players(bench.devices, {})
+    assert player is not None
+    bench.hear(player.at(0.0))
+    topic = "spBv1.0/plant/DCMD/edge/d"
+    assert any(covers(pattern, topic) for pattern in player.filters)
+
+    def told(name: str, datatype: DataType, value: Value) -> dict[str, float]:
+        command = encode(Payload(metrics=(Metric(name=name, datatype=datatype, value=value),)))
+        return bench.latest(bench.hear(player.hear(topic, command, 1.0)))
+
+    assert told("Outputs/Pump", DataType.BOOLEAN, value=True) == {"d.pump": 1.0}
+    assert told("Outputs/Pump", DataType.STRING, value="on") == {}
+    assert told("Inputs/Level", DataType.DOUBLE, value=9.0) == {}
+    player.show((), "d")
+    assert bench.latest(bench.hear(player.at(2.0))) == {"d.level": 0.0, "d.pump": 1.0}, "it stays as it was set"
+    assert player.hear(topic, b"\xff", 3.0) == []
+
+
+@pytest.mark.parametrize("name", ["chirpstack-gs524n", "nb-ctwing-smoke", "nb-onenet-smoke", "zigbee2mqtt-co"])
+def test_faults_of_what_reports(name: str) -> None:
+    bench = Bench(("d", name, _options(profiles.profile(name).driver)))
+    (device,) = bench.devices
+    player = mqtt_player(device, 1)
+    assert player is not None
+    (alarm,) = (spec for spec in device.profile.points if spec.labels.get("alarm"))
+    first = player.at(0.0)
+    assert bench.latest(bench.hear(first))[f"d.{alarm.name}"] == 0.0
+    player.fault.stuck = True
+    player.show([showing(alarm, 1.0)], "d")
+    assert player.at(1.0)[-1] == first[-1]
+    player.fault.stuck, player.fault.silent = False, True
+    player.show([showing(alarm, 1.0)], "d")
+    assert player.at(2.0) == []
+    player.fault.silent = False
+    assert bench.latest(bench.hear(player.at(3.0)))[f"d.{alarm.name}"] == 1.0
+    player.fault.garbage = True
+    assert any(bench.hear(player.at(float(t))).problems for t in range(40, 800, 40))
+    player.fault.gone = True
+    player.at(900.0)
+    assert player.at(1000.0) == player.hear("any", b"", 1000.0) == []
 
 
 @pytest.mark.parametrize(
