@@ -92,6 +92,11 @@ class Firmware:
         """What it subscribes to."""
         raise NotImplementedError
 
+    @property
+    def stays(self) -> bool:
+        """Whether it keeps its connection."""
+        return not self.fault.gone
+
     def connect(self) -> Message | None:
         """Begin a connection; return the last will, if it has one. Birth and everything are said next."""
         self._there, self._next = False, 0.0

@@ -44,6 +44,11 @@ class Together:
         """What any of them subscribes to."""
         return [one for player in self.players for one in player.filters]
 
+    @property
+    def stays(self) -> bool:
+        """Whether the connection is kept."""
+        return not self.fault.gone
+
     def connect(self) -> Message | None:
         """Begin a connection of all; return the bridge's will."""
         self._unsaid = True
@@ -149,7 +154,7 @@ class Attached:
         qos = 0 if isinstance(client, SparkplugPlayer) else 1  # Sparkplug 3.0 wants 0 for all but the will
         if client.filters:
             await session.subscribe([(pattern, 0) for pattern in client.filters])  # 0: nothing to acknowledge
-        while not client.fault.gone:
+        while client.stays:
             some.clear()
             t = (clock.mono() - self.began) / SECOND
             asked, heard[:] = list(heard), []

@@ -13,7 +13,7 @@ from drivers.simulated.mqtt_devices import Message, MqttFault
 from drivers.simulated.mqtt_shown import Shown
 from drivers.simulated.sparkplug_node import EdgeNode
 from gateway.model.point import Device, Kind
-from gateway.protocols.sparkplug import DataType, Value
+from gateway.protocols.sparkplug import DataType, Value, is_offline, state_topic
 
 _PERIOD = 30.0  # s between two reports
 _Where = tuple[str, str]  # place, metric
@@ -23,22 +23,32 @@ _Where = tuple[str, str]  # place, metric
 class SparkplugPlayer:
     """An edge node with all its configured devices: births when it connects or is asked, then data, commands obeyed.
 
-    `fault` is that of its connection: gone, the broker tells its death. What it says goes wrong by `node.fault`.
+    Attributes:
+        fault: of its connection: gone, the broker tells its death. What it says goes wrong by `node.fault`.
+        host: id of its primary host: it says nothing until that is there, and begins anew when it was away (5.3).
     """
 
     node: EdgeNode
     begins: float
+    host: str = ""
     fault: MqttFault = field(default_factory=MqttFault)
     _places: dict[str, str] = field(default_factory=dict)  # by configured device
     _rest: dict[_Where, Value] = field(default_factory=dict)
     _told: dict[str, dict[_Where, Value]] = field(default_factory=dict)  # by configured device: beside its rest
     _next: float = 0.0
     _born: bool = False
+    _heard: bool = False  # that its host is there
+    _left: bool = False  # because its host went
 
     @property
     def filters(self) -> Sequence[str]:
-        """Where it is asked for its births, and where its outputs are set."""
-        return self.node.filters
+        """Where it is asked for its births, where its outputs are set, and where its host says that it is there."""
+        return (*self.node.filters, *([state_topic(self.host)] if self.host else []))
+
+    @property
+    def stays(self) -> bool:
+        """Whether it keeps its connection."""
+        return not (self.fault.gone or self._left)
 
     def add(self, device: str, place: str, points: Sequence[Shown]) -> None:
         """Give the node what a device has, before its first birth."""
@@ -56,12 +66,12 @@ class SparkplugPlayer:
 
     def connect(self) -> Message:
         """Begin a connection; return its death, which is the will (6.4.20). Births are said next."""
-        self._next, self._born = 0.0, False
+        self._next, self._born, self._heard, self._left = 0.0, False, False, False
         return self.node.connect()
 
     def at(self, t: float) -> list[Message]:
         """Return what it publishes after t seconds."""
-        if self.fault.gone or self.fault.silent or t < self._next:
+        if self.fault.gone or self.fault.silent or t < self._next or (self.host and not self._heard):
             return []
         self._next, self.node.fault.garbage = t + _PERIOD, self.fault.garbage
         if not self.fault.stuck:
@@ -72,7 +82,13 @@ class SparkplugPlayer:
         return [message for place in self.node.metrics for message in self._data(place, t)]
 
     def hear(self, topic: str, payload: bytes, t: float) -> list[Message]:
-        """Return births to who asks for them, and what an output is after a command."""
+        """Return births to who asks for them, and what an output is after a command; nothing to who is not its host."""
+        if self.host and topic == state_topic(self.host):
+            self._heard, before = not is_offline(payload), self._heard
+            self._left = before and not self._heard
+            return []
+        if self.host and not self._heard:
+            return []
         return [] if self.fault.gone or self.fault.silent else self.node.hear(topic, payload, self._ms(t))
 
     def show(self, points: Sequence[Shown], device: str) -> None:
@@ -102,6 +118,7 @@ def sparkplug(
     options = {**device.profile.options, **device.options}
     group, name = str(options["group"]), str(options["node"])
     known = nodes.setdefault((group, name), SparkplugPlayer(EdgeNode(group, name, {}), begins))
+    known.host = str(options.get("host") or known.host)
     known.add(device.id, str(options.get("device", "")), points)
     return known
 

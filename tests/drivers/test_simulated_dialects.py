@@ -10,13 +10,24 @@ from drivers import _profiles as profiles
 from drivers.simulated import mqtt_players
 from drivers.simulated.mqtt_shown import showing, shown
 from drivers.simulated.payloads import payload
+from drivers.simulated.sparkplug_player import SparkplugPlayer
 from drivers.simulated.station import mqtt_player
 from gateway.cli.calm import calm
 from gateway.model.point import Device, Kind
 from gateway.model.ports import Commanding
 from gateway.model.station import Station, StoreSpec
 from gateway.protocols.mqtt_topics import covers
-from gateway.protocols.sparkplug import DataType, Metric, Payload, Value, decode, encode
+from gateway.protocols.sparkplug import (
+    DataType,
+    Metric,
+    Payload,
+    Value,
+    decode,
+    encode,
+    rebirth,
+    state,
+    state_topic,
+)
 from tests.dialect_bench import Bench
 
 _LORA = {"application": "firewatch"}
@@ -122,6 +133,25 @@ def test_the_will_of_a_node_is_the_death_of_its_connection() -> None:
         dead = bench.hear([will])
         assert {quality for *_, quality in bench.said(dead)} == {"BAD:offline"}
     assert numbers == [0, 1]
+
+
+def test_a_node_waits_for_its_primary_host_and_leaves_with_it() -> None:
+    options = {"group": "plant", "node": "edge", "device": "d", "host": "jc-07"}
+    bench = Bench(("d", "sparkplug-level", options))
+    ((_, player),) = mqtt_players.players(bench.devices, {})
+    assert isinstance(player, SparkplugPlayer)
+    place = state_topic("jc-07")
+    assert place in player.filters
+    player.connect()
+    assert player.at(0.0) == player.hear(place, state(1, online=False), 1.0) == player.at(1.0) == []
+    assert player.stays
+    assert player.hear(player.node.filter, rebirth(), 2.0) == player.hear(place, state(2, online=True), 2.0) == []
+    assert bench.latest(bench.hear(player.at(2.0)))["d.level"] == 0.0
+    player.hear(place, state(2, online=False), 3.0)
+    assert not player.stays
+    player.connect()
+    assert player.stays
+    assert player.at(4.0) == []
 
 
 def test_a_node_sets_outputs_alone_and_only_to_what_they_can_be() -> None:

@@ -30,7 +30,7 @@ from tests.patience import until
 from tests.real_mosquitto import running
 
 _EUI = "24e124126a146970"
-_NODE = {"group": "plant", "node": "edge"}
+_NODE = {"group": "plant", "node": "edge", "host": "jc-07"}
 _HA = [{"topic": "ha/there"}]
 # Every dialect: device → profile, keys.
 DEVICES: dict[str, tuple[str, dict[str, object]]] = {
