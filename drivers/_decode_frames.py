@@ -87,22 +87,26 @@ class Turned:
     @property
     def pending(self) -> bool:
         """Whether bytes wait for the rest of their frame."""
-        return self._bus.pending
+        return self._bus.pending or bool(self._framing.waiting)
 
     def feed(self, data: bytes) -> list[Passed]:
         """Take bytes; return what they complete."""
         if self._lost:
             return [Passed("noise", data)]
+        whole = self._framing.waiting + data
         try:
             turned = self._framing.unpack(data)
         except ProtocolViolation:
             self._lost = True  # nothing says where the next frame begins
-            return [Passed("noise", data)]
+            lost, self._framing.waiting = self._framing.waiting, b""
+            before = self._framing.unpack(whole[: len(whole) - len(lost)])
+            return [*(self._bus.feed(before) if before else []), Passed("noise", lost)]
         return [Passed("noise", data)] if turned == data else self._bus.feed(turned) if turned else []
 
     def drop(self) -> list[Passed]:
         """Give up a half frame."""
-        return self._bus.drop()
+        lost, self._framing.waiting = self._framing.waiting, b""
+        return [*self._bus.drop(), *([Passed("noise", lost)] if lost else [])]
 
 
 def frames(protocol: str) -> Frames | None:

@@ -25,6 +25,7 @@ class Framing(Protocol):
     """One direction each: RTU frames that go out, bytes that came in. One object a connection."""
 
     late: int  # answers to requests that were given up
+    waiting: bytes  # begins a frame that is not whole
 
     def pack(self, frame: bytes) -> bytes:
         """Return what an RTU frame looks like on this wire."""
@@ -42,7 +43,7 @@ class Ascii:
 
     def __init__(self) -> None:
         self.late = 0
-        self._waiting = b""
+        self.waiting = b""
 
     def pack(self, frame: bytes) -> bytes:
         """Return the line."""
@@ -51,10 +52,10 @@ class Ascii:
 
     def unpack(self, data: bytes) -> bytes:
         """Return frames; a colon begins a new one wherever it stands."""
-        *lines, rest = (self._waiting + data).split(b"\n")
+        *lines, rest = (self.waiting + data).split(b"\n")
         begin = rest.rfind(b":")
-        self._waiting = rest[begin:] if begin >= 0 and len(rest) - begin <= LONGEST_LINE else b""
-        lost = rest[: len(rest) - len(self._waiting)]
+        self.waiting = rest[begin:] if begin >= 0 and len(rest) - begin <= LONGEST_LINE else b""
+        lost = rest[: len(rest) - len(self.waiting)]
         return b"".join(_line(line) for line in lines) + lost
 
 
@@ -70,7 +71,7 @@ class Mbap:
         self._asks = asks
         self.number: int = 0 if after is None else after.number
         self._owed: deque[tuple[int, int]] = deque(maxlen=_OPEN)  # unit, transaction
-        self._waiting = b""
+        self.waiting = b""
 
     def pack(self, frame: bytes) -> bytes:
         """Return the frame under the next transaction, or under the one it answers."""
@@ -86,17 +87,20 @@ class Mbap:
         return _MBAP.pack(number, 0, len(pdu) + 1, unit) + pdu
 
     def unpack(self, data: bytes) -> bytes:
-        """Return frames. A header that is none leaves no way to find the next one: ProtocolViolation."""
-        self._waiting += data
+        """Return frames. A header that is none leaves no way to find the next one: ProtocolViolation.
+
+        What was whole before it is not told then: it may be half an answer with the next one's head for its end.
+        """
+        self.waiting += data
         found = b""
-        while len(self._waiting) >= _MBAP.size:
-            number, protocol, length, unit = _MBAP.unpack_from(self._waiting)
+        while len(self.waiting) >= _MBAP.size:
+            number, protocol, length, unit = _MBAP.unpack_from(self.waiting)
             if protocol or not 2 <= length <= LONGEST_PDU + 1:
-                raise ProtocolViolation(f"no Modbus TCP header: {self._waiting[:7].hex(' ')}")
+                raise ProtocolViolation(f"no Modbus TCP header: {self.waiting[:7].hex(' ')}")
             end = _MBAP.size - 1 + length
-            if len(self._waiting) < end:
+            if len(self.waiting) < end:
                 break
-            pdu, self._waiting = self._waiting[_MBAP.size : end], self._waiting[end:]
+            pdu, self.waiting = self.waiting[_MBAP.size : end], self.waiting[end:]
             if self._asks and number != self.number:
                 self.late += 1
                 continue
