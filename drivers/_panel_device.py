@@ -48,7 +48,7 @@ class PanelDeviceOptions(msgspec.Struct, frozen=True, kw_only=True):
     `dialect`: the file in `gateway/protocols/panels/`; the profile says it. `panel`: its number, where several share a
     line. `peer`: its address, where several call one port. `addresses`: the keys that are installed: others are "not
     registered" (none given: all are). `codes`: event number in hexadecimal → what it means here. `types`: type of
-    device → what a fire of such a device is.
+    device → what a fire of such a device is, or an action in the frame that else tells a fire.
     """
 
     dialect: str = ""
@@ -98,7 +98,7 @@ class Installed:
     def event(self, told: PanelEvent, heard: Heard, problems: list[str], *, registered: bool = True) -> Event:
         """Return one event of a frame."""
         code, ends = self.codes.get(told.number, (told.code, told.ends))
-        if code is EventCode.FIRE:
+        if code is EventCode.FIRE or (told.by_type and code is told.code):
             code = self.types.get(told.kind, code)
         key = told.key if registered else f"{'' if heard.panel is None else heard.panel}#{told.key}"
         known = registered and (self.known is None or not key or key in self.known)

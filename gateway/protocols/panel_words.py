@@ -78,6 +78,7 @@ class PanelEvent(msgspec.Struct, frozen=True, kw_only=True):
         date: year, month, day, hour, minute, second of the panel's clock; () where it tells none.
         kind: type of the device, 0 if it is not told.
         ends: a RESTORE ends what was said with this code alone.
+        by_type: the dialect told it by the type of the device alone: an installation may know better.
     """
 
     number: int
@@ -87,6 +88,7 @@ class PanelEvent(msgspec.Struct, frozen=True, kw_only=True):
     date: tuple[int, ...] = ()
     kind: int = 0
     ends: EventCode | None = None
+    by_type: bool = False
 
 
 class Heard(msgspec.Struct, frozen=True, kw_only=True):
@@ -211,11 +213,18 @@ def bcd(number: int) -> int:
 
 
 def event_of(
-    table: Mapping[int, Meaning], number: int, key: str, *, text: str = "", date: tuple[int, ...] = (), kind: int = 0
+    table: Mapping[int, Meaning],
+    number: int,
+    key: str,
+    *,
+    text: str = "",
+    date: tuple[int, ...] = (),
+    kind: int = 0,
+    by_type: bool = False,
 ) -> PanelEvent:
     """Return an event by a dialect's table; a number that it has not is kept as INFO with its raw text."""
     code, word, ends = table.get(number, (EventCode.INFO, f"事件{number:02X}", None))
     if code is EventCode.RESET:
         key = ""
     said = "".join(mark for mark in f"{word} {text}".strip() if mark.isprintable())  # it goes into messages
-    return PanelEvent(number=number, code=code, key=key, text=said, date=date, kind=kind, ends=ends)
+    return PanelEvent(number=number, code=code, key=key, text=said, date=date, kind=kind, ends=ends, by_type=by_type)

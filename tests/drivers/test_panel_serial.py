@@ -76,6 +76,14 @@ def test_the_installation_knows_better() -> None:
     flow = gst5000.encode(gst5000.FIRE, "000030", 30)
     assert codes(talk("gst5000").hear(flow, 0, 0)) == [("000030", EventCode.FIRE)]
     assert codes(talk("gst5000", types={"30": "supervisory"}).hear(flow, 0, 0)) == [("000030", EventCode.SUPERVISORY)]
+    types = {"69": "supervisory", "15": "fire"}
+    gas = gst5000.encode(gst5000.FIRE, "000069", 69)
+    assert codes(talk("gst5000", types=types).hear(gas, 0, 0)) == [("000069", EventCode.SUPERVISORY)]
+    button, pump = (gst_crt.encode(gst_crt.ACTION, "000001", kind) for kind in (15, 16))
+    said = [code for _, code in codes(talk("gst_crt", types=types).hear(button + pump, 0, 0))]
+    assert said == [EventCode.FIRE, EventCode.FEEDBACK]
+    started = gst_crt.encode(gst_crt.START, "000001", 15)
+    assert codes(talk("gst_crt", types=types).hear(started, 0, 0)) == [("000001", EventCode.FEEDBACK)]
 
 
 def test_what_ends_a_fault_says_so_and_ends_nothing_else_at_the_same_place() -> None:

@@ -64,6 +64,7 @@ def read(data: bytes, at: int) -> Reading:
             event.key,
             text=_location(frame[9:23]),
             kind=event.kind,
+            by_type=True,
         )
     return Heard(frame=frame, events=(event,), unknown=frame[1] not in EVENTS)
 

@@ -116,7 +116,8 @@ def _events(frame: bytes) -> tuple[PanelEvent, ...]:
         return (event_of(EVENTS, frame[1] << 8, "", text=frame[2:-2].hex()),)
     kind, number, key = decimal(frame[5]), frame[1] << 8 | frame[6], frame[2:5].hex()
     if number == FIRE and kind in _NATURES:
-        return (event_of({FIRE: _NATURES[kind]}, FIRE, key, kind=kind),)
+        return (event_of({FIRE: _NATURES[kind]}, FIRE, key, kind=kind, by_type=True),)
     if number == FIRE and kind > LAST_DETECTOR:
         number = ACTION
-    return (event_of(EVENTS, number, key, text=f"类型{frame[5]:02X}", kind=max(kind, 0)),)
+    text = f"类型{frame[5]:02X}"
+    return (event_of(EVENTS, number, key, text=text, kind=max(kind, 0), by_type=number == ACTION),)
