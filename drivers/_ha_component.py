@@ -70,11 +70,31 @@ def point_of(component: str, entry: Table, notes: list[str]) -> tuple[str, str, 
             notes.append(f"off_delay {entry['off_delay']}: the device never says that it is over")
     if path != "$":
         decode["path"] = path
+    for one in _presences(entry, [])[1]:
+        decode |= {"available": one.get("path", "$")} | ({"online": one["online"]} if "online" in one else {})
     return name, slug, {**keys, "decode": decode}
 
 
 def presence_of(entry: Table, notes: list[str]) -> dict[str, Any]:
     """Return the keys of a `[[device]]` that say how presence is told, and its longest silence."""
+    found, _ = _presences(entry, notes)
+    options: dict[str, Any] = {"availability": found} if found else {}
+    if len(found) > 1 and (mode := text_of(entry, "availability_mode")) in ("all", "any"):
+        options["availability_mode"] = mode
+    silence = entry.get("expire_after")
+    if type(silence) is int and silence > 0:
+        options["silence"] = f"{silence}s"
+    return options
+
+
+def _presences(entry: Table, notes: list[str]) -> tuple[list[dict[str, str]], list[dict[str, str]]]:
+    """Return what tells the presence of the device, and what that of this component alone: its own state topic."""
+    found = _all_presences(entry, notes)
+    others = [one for one in found if one["topic"] != text_of(entry, "state_topic")]
+    return (others, [one for one in found if one not in others]) if others else (found, [])
+
+
+def _all_presences(entry: Table, notes: list[str]) -> list[dict[str, str]]:
     given = entry.get("availability")
     listed = [long_of(one) for one in given] if isinstance(given, list) else [long_of(given)]
     if text_of(entry, "availability_topic"):
@@ -94,13 +114,7 @@ def presence_of(entry: Table, notes: list[str]) -> dict[str, Any]:
         said = {"topic": topic, "path": path, "online": yes, "offline": no}
         usual = {"path": "$", "online": "online", "offline": "offline"}
         found.append({key: word for key, word in said.items() if usual.get(key) != word})
-    options: dict[str, Any] = {"availability": found} if found else {}
-    if len(found) > 1 and (mode := text_of(entry, "availability_mode")) in ("all", "any"):
-        options["availability_mode"] = mode
-    silence = entry.get("expire_after")
-    if type(silence) is int and silence > 0:
-        options["silence"] = f"{silence}s"
-    return options
+    return found
 
 
 def path_of(template: str, yes: str = "", no: str = "") -> str:

@@ -8,8 +8,9 @@ Keys of a `[[device]]`: `availability` (a list of `{ topic, path, online, offlin
 `all`: every one must be online, `any`), `sleeps` ("offline" says nothing).
 
 `decode` of a point: `topic` (a point without one is not there), `path` (default `$`: the message itself), `words` (the
-sender's words → raw numbers, also for `true` and `1`), `scale`, `offset`; of an output `write` (its command topic),
-`on` and `off` (what to say there).
+sender's words → raw numbers, also for `true` and `1`), `scale`, `offset`, `available` (path in the same message of what
+says whether the point is there) and `online` (the word that it is); of an output `write` (its command topic), `on` and
+`off` (what to say there).
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from drivers._installing import install, options_of
 from drivers._json_path import MISSING, Find, finder
 from drivers._mqtt_thing import Thing, fit_topic, frame_of, raw_state, specs_of
 from drivers._payload import Plain, Unreadable, message_of
-from drivers._values import Reading, Spelling
+from drivers._values import NO_COMMS, Reading, Spelling
 from gateway.model.point import Device, Kind, PointSpec
 from gateway.model.ports import Decoded, DialectSetup, Publication
 
@@ -59,9 +60,14 @@ class _Decode(Spelling, frozen=True, forbid_unknown_fields=True):
 
     topic: str = ""
     path: str = "$"
+    available: str = ""
+    online: str = "online"
     write: str = ""
     on: str = "ON"
     off: str = "OFF"
+
+
+_Said = tuple[Find, str]  # where in the message of a state stands whether it is there, and the word that it is
 
 
 @dataclass(slots=True)
@@ -69,7 +75,7 @@ class _Known(Thing):
     """One device. `there`: what each availability topic said last."""
 
     mode: str = "latest"
-    states: dict[str, list[tuple[int, Find, Callable[[object], Reading]]]] = field(default_factory=dict)
+    states: dict[str, list[tuple[int, Find, Callable[[object], Reading], _Said | None]]] = field(default_factory=dict)
     availability: dict[str, tuple[Find, str, str]] = field(default_factory=dict)
     there: dict[str, bool] = field(default_factory=dict)
     outputs: dict[str, tuple[_Decode, PointSpec]] = field(default_factory=dict)
@@ -146,7 +152,12 @@ def _install(device: Device, ids: Mapping[str, int]) -> _Known:
             continue
         read = decode.reader(spec)
         known.states.setdefault(fit_topic(decode.topic), []).append(
-            (point, finder(decode.path), _worded(read) if decode.words else read)
+            (
+                point,
+                finder(decode.path),
+                _worded(read) if decode.words else read,
+                (finder(decode.available), decode.online.casefold()) if decode.available else None,
+            )
         )
         found.append(point)
         if decode.write:
@@ -172,9 +183,12 @@ def _worded(read: Callable[[object], Reading]) -> Callable[[object], Reading]:
 
 def _state(device: _Known, topic: str, message: object, *, retained: bool, into: Decoded) -> None:
     before = len(into.rows)
-    for point, find, read in device.states[topic]:
+    for point, find, read, there in device.states[topic]:
         raw = find(message)
-        if raw is not MISSING:
+        said = MISSING if there is None else there[0](message)
+        if said is not MISSING and there is not None and _word_of(said) != there[1]:
+            into.rows.append((point, 0, *NO_COMMS))  # of this point alone: the device lives
+        elif raw is not MISSING:
             into.rows.append((point, 0, *read(raw)))
     if len(into.rows) == before and type(message) is Plain:
         into.problems.append("not_json")
@@ -182,10 +196,13 @@ def _state(device: _Known, topic: str, message: object, *, retained: bool, into:
     device.told(into, before, retained=retained)
 
 
+def _word_of(raw: object) -> str:
+    return str(raw).strip().casefold() if isinstance(raw, str | int) else ""
+
+
 def _available(device: _Known, topic: str, message: object, *, retained: bool, into: Decoded) -> None:
     find, online, offline = device.availability[topic]
-    raw = find(message)
-    said = str(raw).strip().casefold() if isinstance(raw, str | int) else ""
+    said = _word_of(find(message))
     if said not in (online, offline):
         into.problems.append("unknown_availability")
         return

@@ -306,6 +306,15 @@ def test_what_it_announces_our_own_dialect_learns_and_reads(tmp_path: Path) -> N
                 dialect.decode(topic, json.dumps(told).encode(), retained=False, into=into)
             read = {point: (value, describe(mark)) for point, _, value, mark in into.rows}
             assert read == {ids["it.smoke"]: (1.0, "GOOD"), ids["it.temperature"]: (21.5, "GOOD")}
+            await sink.send(
+                portion((2, WALL + SECOND, np.nan, BAD))
+            )  # one point of the station is bad, not all of them
+            dead = Decoded()
+            topic, told = "firegrid-ha/jc-07/point/hall/temperature", (await states(broker.port))["hall/temperature"]
+            dialect.decode(topic, json.dumps(told).encode(), retained=False, into=dead)
+            assert [(point, describe(mark)) for point, _, _, mark in dead.rows] == [
+                (ids["it.temperature"], "BAD:no_comms")
+            ]
             gone = Decoded()
             topic = "firegrid-ha/jc-07/status"
             dialect.decode(topic, b'{"online":false,"instance":"i1"}', retained=True, into=gone)
