@@ -18,7 +18,7 @@ from gateway.cli.meter import Meter
 from gateway.errors import StoreError
 from gateway.store import chain
 from gateway.store.connection import Lock
-from gateway.store.salvage import set_aside
+from gateway.store.salvage import parts, set_aside
 
 
 def arguments(own: argparse.ArgumentParser) -> None:
@@ -88,7 +88,7 @@ def _unwritten(place: Path) -> bool:
 def _put(source: Path, place: Path, home: Path, *, private: bool) -> None:
     """Put one file. What is private belongs to whoever has the store's folder, the rest to the folder it stands in."""
     place.parent.mkdir(parents=True, exist_ok=True, mode=0o750)
-    if place.exists():
+    if parts(place):  # a WAL alone as well: SQLite would take it for that of the backup
         set_aside(place)
     folder = (home if private else place.parent).stat()
     owner = (folder.st_uid, folder.st_gid) if os.geteuid() == 0 else None

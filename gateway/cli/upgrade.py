@@ -25,7 +25,7 @@ from gateway.model.station import Station
 from gateway.pipeline.opening import enrol, open_store
 from gateway.store import backup, migrate
 from gateway.store.connection import Lock
-from gateway.store.salvage import set_aside
+from gateway.store.salvage import put_in_place, set_aside
 
 WITHIN = 60.0  # s for the probe; a long journal is replayed before
 
@@ -109,7 +109,7 @@ def _roll_back(store: Path) -> int:
     try:
         if store.exists():
             print(f"set aside: {set_aside(store)}")
-        copies[max(copies)].rename(store)
+        put_in_place(copies[max(copies)], store)
     finally:
         lock.release()
     print(f"{store} has schema {max(copies)} again, as before the upgrade")

@@ -21,7 +21,7 @@ from gateway.pipeline.writer import Writer, aside
 from gateway.store.connection import MEMORY, Lock, is_older
 from gateway.store.database import Store
 from gateway.store.numbers import keep_points, kept_points, number_from
-from gateway.store.salvage import Salvaged, adopt, salvage, set_aside
+from gateway.store.salvage import Salvaged, adopt, begin_anew, salvage, take_up
 
 Faults = Callable[[str], None]
 Restore = Callable[[Store, tuple[str, bytes] | None, Beat], Restored]
@@ -205,14 +205,15 @@ class _Disk:
 
 def _open(spec: StoreSpec, faults: Faults, seen: Seen) -> Opened:
     path = Path(spec.path)
-    seen.points = kept_points(path)
+    seen.points, lock = kept_points(path), None
     try:
         faults("before_open")
         lock = Lock(path)
+        take_up(path)
     except StoreLocked:
         raise
-    except StoreError as error:
-        return _without(spec, str(error), None, faults, seen)
+    except (StoreError, OSError) as error:
+        return _without(spec, str(error), lock, faults, seen)
     if is_older(path) and not (salvaged := salvage(path)).lost:
         seen.whole = salvaged  # an upgrade copies the file: that may take minutes
     try:
@@ -232,9 +233,9 @@ def _begin_anew(spec: StoreSpec, lock: Lock, reason: str, faults: Faults) -> Ope
     path = Path(spec.path)
     salvaged = salvage(path)
     try:
-        aside = set_aside(path)
+        aside = begin_anew(path, salvaged, lock)
         store = Store.open(path, lock=lock, spec=spec, faults=faults)
-        adopt(store, salvaged)
+        store.resume_after(salvaged.seq)
         opened = _told(Opened(store, lock))
     except (StoreError, OSError) as error:  # the disk is damaged and cannot be written either
         return _in_ram(spec, lock, salvaged, f"{reason}; {error}")

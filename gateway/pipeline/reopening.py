@@ -12,6 +12,7 @@ import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -22,7 +23,7 @@ from gateway.pipeline.opening import Enrolment, Faults, Opened
 from gateway.store.connection import Lock
 from gateway.store.database import Store
 from gateway.store.numbers import keep_points
-from gateway.store.salvage import Salvaged, adopt, set_aside
+from gateway.store.salvage import Salvaged, adopt, begin_anew, salvage, take_up
 
 log = logging.getLogger(__name__)
 
@@ -81,6 +82,7 @@ class Reopener:
     def _opened(self, number: int, least: int, most: int) -> Store:
         path = Path(self._spec.path)
         self._lock = self._lock or Lock(path)
+        take_up(path)
         if self._unseen:
             self._look(path)
         try:
@@ -96,7 +98,7 @@ class Reopener:
         except StoreCorrupt:
             log.exception("the store on the disk is damaged; it is set aside")
         self._check(number)
-        set_aside(path)
+        begin_anew(path, self._taken_over(path), self._lock)
         self._unread = self._unseen = False
         store = self._open(path)
         self._is_ours(store, 0, 0)
@@ -110,6 +112,15 @@ class Reopener:
             self._loop.call_soon_threadsafe(partial(self._tell, kept))
             raise StoreError(f"{path} can be read after all: {len(kept)} alarms are taken over before anything else")
 
+    def _taken_over(self, path: Path) -> Salvaged:
+        """Return what stands in a file of ours, for a power cut before this house has written its own."""
+        salvaged = salvage(path)
+        points = salvaged.points | self._ids
+        ours = all(salvaged.points.get(name, number) == number for name, number in self._ids.items())
+        if not ours or len(set(points.values())) < len(points):
+            return Salvaged(points=self._ids)
+        return replace(salvaged, points=points, seq=0)
+
     def _open(self, path: Path) -> Store:
         return Store.open(path, lock=self._lock, spec=self._spec, faults=self._faults)
 
@@ -120,7 +131,7 @@ class Reopener:
             known = store.points()
             if seq == 0 and not known:
                 adopt(store, Salvaged(points=self._ids))
-            elif (seq == 0 and known != self._ids) or (seq and not (self._unread or least <= seq <= most)):
+            elif seq and not (self._unread or least <= seq <= most):
                 return False
             if store.point_ids(wanted.names, wanted.renames) != self._ids:
                 return False

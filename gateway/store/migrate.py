@@ -14,6 +14,7 @@ from contextlib import closing
 from importlib.resources import files
 from pathlib import Path
 
+from gateway.config.kept import sync_folder
 from gateway.errors import StoreError, StoreTooNew
 from gateway.store import tables
 
@@ -121,6 +122,7 @@ def keep_copy(connection: sqlite3.Connection, version: int) -> None:
         with partial.open("rb") as file:
             os.fsync(file.fileno())
         partial.rename(copy)
+        sync_folder(copy.parent)
     except OSError as error:
         raise StoreError(f"{copy}: {error.strerror}; without a copy the store is not migrated") from error
     finally:

@@ -15,9 +15,10 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from gateway.config.kept import sync_folder
 from gateway.errors import StoreError
 from gateway.store import tables
-from gateway.store.connection import connect_readonly, keep_private
+from gateway.store.connection import Lock, connect_readonly, keep_private
 from gateway.store.database import Store
 
 T = TypeVar("T")
@@ -96,17 +97,68 @@ def adopt(store: Store, salvaged: Salvaged) -> None:
         store.save_configuration(*salvaged.configuration)
 
 
+def begin_anew(path: Path, salvaged: Salvaged, lock: Lock | None) -> Path:
+    """Set a store aside and put one in its place that has what was salvaged; returns where the old one is.
+
+    A power cut leaves the old one or the new one, or, between two renames, the new one for `take_up`. Raises
+    StoreError, OSError: nothing has changed then, or `take_up` ends it.
+    """
+    fresh = _begun(path)
+    _remove(fresh)
+    with closing(Store.open(fresh, lock=lock)) as store:
+        adopt(store, salvaged)
+    aside = set_aside(path)
+    put_in_place(fresh, path)
+    return aside
+
+
+def take_up(path: Path) -> None:
+    """End a beginning anew that was cut off, before the store is opened. Raises OSError."""
+    fresh = _begun(path)
+    if not fresh.exists():
+        return
+    if path.exists():  # the old one was not set aside yet
+        _remove(fresh)
+    else:
+        put_in_place(fresh, path)
+
+
+def put_in_place(file: Path, path: Path) -> None:
+    """Let a closed file be the store, where none is. Raises OSError.
+
+    A WAL that a cut has left behind is set aside: SQLite would take it for that of the file.
+    """
+    if parts(path):
+        set_aside(path)
+    file.rename(path)
+    sync_folder(path.parent)
+
+
 def set_aside(path: Path) -> Path:
-    """Rename a store and what SQLite keeps beside it; returns the new name."""
+    """Rename a store and what SQLite keeps beside it, or what is left of that; returns the new name. Raises OSError."""
     number = 1
-    while (aside := path.with_name(f"{path.name}.aside-{number}")).exists():
+    while parts(aside := path.with_name(f"{path.name}.aside-{number}")):
         number += 1
-    for suffix in ("", "-wal", "-shm"):
-        beside = path.with_name(path.name + suffix)
-        if beside.exists():
-            beside.rename(aside.with_name(aside.name + suffix))
+    for suffix, part in parts(path).items():
+        part.rename(aside.with_name(aside.name + suffix))
+    sync_folder(path.parent)
     keep_private(aside)
     return aside
+
+
+def parts(path: Path) -> dict[str, Path]:
+    """Return what there is of a store: suffix → file."""
+    files = {suffix: path.with_name(path.name + suffix) for suffix in ("", "-wal", "-shm")}
+    return {suffix: file for suffix, file in files.items() if file.exists()}
+
+
+def _begun(path: Path) -> Path:
+    return path.with_name(f"{path.name}.begun")
+
+
+def _remove(path: Path) -> None:
+    for part in parts(path).values():
+        part.unlink()
 
 
 def _read(connection: sqlite3.Connection, found: Salvaged) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import closing
 from pathlib import Path
 
 import msgspec
@@ -40,6 +41,19 @@ def test_restored_on_a_new_box_it_is_the_same_station(tmp_path: Path, box: Box) 
     with_store = Store.open(config.parent / "state/station.db")
     with_store.commit(group(101))
     with_store.close()
+
+
+def test_what_is_left_of_another_store_does_not_get_into_the_restored_one(tmp_path: Path, box: Box) -> None:
+    firegrid("backup", "-c", box.config, tmp_path / "copy")
+    with closing(Store.open(tmp_path / "other.db")) as other:
+        other.commit(group(1))
+        wal = Path(f"{other.path}-wal").read_bytes()
+    there = tmp_path / "new" / "station.db"
+    there.parent.mkdir()
+    Path(f"{there}-wal").write_bytes(wal)
+    assert firegrid("restore", tmp_path / "copy", "--to", there.parent)[0] == GOOD
+    with Reader(there) as reader:
+        assert len(reader.alarms()) == 100
 
 
 def test_the_packages_own_configuration_without_a_station_is_no_obstacle(tmp_path: Path, box: Box) -> None:

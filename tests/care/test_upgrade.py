@@ -91,6 +91,19 @@ def test_a_store_two_versions_old_is_migrated_and_its_copy_kept(tmp_path: Path, 
     assert run(["upgrade-check", "-c", str(stores.config(tmp_path)), "--roll-back"]) == FAILED, "once"
 
 
+def test_a_roll_back_that_a_power_cut_ended_is_done_again(tmp_path: Path, scripts: list[str]) -> None:
+    store = stores.unpack(1, tmp_path)
+    with closing(Store.open(store)) as opened:
+        opened.point_ids(["new.v"])
+        wal = Path(f"{store}-wal").read_bytes()
+    store.rename(tmp_path / "station.db.aside-1")  # so far it came; SQLite would take the WAL for that of the copy
+    Path(f"{store}-wal").write_bytes(wal)
+    del scripts[1:]
+    assert run(["upgrade-check", "-c", str(stores.config(tmp_path)), "--roll-back"]) == GOOD
+    assert version_of(store) == 1
+    check_whole(store)
+
+
 @pytest.mark.parametrize(
     ("broken", "words"),
     [
