@@ -176,6 +176,10 @@ def _panel(name: str) -> Frames:
         if not isinstance(one, Heard):
             return _refused(one)
         events = [{**fields_of(each), "code": each.code.name.lower()} for each in one.events]
+        for event, told in zip(events, one.events, strict=True):
+            del event["by_type"]  # for the driver alone
+            if told.ends is not None:
+                event["ends"] = told.ends.name.lower()
         return [message(name, "frame", panel=one.panel, events=events, unknown=one.unknown, raw=one.frame)]
 
     dialect = dialect_of(name)
