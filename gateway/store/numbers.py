@@ -16,6 +16,7 @@ import msgspec
 from gateway.config.kept import write_whole
 from gateway.store.database import Store
 
+_EARLIEST = 1_700_000_000  # s since 1970; what a clock that woke in 1970 says is behind numbers that were given
 _COUNTERS = {"alarm_counter": "alarm", "notice_counter": "notice"}  # durable table → its row of the last number given
 _encode = msgspec.msgpack.Encoder().encode
 
@@ -36,10 +37,13 @@ def kept_points(path: str | Path) -> dict[str, int]:
 
 
 def number_from(store: Store, first: int) -> None:
-    """Let alarms and notices that a house begins from here on have numbers beyond `first`. Raises StoreError."""
+    """Let alarms and notices that a house begins from here on have numbers that nothing had before. Raises StoreError.
+
+    `first`: wall time now, s since 1970: it grows faster than numbers are given.
+    """
     with store.transaction() as connection:
         for table, key in _COUNTERS.items():
-            last = max(first, store.rows(table, int).get(key, 0))
+            last = max(first, _EARLIEST, store.rows(table, int).get(key, 0))
             connection.execute("INSERT OR REPLACE INTO state VALUES (?, ?, 0, ?)", (table, key, _encode(last)))
 
 
