@@ -243,7 +243,7 @@ class Lane:
         for topic, payload, retained, duplicate, packet_id in messages:
             route = self._routes.of(topic)
             if self.number not in route.lanes or payload is None or len(payload) > self._payload_limit:
-                self._pass_over(route)
+                self._pass_over(route, topic, payload or b"")
                 self._idle(packet_id, turn)
                 continue
             value = b""
@@ -275,10 +275,11 @@ class Lane:
         if len(into.problems) > well:
             self._unread.note(topic, payload, into.problems[well:])
 
-    def _pass_over(self, route: Route) -> None:
+    def _pass_over(self, route: Route, topic: str, payload: bytes) -> None:
         """Count what is nobody's or too large; what the other session has is its to count."""
         if self.number in route.lanes:
             self._report.count("too_large")
+            self._unread.note(topic, payload, ("too_large",))
         elif not route.dialects:
             self._report.count("unknown_topic")
 

@@ -77,6 +77,7 @@ _UNREAD = {
     "not_json": ("不是 JSON", "not JSON"),
     "empty": ("空消息", "empty"),
     "too_deep": ("嵌套过深", "nested too deep"),
+    "too_large": ("超过该来源的 payload_limit，请调大", "larger than `payload_limit` of the source: raise it"),
     "no_value": ("没有配置中的字段", "none of the configured fields is in it"),
     "unknown_field": ("没有已知的字段", "no known field is in it"),
     "unknown_device": ("不是已配置的设备", "of no configured device"),

@@ -160,6 +160,7 @@ def test_what_carries_nothing_is_counted_and_acknowledged_at_once() -> None:
         del w.notebook.counts["alive"]
         assert w.notebook.counts == {"new_session": 2, "too_large": 2, "not_a_number": 1, "dialect_failed": 1}
         assert "planted" in w.notebook.findings["dialect level/state"]
+        assert w.notebook.findings["unread level too_large"] == f"2 {'y' * 80}"
         assert w.notebook.findings["unread level not_a_number"] == f"1 {'nö number ' * 8}"
 
     play(script)
