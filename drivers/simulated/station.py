@@ -17,6 +17,7 @@ import msgspec
 
 from drivers._modbus_master import Port
 from drivers._modbus_setup import TcpOptions
+from drivers.mqtt import Options as BrokerOptions
 from drivers.simulated import mqtt_devices, mqtt_players
 from drivers.simulated.field import FarEnd, at_rest, far_end, hang
 from drivers.simulated.modbus_bus import Line, ModbusBus
@@ -31,7 +32,7 @@ from gateway.errors import ConfigError
 from gateway.model.point import Device
 from gateway.model.station import SourceSpec, Station
 from gateway.protocols.modbus_framing import Ascii, Framing, Mbap
-from gateway.transport.mqtt_options import MqttOptions, read_password
+from gateway.transport.mqtt_options import MqttOptions
 from gateway.transport.serial import open_pty
 from gateway.transport.wires import WireOptions
 
@@ -201,7 +202,7 @@ class SimulatedField:
                 continue
             self.devices[device.id] = known
             playing.append((device, known))
-        login = _login(source)
+        login = login_of(source)
         seen = partial(self._seen, source.id)
         self.clients |= (here := clients(playing))
         attached = [
@@ -277,14 +278,7 @@ def _known(device: Device, seed: int) -> mqtt_devices.Device | None:
     return make(topic, seed) if make and topic else None
 
 
-def _login(source: SourceSpec) -> MqttOptions:
-    options = source.options
-    password = options.get("password_file")
-    return MqttOptions(
-        host=str(options["host"]),
-        port=int(options.get("port") or MQTT_PORT),
-        username=options.get("username"),
-        password=read_password(Path(password)) if password else None,
-        client_id=f"simulated-{source.id}",
-        session_expiry=0,
-    )
+def login_of(source: SourceSpec) -> MqttOptions:
+    """Return how devices reach the broker of a source: as the station does, under names of their own."""
+    account = msgspec.convert(source.options, BrokerOptions)
+    return replace(account.session(f"simulated-{source.id}"), session_expiry=0)

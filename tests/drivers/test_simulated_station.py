@@ -14,7 +14,7 @@ from drivers.simulated.behaviour import constant
 from drivers.simulated.broker import SimulatedBroker
 from drivers.simulated.modbus_bus import ModbusBus
 from drivers.simulated.mqtt_devices import MqttDevice, Quantity
-from drivers.simulated.station import SimulatedField, Tap, free_place, mqtt_player
+from drivers.simulated.station import SimulatedField, Tap, free_place, login_of, mqtt_player
 from drivers.simulated.wire import Wire
 from gateway.clock import SystemClock
 from gateway.errors import ConfigError
@@ -63,6 +63,17 @@ def test_a_port_appears_only_where_nothing_real_is(tmp_path: Path) -> None:
     for wrong, why in ((str(tmp_path), "exists"), (str(tmp_path / "no" / "modem"), "does not exist")):
         with pytest.raises(ConfigError, match=why):
             free_place("sms", {"port": wrong})
+
+
+def test_devices_log_in_at_the_broker_as_the_station_does(tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("tested\n", encoding="utf-8")
+    secret.chmod(0o600)
+    account = {"host": "broker.lan", "tls": True, "username": "u", "password_file": str(secret), "client_id": "ours"}
+    login = login_of(SourceSpec(id="b", driver="mqtt", options=account))
+    assert (login.host, login.port, login.username, login.password) == ("broker.lan", 8883, "u", b"tested")
+    assert login.tls is not None
+    assert (login.client_id, login.session_expiry) == ("simulated-b", 0)
 
 
 def test_a_tap_shows_both_ways_and_survives_a_pulled_adapter() -> None:
