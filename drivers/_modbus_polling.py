@@ -273,7 +273,8 @@ class Polling:
 
     def _emit(self, bus: _Bus, unit: Unit, rows: list[Row], answer: Answer) -> None:
         frames = () if answer.reply is None else (answer.reply.frame,)
-        heard = [one.point for one in unit.slave.fields[:1]] if not rows else []
+        alive = not rows or not unit.warm  # though nothing of it is believed
+        heard = [one.point for one in unit.slave.fields[:1]] if alive else []
         bus.emit(make_batch(self._setup.source.id, answer.at, rows, frames=frames, frame=[0] * len(rows), heard=heard))
 
     def _plan(self, now: int) -> BusPlan:

@@ -221,7 +221,7 @@ class Uart:
                 continue
             value, packed = figure.read(raw * factor if figure.scaled_by_unit else raw)
             decoded.rows.append((figure.point, 0, value, packed if doubt is None else doubt))
-        if not decoded.rows:
+        if not (decoded.rows and warm):  # a sensor that warms up is alive
             decoded.heard.append(self._sensor.figures[0].point)
         return Said(decoded=decoded, frame=one.raw, device=self._sensor.device.id)
 

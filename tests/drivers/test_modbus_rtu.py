@@ -247,6 +247,8 @@ def test_after_a_power_cut_of_the_box_a_device_warms_up_that_shares_its_power(
     async def test(bench: Bench) -> None:
         await bench.clock.advance(3)
         assert {quality for _, quality in bench.all_of("d.level")} == {quality}
+        alive = {batch.heard for batch in bench.batches if len(batch)}
+        assert alive == {() if quality == "GOOD" else (bench.ids["d.level"],)}, "a device that warms up is not silent"
 
     play(bench, test)
     assert bench.report.kept == {"warm/d": "boot-1" if quality == "GOOD" else before}  # a restart now begins anew

@@ -175,6 +175,11 @@ def test_after_a_power_cut_of_the_box_a_sensor_warms_up_that_shares_its_power(
     assert told(one.hear(winsen_upload(4, 3, 1, 123, 5000), S, 0)) == [(1, 12.3, quality)]
 
 
+def test_a_sensor_that_warms_up_is_alive() -> None:
+    (said,) = sensor("winsen-ze07-co").hear(winsen_upload(4, 3, 1, 123, 5000), 10 * S, 0)
+    assert (told([said]), said.decoded.heard) == ([(1, 12.3, "BAD:preheat")], [1])
+
+
 def test_a_restart_in_the_middle_of_warming_up_begins_anew() -> None:
     notes, frame = Notes(), winsen_upload(4, 3, 1, 123, 5000)
     for life in (1_000, 2_000):
