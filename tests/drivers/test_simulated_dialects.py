@@ -240,7 +240,12 @@ def test_a_tasmota_node_speaks_through_its_bridge() -> None:
     player = mqtt_player(bench.devices[0], 1, {"d.battery": 90.0})
     assert player is not None
     into = bench.hear(message._replace(retain=False) for message in player.at(0.0))
-    assert bench.latest(into) == {"d.smoke": 0, "d.zone": 0, "d.battery_low": 0, "d.tamper": 0, "d.battery": 90.0}
+    bits = dict.fromkeys(("zone", "battery_low", "tamper", "trouble", "battery_defect"), 0)
+    assert bench.latest(into) == {
+        "d.smoke": 0,
+        **{f"d.{name}": value for name, value in bits.items()},
+        "d.battery": 90.0,
+    }
 
 
 def test_raw_payloads_are_written_as_they_are_read() -> None:
