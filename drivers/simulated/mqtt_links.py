@@ -78,20 +78,20 @@ def clients(playing: Sequence[tuple[Device, Player]]) -> dict[str, Client]:
         options = {**device.profile.options, **device.options}
         topic = str(options.get("topic", ""))
         if isinstance(player, SparkplugPlayer):
-            found[f"{options['group']}-{options['node']}"] = player
+            found[f"node/{options['group']}/{options['node']}"] = player
         elif isinstance(player, TasmotaNode):
-            _join(found, f"tasmota-{topic}", player, player.lwt(there=True), player.lwt(there=False))
+            _join(found, f"tasmota/{topic}", player, player.lwt(there=True), player.lwt(there=False))
         elif isinstance(player, Firmware):
-            found[device.id] = player
+            found[f"device/{device.id}"] = player
         elif device.profile.driver == "zigbee2mqtt":
             base = str(options.get("base") or topic.partition("/")[0])
             birth, will = (
                 Message(f"{base}/bridge/state", b'{"state":"%s"}' % word, retain=True)
                 for word in (b"online", b"offline")
             )
-            _join(found, f"bridge-{base}", player, birth, will)
+            _join(found, f"bridge/{base}", player, birth, will)
         else:
-            _join(found, "devices", player)
+            _join(found, "others", player)
     return found
 
 

@@ -104,7 +104,8 @@ class SimulatedField:
     Attributes:
         slaves: by device id; `set_point` changes what they measure.
         devices: players of MQTT devices by device id.
-        clients: who of them has a connection: `bridge-<base>`, `tasmota-<topic>`, `<group>-<node>`, else the device id.
+        clients: who of them has a connection: `device/<id>`, `bridge/<base>`, `tasmota/<topic>`,
+            `node/<group>/<node>`, `others`.
         modems: by channel id.
         ends: far ends of the field's other wires, by device id.
         unplayed: ids of devices that no simulator knows.
@@ -206,7 +207,7 @@ class SimulatedField:
         seen = partial(self._seen, source.id)
         self.clients |= (here := clients(playing))
         attached = [
-            Attached(client, replace(login, client_id=f"{login.client_id}-{name}"), self._clock, began, seen)
+            Attached(client, replace(login, client_id=f"{login.client_id}/{name}"), self._clock, began, seen)
             for name, client in here.items()
         ]
         always: Coroutine[Any, Any, object] = asyncio.Event().wait()  # where nothing can be played

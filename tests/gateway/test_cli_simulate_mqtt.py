@@ -43,7 +43,7 @@ DEVICES: dict[str, tuple[str, dict[str, object]]] = {
     "z-co": ("zigbee2mqtt-co", {"topic": "zigbee2mqtt/boiler"}),
     "t-node": ("tasmota-zigbee-smoke", {"topic": "bridge", "unit": "0x2916"}),
     "t-other": ("tasmota-zigbee-co", {"topic": "bridge", "unit": "0x2917"}),
-    "t-leak": ("tasmota-leak", {"topic": "float"}),
+    "others": ("tasmota-leak", {"topic": "float"}),  # the name of a connection too
     "t-plug": ("tasmota-plug", {"topic": "plug"}),
     "e-gas": ("esphome-gas", {"topic": "kitchen"}),
     "e-plug": ("esphome-plug", {"topic": "fan"}),
@@ -84,8 +84,8 @@ DEVICES: dict[str, tuple[str, dict[str, object]]] = {
 }
 OUTPUTS = {"t-plug": "relay", "e-plug": "relay", "s-plug": "relay", "h-siren": "relay", "b-pump": "pump"}
 # What says that it is gone where it drops its connection, or where who stands between says so.
-PRESENT = ("z-smoke", "t-leak", "e-gas", "s-plug", "h-smoke", "n-raw", "b-smoke", "j-tank")
-BRIDGES = {"bridge-zigbee2mqtt": "z-leak.water_leak", "tasmota-bridge": "t-node.smoke"}
+PRESENT = ("z-smoke", "others", "e-gas", "s-plug", "h-smoke", "n-raw", "b-smoke", "j-tank")
+BRIDGES = {"bridge/zigbee2mqtt": "z-leak.water_leak", "tasmota/bridge": "t-node.smoke"}
 
 
 class Gateway:
@@ -103,7 +103,7 @@ class Gateway:
                 source=source,
                 devices=list(station.devices),
                 point_ids=ids,
-                life_safety=frozenset(device.id for device in station.devices if device.id[0] in "zts"),
+                life_safety=frozenset(device.id for device in station.devices if device.id[0] in "zots"),
                 clock=SystemClock(),
                 memory=Notes(),
                 report=self.notes,
