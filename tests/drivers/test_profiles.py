@@ -237,7 +237,7 @@ def test_what_a_profile_says_nothing_about_is_critical_where_lives_are_at_stake_
 def test_tailoring_merges_decode_key_by_key() -> None:
     changed = tailor(profile("xy-md02"), {"temperature": {"decode": {"scale": 0.01}}})
     assert changed.points[0].decode == {"fc": 4, "address": 1, "type": "s16", "scale": 0.01}
-    assert changed.points[0].valid_range == (-40, 125)
+    assert (changed.points[0].valid_range, changed.points[0].over_range) == ((-47, 130), (-40, 125))
 
 
 @pytest.mark.parametrize(
