@@ -65,7 +65,7 @@ class DeviceOptions(msgspec.Struct, frozen=True, kw_only=True):
     questions are confirmed too. `ask_missing`: packets of a long report that did not come are asked for. `password`,
     `centre`, `coding`: for questions to a station that has not spoken yet. `check_password`: what comes with another
     password is not taken for a reading. `series_time`: what the time before an hour series says. `ignore`: elements
-    that are known to come and are not wanted.
+    that are known to come and are not wanted: what no point takes of them is neither told nor counted.
     """
 
     address: str
@@ -141,22 +141,20 @@ class Installed:
 
     def take(self, elements: tuple[Element, ...], into: Decoded) -> list[Element]:
         """Append the readings, oldest first; return the elements that no point takes."""
-        unread = []
+        unread: list[Element] = []
         rows = into.rows
         before = len(rows)
         last, ordered = 0, True
         for element in elements:
             fields = self.fields.get(element.code)
             if fields is None:
-                into.problems.append(_untaken(element.code))
-                unread.append(element)
+                self._untaken(element, unread, into)
                 continue
             observed = element.observed
             time = observed - self.offset if observed else 0
             if element.step:
                 if not time:
-                    into.problems.append("series_without_time")
-                    unread.append(element)
+                    self._untaken(element, unread, into, "series_without_time")
                     continue
                 ordered = False
                 self._series(element, time, fields, rows)
@@ -165,8 +163,7 @@ class Installed:
             last = time or _LATER
             value = element.values[0] if element.values else math.nan
             if element.code == STATE and element.values and int(value) & self.untold:
-                into.problems.append(_untaken(STATE))
-                unread.append(element)
+                self._untaken(element, unread, into)
             if element.flaw is Flaw.DIGITS:
                 into.problems.append("bad_digits")
             nothing = UNREADABLE if element.flaw is Flaw.DIGITS else MISSING if value != value else None  # noqa: PLR0124 - NaN
@@ -189,6 +186,13 @@ class Installed:
     def refuses(self, frame: Frame) -> bool:
         """Whether the frame has not the password that it must have."""
         return self.options.check_password and frame.password != self.options.password.upper()
+
+    def _untaken(self, element: Element, unread: list[Element], into: Decoded, why: str = "") -> None:
+        """Count what no point takes, by its name: a table and two bytes of identifiers bound the names."""
+        if element.code not in self.ignored:
+            known = "unmapped_element" if element.code in ELEMENTS else "unknown_element"
+            into.problems.append(why or f"{known}:{name_of(element.code)}")
+            unread.append(element)
 
     def _series(self, element: Element, time: int, fields: list[tuple[int, Read]], rows: list[Row]) -> None:
         if element.series and self.options.series_time == "last":
@@ -250,12 +254,6 @@ def element_text(element: Element) -> str:
     else:
         value = _FLAWS.get(element.flaw) or element.data[:64].hex()
     return f"{name} = {value} {unit}".rstrip()
-
-
-def _untaken(code: int) -> str:
-    """Return the reason that names an element without a point; a table and two bytes of identifiers bound the names."""
-    row = ELEMENTS.get(code)
-    return f"unknown_element:{name_of(code)}" if row is None else f"unmapped_element:{row.name}"
 
 
 def _bit(read: Read, bit: int) -> Read:

@@ -11,7 +11,7 @@ from gateway.model.batch import Event, EventCode
 from gateway.model.ports import Decoded
 from gateway.protocols.sl651 import Frame, Function
 from gateway.protocols.sl651_elements import PARAMETERS, STATE
-from gateway.protocols.sl651_message import Body, Element
+from gateway.protocols.sl651_message import Body, Element, Parameter
 from gateway.protocols.sl651_packets import Report
 
 PICTURE_KEPT = 256 * 1024  # bytes of a picture that go into the record
@@ -19,7 +19,9 @@ LONGEST_TEXT = 400
 _LEVEL_OVER = 1 << 2
 _REST_SHOWN = 64
 _KNOWN = frozenset(Function)
-_TOLD = frozenset((Function.VERSION, Function.COUNTERS))  # what is behind the station's address is told in words
+# What is behind the station's address is told in words, or is a secret.
+_TOLD = frozenset((Function.VERSION, Function.COUNTERS, Function.PASSWORD))
+_PASSWORD = 0x03  # parameter
 
 
 def report_events(station: Installed, report: Report, body: Body, unread: list[Element], into: Decoded) -> None:
@@ -46,8 +48,8 @@ def report_events(station: Installed, report: Report, body: Body, unread: list[E
         said.append(f"缺少数据包 packets {numbers} of {report.total} missing")
         raw += b"" if body.picture else report.apart
     if frame.function not in READINGS:
-        unread = list(body.elements)
-    said += [element_text(element) for element in unread if element.code not in station.ignored]
+        unread = [element for element in body.elements if element.code not in station.ignored]
+    said += map(element_text, unread)
     if body.rest and frame.function not in _TOLD:
         said.append(f"未解析 unread {body.rest[:_REST_SHOWN].hex()}")
     if said:
@@ -81,7 +83,7 @@ def _answers(function: int, body: Body) -> list[str]:
     if body.text:
         said.append(f"人工置数 manual entry: {body.text.decode('gb18030', 'replace').strip()}")
     if body.parameters:
-        said.append(", ".join(_parameter(each.code, each.data) for each in body.parameters))
+        said.append(", ".join(_parameter(function, each) for each in body.parameters))
     if function == Function.VERSION and body.rest:
         counted = body.rest[0] == len(body.rest) - 1
         said.append(f"软件版本 software {body.rest[counted:].decode('gb18030', 'replace')}")
@@ -91,5 +93,7 @@ def _answers(function: int, body: Body) -> list[str]:
     return said
 
 
-def _parameter(code: int, data: bytes) -> str:
-    return f"{PARAMETERS.get(code, '参数 parameter')} ({code:02X}) = {data.hex()}"
+def _parameter(function: int, one: Parameter) -> str:
+    """Return a parameter in words; a password stays a secret."""
+    secret = function == Function.PASSWORD or one.code == _PASSWORD
+    return f"{PARAMETERS.get(one.code, '参数 parameter')} ({one.code:02X}) = {'***' if secret else one.data.hex()}"

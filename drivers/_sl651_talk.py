@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 
 from drivers._conversation import Decoded, Question, Said
 from drivers._sl651_device import READINGS, DeviceOptions, Installed, element_text
-from drivers._sl651_said import report_events, stranger_event
+from drivers._sl651_said import LONGEST_TEXT, report_events, stranger_event
 from gateway.model.time import MINUTE, SECOND
 from gateway.model.verdict import NEVER
 from gateway.protocols import sl651
@@ -111,6 +111,9 @@ class Talk:
         station = self._devices.get(frame.station)
         if station is None:
             return Said(device=frame.station)
+        if station.refuses(frame):
+            _refuse(station, frame, refused := Decoded(), told=False)
+            return Said(decoded=refused, device=frame.station)
         self._last[frame.station] = frame
         return Said(decoded=Decoded(heard=[station.point]), device=station.id)
 
@@ -121,48 +124,37 @@ class Talk:
         decoded = Decoded(problems=list(body.problems))
         raw = frame.body if report.total else frame.raw
         said = Said(decoded=decoded, frame=raw, device=frame.station if station is None else station.id)
-        if frame.function == Function.LINK:
-            if station is None:
-                decoded.problems.append("unknown_station")
-            else:
-                self._last[frame.station] = frame
-                decoded.heard.append(station.point)
-                station.take_clock(body.sent, wall, decoded)
-            return said
-        said.digest = frame.station.encode() + bytes((frame.function,)) + frame.body
-        said.within = said.within if body.sent else _UNDATED
+        alive = frame.function == Function.LINK  # nothing but a sign of life
+        if not alive:
+            said.digest = frame.station.encode() + bytes((frame.function,)) + frame.body
+            said.within = said.within if body.sent else _UNDATED
         if station is None:
             self._strange(frame, body, decoded)
-            return said
-        self._last[frame.station] = frame
-        if station.refuses(frame):
-            decoded.problems.append("wrong_password")
-            station.tell(f"密码错误 wrong password {frame.password}", frame.raw, decoded)
-            return said
-        self._take(station, report, body, wall, decoded)
-        self._answer(station, report, body, wall, said)
+        elif station.refuses(frame):
+            said.device = frame.station  # who does not know the password is not the station
+            _refuse(station, frame, decoded, told=not alive)
+        else:
+            self._last[frame.station] = frame
+            decoded.heard.append(station.point)
+            station.take_clock(body.sent, wall, decoded)
+            if not alive:
+                unread = self._share(frame, body.elements, decoded) if frame.function in READINGS else []
+                report_events(station, report, body, unread, decoded)
+                self._answer(station, report, body, wall, said)
         return said
-
-    def _take(self, station: Installed, report: Report, body: Body, wall: int, into: Decoded) -> None:
-        """Append readings and events; a report may speak for several stations."""
-        frame = report.frame
-        into.heard.append(station.point)
-        station.take_clock(body.sent, wall, into)
-        unread = self._share(frame, body.elements, into) if frame.function in READINGS else []
-        report_events(station, report, body, unread, into)
 
     def _strange(self, frame: Frame, body: Body, into: Decoded) -> None:
         """Take the report of a station that no configuration knows; the ones it speaks for may be known."""
         named = {element.station for element in body.elements}
         if frame.function in READINGS and named & self._devices.keys():
-            for element in self._share(frame, body.elements, into):
-                self._devices[element.station].tell(element_text(element), frame.raw, into)
+            self._share(frame, body.elements, into)
         else:
             into.problems.append("unknown_station")
-            into.events.append(stranger_event(frame, body, self._stranger))
+            if frame.function != Function.LINK:
+                into.events.append(stranger_event(frame, body, self._stranger))
 
     def _share(self, frame: Frame, elements: tuple[Element, ...], into: Decoded) -> list[Element]:
-        """Append the readings of each station that a report speaks for; return what no point of it takes."""
+        """Append what a report says of each station; return what no point takes of the one that sent it."""
         unread: list[Element] = []
         for number, own in _by_station(elements, frame.station):
             speaker = self._devices.get(number)
@@ -170,10 +162,11 @@ class Talk:
                 into.problems.append("unknown_station")
                 into.events.append(stranger_event(frame, Body(elements=own), self._stranger, number))
             elif speaker.refuses(frame):
-                into.problems.append("wrong_password")
-                speaker.tell(f"密码错误 wrong password {frame.password}", frame.raw, into)
-            else:
-                unread += speaker.take(own, into)
+                _refuse(speaker, frame, into, told=True)
+            elif number == frame.station:
+                unread = speaker.take(own, into)
+            elif text := "; ".join(map(element_text, speaker.take(own, into))):
+                speaker.tell(text[:LONGEST_TEXT], frame.raw, into)
         return unread
 
     # -- what is answered
@@ -231,6 +224,13 @@ class Talk:
     def _local(self, station: Installed, wall: int) -> int:
         """Our time on the station's clock, 0 when it is not to be trusted."""
         return wall + station.offset if wall else 0
+
+
+def _refuse(station: Installed, frame: Frame, into: Decoded, *, told: bool) -> None:
+    """Count a wrong password. Which one is not told: it may be the station's right one, and this configuration old."""
+    into.problems.append(f"wrong_password:{station.id}")
+    if told:
+        station.tell("密码错误 wrong password", frame.raw, into)
 
 
 def _packet(frame: Frame, total: int, sequence: int) -> Frame:

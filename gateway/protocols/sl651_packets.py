@@ -2,8 +2,9 @@
 
 Pure, between `gateway.protocols.sl651_frames` and `sl651_body`; `now` is an argument (house rule 2). Follows SL
 651-2014 section 6.6.3: packets are numbered from 1, only the first carries serial number and time, one that was sent
-again ends with ETX and may come in any order. Memory is bounded over all stations of a link: when there is too much,
-the oldest report is given up, and what had come of it is handed on.
+again ends with ETX and may come in any order. A whole report is kept for a while: what comes of it once more asks for
+its confirmation, not for the other packets. Memory is bounded over all stations of a link: when there is too much, the
+oldest report is given up, and what had come of it is handed on.
 """
 
 from __future__ import annotations
@@ -13,10 +14,11 @@ from dataclasses import dataclass, field
 import msgspec
 
 from gateway.model.verdict import NEVER
-from gateway.protocols.sl651 import Frame
+from gateway.protocols.sl651 import ETX, Frame
 
 LARGEST = 1 << 20  # bytes that wait on one link
 MOST = 64  # reports that wait on one link
+REMEMBERED = 4  # times the patience: how long a whole report is kept
 
 Key = tuple[str, int, int]
 
@@ -39,11 +41,15 @@ class Report(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 @dataclass(slots=True)
 class _Collected:
-    """The packets of one report so far. `due` in ns; `asked`: how often the missing ones were asked for."""
+    """The packets of one report so far. `due` in ns; `asked`: how often the missing ones were asked for.
+
+    `whole`: all have come, and it has been handed on.
+    """
 
     last: Frame
     due: int
     asked: int = 0
+    whole: bool = False
     parts: dict[int, bytes] = field(default_factory=dict)
 
     @property
@@ -70,16 +76,20 @@ class Packets:
 
     @property
     def due(self) -> int:
-        """When `over` has something to say (ns), NEVER if nothing waits."""
+        """When `over` has something to say or to forget (ns), NEVER if nothing waits."""
         return min((each.due for each in self._waiting.values()), default=NEVER)
 
     def add(self, packet: Frame, now: int) -> list[Report]:
-        """Take a SYN frame; return the report that it completes, after those that had to make room."""
+        """Take a SYN frame; return the report that it completes or asks about, after those that had to make room."""
         key = (packet.station, packet.function, packet.total)
         done: list[Report] = []
         known = self._waiting.get(key)
-        if known is not None and packet.sequence == 1 and known.parts.get(1, packet.body) != packet.body:
-            done.append(self._end(key))  # another report begins
+        if known is not None and known.whole and known.parts[packet.sequence] == packet.body:
+            return [known.report()] if packet.end == ETX or packet.sequence == packet.total else []
+        if known is not None and (
+            known.whole or (packet.sequence == 1 and known.parts.get(1, packet.body) != packet.body)
+        ):
+            done += self._end(key)  # another report begins
             known = None
         if known is None:
             known = self._waiting[key] = _Collected(packet, now)
@@ -87,16 +97,17 @@ class Packets:
         known.parts[packet.sequence] = packet.body
         known.last, known.due = packet, now + self._patience
         if len(known.parts) == packet.total:
-            return [*done, self._end(key)]
+            known.whole, known.due = True, now + REMEMBERED * self._patience
+            done.append(known.report())
         while self._size > self._largest or len(self._waiting) > MOST:
-            done.append(self._end(min(self._waiting, key=lambda each: self._waiting[each].due)))
+            done += self._end(min(self._waiting, key=self._place))
         return done
 
     def lacking(self, now: int, tries: int) -> list[Report]:
         """Return reports whose time is up, and which wait on because missing packets may be asked for (again)."""
         found = []
         for each in self._waiting.values():
-            if each.due <= now and each.asked < tries:
+            if each.due <= now and each.asked < tries and not each.whole:
                 each.asked += 1
                 each.due = now + self._patience
                 found.append(each.report())
@@ -104,9 +115,16 @@ class Packets:
 
     def over(self, now: int) -> list[Report]:
         """Return what had come of the reports whose time is up."""
-        return [self._end(key) for key in [key for key, each in self._waiting.items() if each.due <= now]]
+        over = [key for key, each in self._waiting.items() if each.due <= now]
+        return [report for key in over for report in self._end(key)]
 
-    def _end(self, key: Key) -> Report:
+    def _place(self, key: Key) -> tuple[bool, int]:
+        """Return which has to make room first: what has been handed on, then what waited longest."""
+        each = self._waiting[key]
+        return not each.whole, each.due
+
+    def _end(self, key: Key) -> list[Report]:
+        """Forget a report; return what had come of it unless it was handed on."""
         each = self._waiting.pop(key)
         self._size -= each.size
-        return each.report()
+        return [] if each.whole else [each.report()]

@@ -110,7 +110,7 @@ def test_what_nobody_knows_is_kept_and_counted() -> None:
     assert event.code is EventCode.INFO
     assert event.text == "7A = 29, FF92 = 数字错误 bad digits, 瞬时气温 AI = 21.5 Cel".replace(", ", "; ")
     assert event.raw == said.frame
-    unknown = [f"unknown_element:{code}" for code in ("7A", "7B", "FF92")]
+    unknown = [f"unknown_element:{code}" for code in ("7A", "FF92")]
     assert sorted(said.decoded.problems) == [*unknown, "unmapped_element:AI"]
     assert far.values(said)["voltage"] == 13.12
 
@@ -140,7 +140,17 @@ def test_every_parameter_is_told_in_both_languages(code: int) -> None:
     far = Far()
     (said,) = far.hear(uplink(Function.READ_RUN, f"F1F1{ADDRESS}{code:02X}0810"))
     (event,) = said.decoded.events
-    assert re.fullmatch(rf"[\u4e00-\u9fff]+\d? [a-z][a-z0-9 ,-]+ \({code:02X}\) = 10", event.text), event.text
+    value = r"\*{3}" if code == 0x03 else "10"
+    assert re.fullmatch(rf"[\u4e00-\u9fff]+\d? [a-z][a-z0-9 ,-]+ \({code:02X}\) = {value}", event.text), event.text
+
+
+@pytest.mark.parametrize("rest", ["031004D2", "48031004D2", "031804D2"])
+@pytest.mark.parametrize("function", [Function.PASSWORD, Function.WRITE_BASIC])
+def test_a_password_is_not_told(function: int, rest: str) -> None:
+    (said,) = Far().hear(uplink(function, f"F1F1{ADDRESS}{rest}"))
+    told = "".join(event.text for event in said.decoded.events)
+    assert function != Function.PASSWORD or "d2" not in told.lower()
+    assert rest != "031004D2" or told == "密码 password (03) = ***"
 
 
 @pytest.mark.parametrize(

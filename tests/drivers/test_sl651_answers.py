@@ -107,8 +107,9 @@ def test_a_password_is_checked_where_that_is_wanted() -> None:
     assert Far(password="4321").hear(uplink(0x32, HERE + "38121312"))[0].after  # noqa: S106 - a station's
     far = Far(password="4321", check_password=True)  # noqa: S106 - likewise
     (said,) = far.hear(uplink(0x32, HERE + "38121312"))
-    assert (far.rows(said), said.after, said.decoded.problems) == ([], b"", ["wrong_password"])
-    assert said.decoded.events[0].text == "密码错误 wrong password 0000"
+    assert (far.rows(said), said.after, said.decoded.problems) == ([], b"", ["wrong_password:it"])
+    assert [event.text for event in said.decoded.events] == ["密码错误 wrong password"]
+    assert said.device != "it"  # whoever that is does not take the station's place
     assert far.hear(uplink(0x32, HERE + "38121312", password="4321"))[0].after  # noqa: S106 - likewise
 
 
@@ -147,11 +148,31 @@ def test_a_station_that_is_not_configured_may_speak_for_one_that_is() -> None:
     assert (said.after, said.decoded.problems) == (b"", ["unknown_station", "unknown_element:FF01"])
 
 
+def test_what_is_said_of_another_station_is_told_as_its_own() -> None:
+    far = Far(device(), device("two", OTHER, ignore=("7B",)))
+    rest = f"F1F1{OTHER}48{OBSERVED}7B0805 7A0803 452000000800 38121250 F1F1{ADDRESS}48{OBSERVED}38121312 7B0804"
+    (said,) = far.hear(uplink(0x32, rest))
+    assert {far.names[event.point]: event.text for event in said.decoded.events} == {
+        "two.events": "7A = 3; 遥测站状态及报警信息 ZT = 00000800 水量超限 quota exceeded",
+        "events": "7B = 4",
+    }
+
+
 def test_who_does_not_know_the_password_does_not_speak_for_a_station() -> None:
     far = Far(device(), device("two", OTHER, password="4321", check_password=True))  # noqa: S106 - a station's
     (said,) = far.hear(uplink(0x32, HERE + f"38121312 F1F1{OTHER}48{OBSERVED}38121250"))
     assert far.values(said) == {"clock_error": 0.0, "voltage": 13.12}
-    assert (said.decoded.problems, bool(said.after)) == (["wrong_password"], True)
+    assert (said.decoded.problems, bool(said.after)) == (["wrong_password:two"], True)
+
+
+@pytest.mark.parametrize("numbers", [{}, {"total": 2, "sequence": 1}])
+def test_a_sign_of_life_with_a_wrong_password_is_none(numbers: dict[str, Any]) -> None:
+    far = Far(password="4321", check_password=True)  # noqa: S106 - a station's
+    (said,) = far.hear(uplink(0x36 if numbers else Function.LINK, **numbers))
+    assert (said.stores, said.decoded.heard, said.decoded.problems) == (False, [], ["wrong_password:it"])
+    asked = far.talk.ask("it", "report_now", 1.0, 0, WALL)
+    assert asked is not None
+    assert heard(asked.data)[0][0].password == "4321"  # noqa: S105 - likewise
 
 
 def test_a_picture_is_put_together_and_confirmed_once() -> None:
@@ -166,7 +187,6 @@ def test_a_picture_is_put_together_and_confirmed_once() -> None:
     assert jpg in last.frame
     ((answer, body),) = heard(last.after)
     assert (answer.total, answer.sequence, answer.end, body.serial) == (13, 13, ESC, 1)
-    assert far.talk.due() == NEVER
     again = far.hear(far.station.again())[-1]
     assert again.digest == last.digest
 
@@ -217,6 +237,35 @@ def test_packets_are_not_asked_for_where_that_is_not_wanted(options: dict[str, A
     said = [each for turn in range(1, 4) for each in far.talk.tick(turn * PACKET_WAIT, WALL)]
     assert [each.at_once for each in said] == [b""]
     assert "packets 2 of 3 missing" in said[0].decoded.events[0].text
+
+
+def test_a_packet_of_a_whole_report_once_more_asks_for_no_others() -> None:
+    """Its confirmation was lost, or a packet that was asked for comes twice."""
+    far = Far()
+    jpg = bytes(range(256)) * 4
+    packets = [each.raw for each in Frames().feed(far.station.picture(WALL, jpg)) if isinstance(each, Frame)]
+    twice = [said for packet in packets for said in far.hear(packet + packet)]
+    whole, again = twice[-2:]
+    assert (whole.digest, bool(whole.after)) == (again.digest, True)
+    assert whole.after == again.after
+    assert not any(said.after or said.stores for said in twice[:-2])
+    late = [said for packet in packets for said in far.hear(packet)]
+    assert [said.digest for said in late] == [b""] * (len(packets) - 1) + [whole.digest]
+    far.now = far.talk.due()
+    assert far.now > ASK_TRIES * PACKET_WAIT
+    assert far.talk.tick(far.now, WALL) == []
+    assert far.talk.due() == NEVER
+    (alone,) = far.hear(packets[-1])
+    assert (alone.after, far.talk.due()) == (b"", far.now + PACKET_WAIT)
+
+
+def test_another_report_begins_where_a_whole_one_is_remembered() -> None:
+    far = Far()
+    far.hear(far.station.picture(WALL, bytes(1000)))
+    *middle, whole = far.hear(far.station.picture(WALL + SECOND, bytes(1000)))
+    assert not any(said.after or said.stores for said in middle)
+    assert heard(whole.after)[0][1].serial == 2
+    assert len(far.talk._packets._waiting) == 1  # noqa: SLF001 - what it keeps is the question
 
 
 def test_packets_wait_in_bounded_memory() -> None:
