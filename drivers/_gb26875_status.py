@@ -142,7 +142,7 @@ def _status(kind: _Word, key: str, one: _Status, name: str, told: Told) -> None:
     time = told.time(one.time)
     before = told.note(key, one.time, word, time)
     fresh = word if before is None else word & ~before
-    if kind is _SYSTEM and (fresh >> _RESET_BIT & 1 or (word >> _RESET_BIT & 1 and _again(key, word, told))):
+    if kind is _SYSTEM and word >> _RESET_BIT & 1 and _was_reset(key, word, before, told):
         _reset(key, f"{name} 复位 reset", time, told, itself=False)
     if word & kind.states:
         for bit, meaning in kind.alarms.items():
@@ -157,12 +157,16 @@ def _status(kind: _Word, key: str, one: _Status, name: str, told: Told) -> None:
         told.decoded.rows.append((point.point, time, *point.read(word >> (point.decode.bit or 0) & 1)))
 
 
-def _again(key: str, word: int, told: Told) -> bool:
-    """Whether a system that said "reset" the last time, too, says so of another reset: something has come since.
+def _was_reset(key: str, word: int, before: int | None, told: Told) -> bool:
+    """Whether a system that says "reset" means one that nobody knows of: the bit has come, or an alarm since.
 
     An answer to a question tells what was before that, and would undo what has come. So would a word beside whose
     alarm the bit stands still: the standard prints it as 1 for "reset" and for "normal".
     """
+    if before is None:
+        return not told.asked
+    if not before >> _RESET_BIT & 1:
+        return True
     if told.asked or word & _SYSTEM.states:
         return False
     return any(said & _COMPONENT.states for said in told.speaker.words.below(key))

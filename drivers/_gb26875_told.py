@@ -84,7 +84,7 @@ class Told:
         """Remember a word; return the one before where that is known. `time`: of a status word, what its tag says."""
         wall = self.wall if time else 0
         stamp, before = self.speaker.words.note(
-            key, tag, word, self.now, stands=self.speaker.stands, time=time, wall=wall
+            key, tag, word, self.now, stands=self.speaker.stands, asked=self.asked, time=time, wall=wall
         )
         if stamp:
             self.stamps.append(stamp)

@@ -51,16 +51,26 @@ class Words:
         self._forgot = False
 
     def note(
-        self, key: str, tag: bytes, word: int, now: int, *, stands: bool = False, time: int = 0, wall: int = 0
+        self,
+        key: str,
+        tag: bytes,
+        word: int,
+        now: int,
+        *,
+        stands: bool = False,
+        asked: bool = False,
+        time: int = 0,
+        wall: int = 0,
     ) -> tuple[int, int | None]:
         """Take the word of a place. `now` in ns, above 0. `stands`: the clock of the device is known to stand still.
 
-        `time`, `wall`: of a status word, what its tag says and when it came by our own trusted clock (ns since 1970).
+        `asked`: it answers a question. `time`, `wall`: of a status word, what its tag says and when it came by our own
+        trusted clock (ns since 1970).
 
         Returns:
             A stamp for the digest of the message: 0 unless the time tag alone does not tell this word from another. And
             the word before, with the bits of newer ones while a backlog comes; None when it is not known or when this
-            is the same message once more.
+            may be the same message once more, which has to say the same: it waits for the commit of the first.
         """
         timed = len(tag) == len(NO_TIME) and tag != NO_TIME
         last = self._last.get(key)
@@ -73,15 +83,15 @@ class Words:
             last.hear(time, wall)
             last.beside = 0
             return stamp, None
-        again = timed and last.tag == tag and last.word == word
+        soon = now - last.at <= AGAIN_WITHIN
+        again = timed and soon and not asked and last.tag == tag and last.word == word
         before = None
         if not again:
             before = None if last.word == _UNSAID else last.word | last.beside
             last.hear(time, wall)
-        late = stands and now - last.at > AGAIN_WITHIN
         if last.tag != tag:
             last.stamp, last.at = 0 if timed else now, now
-        elif last.word != word or late:
+        elif last.word != word or (stands and not soon):
             last.stamp = last.at = now
         last.tag, last.word = tag, word
         return last.stamp, before

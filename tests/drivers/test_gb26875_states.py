@@ -203,3 +203,32 @@ def test_a_clock_that_is_no_longer_trusted_sets_none() -> None:
     assert frames_in(line.tick(NOW + 10 * SECOND, 0)) == []
     late = reply_to(frame_in(order.at_once), Command.CONFIRM, TAG)
     assert frames_in(line.hear(encode_frame(late), NOW + 11 * SECOND, 0)) == []
+
+
+@pytest.mark.parametrize("still", [0, 1_700_000_000])
+def test_a_reset_that_an_answer_tells_of_ends_nothing_and_is_not_asked_for_again(still: int) -> None:
+    """The bit may have stood since the reset of last week; an answer that makes us ask again would never end."""
+    far, line = device(still=still), centre(installed(889, ask_state=True))
+    far.systems[1, 1] = RESET | NORMAL
+    data, found = far.change(SMOKE, FIRE, WALL), []
+    for _ in range(4):  # the fire, and what is asked after it: 81 and 61
+        said = line.hear(data, NOW, WALL)
+        found += told(said)
+        data = b"".join(far.hear(one.at_once, WALL) for one in said if one.at_once)
+    assert data == b""
+    assert ("FIRE", KEY) in found
+    assert [code for code, _ in found if code == "RESET"] == []
+    far.systems[1, 1] = NORMAL
+    line.hear(far.report(1, [o.SystemStatus(1, 1, NORMAL, far.tag(WALL))], WALL), NOW, WALL)
+    late = encode_unit(1, [o.SystemStatus(1, 1, RESET | NORMAL, far.tag(WALL))])
+    assert told(line.hear(far.send(late, WALL, Command.ANSWER), NOW, WALL)) == [("RESET", "1/1")]  # the bit has come
+
+
+@pytest.mark.parametrize("asked", [False, True])
+def test_what_is_normal_is_told_once_whatever_the_clock_of_the_device_says(asked: bool) -> None:  # noqa: FBT001 - a case
+    """A device without heartbeat is asked every minute, others beat: each would be five rows of the record."""
+    far, line = device(still=1_700_000_000), centre(installed())
+    command = Command.ANSWER if asked else Command.SEND
+    unit = encode_unit(21, [o.DeviceStatus(NORMAL, far.tag(WALL))])
+    found = [told(line.hear(far.send(unit, WALL, command), NOW + at * SECOND, WALL)) for at in (0, 61, 122, 183)]
+    assert [len(one) for one in found] == [5, 0, 0, 0]
