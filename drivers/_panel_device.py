@@ -29,6 +29,7 @@ from gateway.protocols.panel_words import Heard, PanelEvent, Reading, Settings, 
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LONGEST_KEY, _LONGEST_TEXT = 64, 400
+_PART = re.compile("[g-z]")  # of the panel itself: 1/mains, 2/board; addresses are digits, hexadecimal at most
 
 
 class Dialect(Protocol):
@@ -101,7 +102,7 @@ class Installed:
         if code is EventCode.FIRE or (told.by_type and code is told.code):
             code = self.types.get(told.kind, code)
         key = told.key if registered else f"{'' if heard.panel is None else heard.panel}#{told.key}"
-        known = registered and (self.known is None or not key or key in self.known)
+        known = registered and (self.known is None or not key or key in self.known or bool(_PART.search(key)))
         return Event(
             self.events,
             key[:_LONGEST_KEY],

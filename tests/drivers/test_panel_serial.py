@@ -42,6 +42,9 @@ def test_an_address_that_is_not_installed_is_not_registered() -> None:
     other = gst5000.encode(gst5000.FIRE, "365090", 3)
     reset = gst5000.encode(gst5000.RESET)
     assert [event.registered for event in told(conversation.hear(FIRE + other + reset, 0, 0))] == [True, False, True]
+    mains = jbf193k.encode(jbf193k.MAINS, f"1/{0x80}/0")
+    (fault,) = told(talk("jbf193k", addresses=["1/2/3"]).hear(mains, 0, 0))
+    assert (fault.key, fault.registered) == ("1/mains", True)
 
 
 def test_a_panel_that_is_not_configured_is_not_registered_at_the_source() -> None:
