@@ -8,7 +8,8 @@ other side). Components: `gateway.sinks._ha_components`; the session: `gateway.s
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -18,9 +19,12 @@ import numpy as np
 from gateway.clock import SECOND
 from gateway.config.options import read
 from gateway.config.quantities import Seconds
+from gateway.model.alarm import Transition
 from gateway.model.point import Kind
 from gateway.model.portion import Aside, Portion
 from gateway.model.ports import SinkSetup
+from gateway.model.quality import Doubt, Level, quality
+from gateway.model.verdict import Cause
 from gateway.sinks._ha_components import EVENTS, TRANSITIONS, component, events, shown, slug, state_of
 from gateway.sinks._messages import Messages, rfc3339
 from gateway.sinks._mqtt_speaker import Access, Outgoing, Speaker, level
@@ -30,6 +34,12 @@ _State = tuple[tuple[int, object, int], Outgoing]  # point, what it says, ns; it
 PART = 150  # components of one discovery message: about 80 kB, below what a careful broker lets through
 
 _encode = msgspec.json.Encoder().encode
+_SILENT = math.nan, quality(Level.BAD, Doubt.NO_COMMS)
+
+
+def _says(told: Mapping[str, Any]) -> object:
+    """Return what has to be told at once when it changes."""
+    return told["available"], told.get("state"), told["quality"]
 
 
 class Options(Access, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -69,6 +79,8 @@ class Homeassistant:
         self._topics = {
             number: f"{root}/point/{level(point.device)}/{point.spec.name}" for number, point in self._points.items()
         }
+        self._devices = {number: point.device for number, point in setup.points.items()}
+        self._last: dict[int, tuple[float, int]] = {}  # point → value and quality of its newest reading
         self._greeted: MqttSession | None = None
         self._newest: dict[str, str] = {}  # topic → RFC 3339 of the state that stands there
         self._told: dict[int, tuple[object, int]] = {}  # point → what it says, ns when it was told
@@ -83,7 +95,7 @@ class Homeassistant:
             await self._recall(session)
             asides += await self._speaker.say(self._announcements())
             self._greeted = session
-        states = list(self._states(portion))
+        states = self._silenced(list(self._states(portion)), portion)
         asides += await self._speaker.say([*self._events(portion), *(message for _, message in states)])
         for number, told, time in (entry for entry, _ in states):
             self._told[number] = told, time
@@ -162,8 +174,9 @@ class Homeassistant:
             time = int(portion.time[row])
             if text < self._newest.get(topic, "") <= now:  # one of the future is a wrong clock and holds nothing back
                 continue
-            told = state_of(spec, float(portion.value[row]), int(portion.quality[row]), text)
-            says = told["available"], told.get("state"), told["quality"]
+            self._last[number] = float(portion.value[row]), int(portion.quality[row])
+            told = state_of(spec, *self._last[number], text)
+            says = _says(told)
             before, at = self._told.get(number, (None, 0))
             said: _State = (number, says, time), Outgoing(topic, _encode(told), retain=True)
             if says == before and (spec.kind is Kind.STATE or time - at < self._every):
@@ -174,6 +187,36 @@ class Homeassistant:
             self._newest[topic] = text
             yield said
         yield from self._late(int(portion.time.max(initial=0)))
+
+    def _silenced(self, states: list[_State], portion: Portion) -> list[_State]:
+        """Return the states with those of devices that fell silent or are heard again: nobody reads these.
+
+        Who is silent is unavailable; who is heard again is as it was, until it says more.
+        """
+        moves = {  # of each device the last: notes have the newest first
+            self._devices[note.body.point]: note
+            for note in reversed(portion.notes)
+            if isinstance(note.body, Transition)
+            and note.body.point in self._devices
+            and note.body.cause in (Cause.SILENCE, Cause.HEARD)
+        }
+        if not moves:
+            return states
+        found = {state[0][0]: state for state in states}
+        for number, point in self._points.items():
+            note = moves.get(point.device)
+            if note is None:
+                continue
+            silent = isinstance(note.body, Transition) and note.body.cause is Cause.SILENCE
+            if silent or (number not in found and number in self._last):
+                [text] = rfc3339([note.time])
+                topic = self._topics[number]
+                text = self._newest.get(
+                    topic, text
+                )  # the time of the reading: what comes next may be dated by a slow clock
+                told = state_of(point.spec, *(_SILENT if silent else self._last[number]), text)
+                found[number] = (number, _says(told), note.time), Outgoing(topic, _encode(told), retain=True)
+        return list(found.values())
 
     def _late(self, now: int) -> Iterator[_State]:
         """Yield the last numbers of those that had to wait: who tells changes only says nothing more. `now`: ns."""

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -19,8 +20,10 @@ from gateway.clock import SECOND
 from gateway.errors import ConfigError
 from gateway.model.alarm import AlarmState
 from gateway.model.point import AlarmClass, AlarmSpec, Device, Kind, Point, PointSpec
+from gateway.model.portion import Note
 from gateway.model.ports import Decoded, DialectSetup, SinkSetup
 from gateway.model.quality import Doubt, Level, describe, quality
+from gateway.model.verdict import Cause
 from gateway.sinks import homeassistant
 from gateway.sinks._ha_components import component, shown, slug, state_of
 from tests.mqtt_clients import ours
@@ -30,6 +33,7 @@ from tests.sinks.living_station import Living
 from tests.sinks.portions import WALL, event, facts, move, portion
 from tests.sinks.portions import setup as setup_of
 
+SHOWN = ("hall/smoke", "hall/temperature", "pump/mode")
 BAD = quality(Level.BAD, Doubt.NO_COMMS)
 FIRE = AlarmSpec(when='value == "alarm"', alarm_class=AlarmClass.FIRE)
 POINTS = {
@@ -210,6 +214,36 @@ def test_the_last_number_is_told_though_it_had_to_wait_and_nothing_follows(tmp_p
             await sink.send(portion((2, WALL + 21 * SECOND, 21.0, 0)))
             await sink.send(portion((1, WALL + 99 * SECOND, 0.0, 0)))
             assert (await states(broker.port))["hall/temperature"]["v"] == 21.0  # what was late is not told again
+            await sink.close()
+
+    asyncio.run(main())
+
+
+def test_who_is_silent_is_unavailable_and_as_it_was_when_heard_again(tmp_path: Path) -> None:
+    def silence(n: int, cause: Cause, second: int) -> Note:
+        note = move(n, time=WALL + second * SECOND)
+        return note._replace(body=msgspec.structs.replace(note.body, rule="silence", cause=cause))
+
+    async def main() -> None:
+        with running(tmp_path) as broker:
+            sink = homeassistant.create(setup(broker.port))
+
+            async def after(*rows: tuple[int, int, float, int], notes: tuple[Note, ...] = ()) -> dict[str, Any]:
+                await sink.send(replace(portion(*rows), notes=notes))
+                stands = await states(broker.port)
+                return {name: (stands[name]["available"], stands[name]["v"]) for name in stands if name in SHOWN}
+
+            alive = {"hall/smoke": ("online", 1.0), "hall/temperature": ("online", 21.5), "pump/mode": ("online", 2.0)}
+            dead = {name: ("offline", None) if name.startswith("hall") else said for name, said in alive.items()}
+            assert await after((1, WALL, 1.0, 0), (2, WALL, 21.5, 0), (4, WALL, 2.0, 0)) == alive
+            assert await after(notes=(silence(1, Cause.SILENCE, 100),)) == dead
+            assert await after((4, WALL + 101 * SECOND, 2.0, 0)) == dead
+            slow = WALL + 90 * SECOND  # its clock is
+            heard = await after((2, slow, 22.0, 0), notes=(silence(2, Cause.HEARD, 200),))
+            assert heard == alive | {"hall/temperature": ("online", 22.0)}
+            both = (silence(4, Cause.SILENCE, 400), silence(3, Cause.HEARD, 300))  # the newest first
+            assert await after((1, WALL + 300 * SECOND, 0.0, 0), notes=both) == dead
+            assert (await after(notes=(silence(5, Cause.HEARD, 500),)))["hall/smoke"] == ("online", 0.0)
             await sink.close()
 
     asyncio.run(main())
