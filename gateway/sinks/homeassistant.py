@@ -211,9 +211,7 @@ class Homeassistant:
             if silent or (number not in found and number in self._last):
                 [text] = rfc3339([note.time])
                 topic = self._topics[number]
-                text = self._newest.get(
-                    topic, text
-                )  # the time of the reading: what comes next may be dated by a slow clock
+                text = self._newest.get(topic, text)  # of its reading: the next may be dated by a slow clock
                 told = state_of(point.spec, *(_SILENT if silent else self._last[number]), text)
                 found[number] = (number, _says(told), note.time), Outgoing(topic, _encode(told), retain=True)
         return list(found.values())
