@@ -196,7 +196,17 @@ def _uplinks(house: House) -> dict[str, Part]:
     forget(sinks, house.ledger, house.runner.memory)
     uplinks = {sink: _uplink(house, sink, f"sink {sink}") for sink in sinks}
     house.requests["rewind"] = partial(rewind, uplinks)
-    return {f"sink {sink}": uplink.run for sink, uplink in uplinks.items()}
+    return {f"sink {sink}": partial(_run_uplink, house, uplink) for sink, uplink in uplinks.items()}
+
+
+async def _run_uplink(house: House, uplink: Uplink) -> None:
+    """Run a sink; of a store that could not be read at the start nobody knows yet how far it has come."""
+    if house.unread:
+        while house.unread and house.ledger.volatile:
+            await house.clock.sleep(1.0)
+        house.unread = False
+        uplink.resume()
+    await uplink.run()
 
 
 def _uplink(house: House, sink: str, name: str) -> Uplink:

@@ -29,7 +29,7 @@ from gateway.model.ports import Channel, ChannelSetup, Driver, DriverSetup
 from gateway.model.station import SourceSpec, Station
 from gateway.model.walktest import subjects_of
 from gateway.pipeline.dispatch import Dispatcher
-from gateway.pipeline.found import Kept, Life
+from gateway.pipeline.found import Life, Past
 from gateway.pipeline.intake import Intake, rank_points
 from gateway.pipeline.ledger import Ledger
 from gateway.pipeline.opening import Enrolment, Faults, Opened
@@ -89,6 +89,7 @@ class House:
         self.clock = clock
         self._digest = digest
         self._store, self._volatile = opened.store, opened.volatile
+        self.unread = opened.unread  # what was before is not known: neither alarms nor memories
         restored = opened.restored
         if restored is None:
             raise AssertionError("the store is opened, then enrolled, then lived in")
@@ -203,10 +204,15 @@ class House:
         event = Event(self.state.gateway_events, "start", code, "; ".join(remarks))
         self.intake.put(make_batch("gateway", self.clock.mono(), events=[event]))
 
-    def _found(self, kept: Sequence[Kept]) -> None:
-        """Go on with unacknowledged alarms of a store that could only be read after the start."""
-        own, now = self.state.gateway_events, self.clock.mono()
-        self.intake.put(Life(self.ids, own, self.clock.boot(), self.state.axis, now).found(kept))
+    def _found(self, past: Past) -> None:
+        """Go on with unacknowledged alarms, and memories, of a store that could only be read after the start."""
+        for key, text in past.memory.items():
+            if not key.startswith("channel "):  # how a siren was left is for this life's alarms to say
+                self._memory.setdefault(key, text)
+        self.unread = False
+        if past.alarms:
+            own, now = self.state.gateway_events, self.clock.mono()
+            self.intake.put(Life(self.ids, own, self.clock.boot(), self.state.axis, now).found(past.alarms))
 
     # -- living
 

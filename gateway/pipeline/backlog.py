@@ -234,8 +234,8 @@ def append(
 ) -> tuple[int, StoreError | None]:
     """Append groups in order, rows with the first; blocking. Returns how many are written and what went wrong, if any.
 
-    `boot`: (boot, mono, wall) for rows that no group waits to carry. `alone`: the store's other rows go with the first
-    group as well, but for what plug-ins remember, and its marks.
+    `boot`: (boot, mono, wall) for rows that no group waits to carry. `alone`: the store's other rows and its marks go
+    with the first group as well.
     """
     if not groups:
         groups = [Group(boot=boot[0], mono=boot[1], wall=boot[2], steps=(), late=True)]

@@ -22,6 +22,7 @@ from gateway.pipeline.validate import Axis
 from gateway.store.connection import MEMORY
 from gateway.store.database import Store
 from gateway.store.salvage import adopt, salvage
+from gateway.store.shapes import MEMORY as MEMORY_ROWS
 
 _TIMES = ("since", "raised", "returned_at")
 
@@ -35,19 +36,28 @@ class Kept(NamedTuple):
     wall: int | None
 
 
-def unanswered(path: Path) -> list[Kept] | None:
-    """Read the unacknowledged alarms of a file, blocking; None when nothing at all could be read."""
+class Past(NamedTuple):
+    """What a life goes on with: unacknowledged alarms, what plug-ins remember, and name → id of every point."""
+
+    alarms: list[Kept]
+    memory: dict[str, str]
+    points: dict[str, int]
+
+
+def unanswered(path: Path) -> Past | None:
+    """Read what a file has for a life that began without it, blocking; None when nothing at all could be read."""
     salvaged = salvage(path)
     if salvaged.lost and not (salvaged.points or salvaged.rows):
         return None
     names = {number: name for name, number in salvaged.points.items()}
     with closing(Store.open(MEMORY)) as store:
         adopt(store, salvaged)
-        return [
+        alarms = [
             Kept(alarm, names.get(alarm.point, ""), boot, store.wall_of(boot, alarm.raised))
             for boot, alarm in salvaged.table("alarm", Alarm).values()
             if alarm.state.unacknowledged and not alarm.device.startswith("@")
         ]
+        return Past(alarms, store.rows(MEMORY_ROWS, str, []), salvaged.points)
 
 
 @dataclass(slots=True, frozen=True)

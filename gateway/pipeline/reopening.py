@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -18,7 +18,7 @@ from pathlib import Path
 
 from gateway.errors import StoreCorrupt, StoreError
 from gateway.model.station import StoreSpec
-from gateway.pipeline.found import Kept, unanswered
+from gateway.pipeline.found import Past, unanswered
 from gateway.pipeline.opening import Enrolment, Faults, Opened
 from gateway.store.connection import Lock
 from gateway.store.database import Store
@@ -35,8 +35,9 @@ class Reopener:
     that ends elsewhere, or whose points have other ids is not the one this house lives in: it is set aside, and a new
     one begun with the points' ids as they are in RAM; its `last().seq` is 0.
 
-    A file that could not be read whole at start is read first: `tell` takes its unacknowledged alarms, in the loop, and
-    only the next attempt touches it, when the house has them. It may end anywhere: this life is appended to it.
+    A file that could not be read whole at start is read first: `tell` takes its unacknowledged alarms and what plug-ins
+    remember, in the loop, and only the next attempt touches it, when the house has them. It may end anywhere: this life
+    is appended to it.
     """
 
     def __init__(
@@ -47,7 +48,7 @@ class Reopener:
         ids: Mapping[str, int],
         faults: Faults,
         *,
-        tell: Callable[[Sequence[Kept]], None],
+        tell: Callable[[Past], None],
     ) -> None:
         self._spec = spec
         self._lock = opened.lock
@@ -106,18 +107,23 @@ class Reopener:
 
     def _look(self, path: Path) -> None:
         """Read what could not be read at start; StoreError when the house is to take it over first."""
-        kept = unanswered(path) if path.exists() else []
-        self._unseen = kept is None
-        if kept:
-            self._loop.call_soon_threadsafe(partial(self._tell, kept))
-            raise StoreError(f"{path} can be read after all: {len(kept)} alarms are taken over before anything else")
+        if not path.exists():
+            self._unseen = False
+        elif (past := unanswered(path)) is not None:
+            self._unseen = False
+            if not self._fits(past.points):  # another store will be begun: places of sinks are none in that one
+                past = past._replace(memory={})
+            self._loop.call_soon_threadsafe(partial(self._tell, past))
+            raise StoreError(f"{path} can be read after all: {len(past.alarms)} alarms are taken over before all else")
+
+    def _fits(self, points: Mapping[str, int]) -> bool:
+        return all(points.get(name, number) == number for name, number in self._ids.items())
 
     def _taken_over(self, path: Path) -> Salvaged:
         """Return what stands in a file of ours, for a power cut before this house has written its own."""
         salvaged = salvage(path)
         points = salvaged.points | self._ids
-        ours = all(salvaged.points.get(name, number) == number for name, number in self._ids.items())
-        if not ours or len(set(points.values())) < len(points):
+        if not self._fits(salvaged.points) or len(set(points.values())) < len(points):
             return Salvaged(points=self._ids)
         return replace(salvaged, points=points, seq=0)
 

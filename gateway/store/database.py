@@ -132,13 +132,12 @@ class Store(OpenStore):
     def others(self, rows: Iterable[tuple[str, str, Any]]) -> list[tuple[str, str, None]]:
         """Return (table, key, None) of every durable row that is not among `rows`: what is left of another life.
 
-        What plug-ins remember and the detours of sinks are not of a life and are not among them.
+        The detours of sinks are of no life and are not among them.
         """
         ours = {(table, key) for table, key, _ in rows}
         with translated(self.path):
-            there = self.connection.execute(
-                "SELECT name, key FROM state WHERE name NOT IN (?, ?)", (shapes.MEMORY, detour.TABLE)
-            ).fetchall()
+            sql = "SELECT name, key FROM state WHERE name != ?"
+            there = self.connection.execute(sql, (detour.TABLE,)).fetchall()
         return [(table, key, None) for table, key in there if (table, key) not in ours]
 
     # -- what is kept beside the commits

@@ -78,6 +78,10 @@ class Uplink:
         self._orders.write(msgspec.json.encode(Rewind(since)) + b"\n")
         return True
 
+    def resume(self) -> None:
+        """Take the place of before from what is remembered by now."""
+        self.position = self._kept()
+
     async def run(self) -> NoReturn:
         """Run one process until it ends. Raises LinkDown with its last words; it is never left behind."""
         process = await asyncio.create_subprocess_exec(

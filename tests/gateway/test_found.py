@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from gateway import annex
 from gateway.app import open_house
 from gateway.clock import SECOND, SystemClock
 from gateway.house import House
@@ -22,7 +23,7 @@ from gateway.model.delta import Delta
 from gateway.model.point import AlarmClass, Severity
 from gateway.model.verdict import Cause
 from gateway.pipeline import reopening
-from gateway.pipeline.found import Kept, Life, unanswered
+from gateway.pipeline.found import Kept, Life, Past, unanswered
 from gateway.pipeline.recovery import tables_of
 from gateway.pipeline.validate import Axis
 from gateway.store import chain
@@ -35,6 +36,7 @@ from tests.patience import PATIENCE, until
 # A disk that hangs is found out soon, one that is well never takes too long.
 SICK: dict[str, object] = {**toml.WELL, "open_deadline": "200ms", "reopen": "300ms"}
 DETECTORS = ("g2", "g1", "g0")
+PLACE = "sink far position"
 
 
 def config(folder: Path, detectors: tuple[str, ...], limits: dict[str, object] = toml.WELL) -> Path:
@@ -168,10 +170,10 @@ def test_it_is_not_touched_before_the_house_has_its_alarms(tmp_path: Path, monke
         monkeypatch.setattr(reopening, "unanswered", lambda path: busy.pop() if busy else unanswered(path))
         seen = []
 
-        def told(kept: list[Kept]) -> None:
+        def told(past: Past) -> None:
             time.sleep(0.1)  # a thread that did not wait for the house would have gone on
-            seen.append((len(kept), untouched(store)))
-            tell(kept)
+            seen.append((len(past.alarms), untouched(store)))
+            tell(past)
 
         house.ledger._reopen._tell = told  # type: ignore[attr-defined] # noqa: SLF001 - looked over its shoulder
         slow.set()
@@ -183,6 +185,22 @@ def test_it_is_not_touched_before_the_house_has_its_alarms(tmp_path: Path, monke
     asyncio.run(asyncio.wait_for(main(), PATIENCE))
 
 
+class Sink:
+    """Stands in for an uplink: notes what it knew when it began."""
+
+    def __init__(self, house: House) -> None:
+        self._memory = house.runner.memory
+        self.seen: list[str] = []
+
+    def resume(self) -> None:
+        """Note it."""
+        self.seen.append(f"resumes with {self._memory.get(PLACE)}")
+
+    async def run(self) -> None:
+        """Note it."""
+        self.seen.append("runs")
+
+
 @pytest.mark.parametrize("hangs", ["before_open", "before_restore"])
 def test_a_store_that_was_only_slow_is_gone_on_with_whole(tmp_path: Path, hangs: str) -> None:
     async def main() -> None:
@@ -190,6 +208,8 @@ def test_a_store_that_was_only_slow_is_gone_on_with_whole(tmp_path: Path, hangs:
         recorded = newest(tmp_path / "station.db", "record", "n")
         with closing(sqlite3.connect(tmp_path / "station.db")) as connection, connection:
             connection.execute("INSERT INTO mark VALUES (?, ?)", ("lost", msgspec.msgpack.encode({7: b"digest"})))
+            memory = [(key, msgspec.msgpack.encode(f"of {key}")) for key in ("channel siren", "page password", PLACE)]
+            connection.executemany("INSERT INTO state VALUES ('memory', ?, 1, ?)", memory)
         with Reader(tmp_path / "station.db") as reader:
             numbers = {entry.body.id for entry in reader.notifications()}
 
@@ -199,9 +219,14 @@ def test_a_store_that_was_only_slow_is_gone_on_with_whole(tmp_path: Path, hangs:
 
         house = await open_house(config(tmp_path, DETECTORS, SICK), SystemClock(), disk)
         house.channels["sms"] = Phone(house.clock)  # type: ignore[assignment,arg-type] # all that the dispatcher uses
+        sink = Sink(house)
+        sending = asyncio.create_task(annex._run_uplink(house, sink))  # type: ignore[arg-type] # noqa: SLF001
         await hears(house, "g1", 1.0)
+        assert sink.seen == []
         slow.set()
         await back(house)
+        await until(sending.done)
+        assert sink.seen == ["resumes with of sink far position", "runs"]
         await hears(house, "g2", 97.0)
         await settled(house)
         kept = {table.name: dict(table.rows) for table in tables_of(house.state)}
@@ -219,6 +244,8 @@ def test_a_store_that_was_only_slow_is_gone_on_with_whole(tmp_path: Path, hangs:
         assert newest(tmp_path / "station.db", "record", "n") > recorded
         with closing(Store.open(tmp_path / "station.db")) as store:
             there = {name: store.rows(name, Any) for name in kept}
+            assert {"page password", PLACE} <= store.rows("memory", str).keys()
+            assert "channel siren" not in store.rows("memory", str), "this life's alarms say how it is"
             assert store.marks("lost") == [], "what was unacknowledged came again, and was a new message"
         assert {name: rows.keys() for name, rows in there.items()} == {name: rows.keys() for name, rows in kept.items()}
 
