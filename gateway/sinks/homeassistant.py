@@ -140,20 +140,25 @@ class Homeassistant:
                 unique = f"{unique}_{number}"
             entries[unique] = component(point, unique, self._topics[number], status)
         names = list(entries)
-        topics = [f"{self._discovery}/config", *self._parts()]
-        for place, topic in enumerate(topics):
-            part = {name: entries[name] for name in names[place * PART : (place + 1) * PART]}
-            gone = {name: {"p": kind} for name, kind in self._before.get(topic, {}).items() if name not in part}
-            if part or gone:
-                told = {"dev": self._device(), "o": {"name": "firegrid"}, "cmps": {**gone, **part}}
-                yield Outgoing(topic, _encode(told), retain=True)
-            if gone and part:  # what stays retained names only what is there
-                yield Outgoing(topic, _encode({**told, "cmps": part}), retain=True)
-            elif gone:
+        parts = {
+            topic: {name: entries[name] for name in names[place * PART : (place + 1) * PART]}
+            for place, topic in enumerate([f"{self._discovery}/config", *self._parts()])
+        }
+        for topic, part in parts.items():  # what moves to another part first leaves: one that stands in two is refused
+            before = self._before.get(topic, {})
+            gone = {name: {"p": kind} for name, kind in before.items() if name not in part}
+            if gone:
+                yield self._announced(topic, gone | {name: entry for name, entry in part.items() if name in before})
+        for topic, part in parts.items():  # what stays retained names only what is there
+            if part:
+                yield self._announced(topic, part)
+            elif self._before.get(topic):
                 yield Outgoing(topic, b"", retain=True)
 
-    def _device(self) -> dict[str, Any]:
-        return {"ids": [self._id], "name": self._name, "mf": "firegrid"}
+    def _announced(self, topic: str, components: Mapping[str, Any]) -> Outgoing:
+        device = {"ids": [self._id], "name": self._name, "mf": "firegrid"}
+        told = {"dev": device, "o": {"name": "firegrid"}, "cmps": components}
+        return Outgoing(topic, _encode(told), retain=True)
 
     def _events(self, portion: Portion) -> Iterator[Outgoing]:
         """Yield what happened, oldest first; each once, by its number in the record."""

@@ -305,9 +305,18 @@ def test_many_points_are_announced_in_parts(tmp_path: Path, monkeypatch: pytest.
             }
             assert len({told["dev"]["ids"][0] for told in stands.values()}) == 1
             await sink.close()
+            got: list[Any] = []
+            listener = await ours(broker.port, "ha", got)
+            await listener.subscribe([("homeassistant/device/+/config", 1)])
+            await until(lambda: len(got) == 3)
             monkeypatch.setattr(homeassistant, "PART", 10)
             sink = homeassistant.create(setup(broker.port))
             await sink.send(portion())
+            await until(lambda: len(got) == 8)
+            left, whole = [json.loads(payload)["cmps"] for _, payload, *_ in got[3:5]], json.loads(got[5][1])["cmps"]
+            assert {len(entry) for part in left for entry in part.values()} == {1}  # first they leave their parts
+            assert {name for part in left for name in part} < set(whole)
+            await listener.close()
             assert list(await retained(broker.port, "homeassistant/#")) == ["homeassistant/device/jc-07/config"]
             await sink.close()
 
