@@ -91,6 +91,8 @@ _FIRE_BIT = 1
 _RESET_BIT = 13
 _DUTY_BIT = 5
 _OPERATIONS = {0: EventCode.RESET, 2: EventCode.MANUAL, 3: EventCode.RESTORE, 6: EventCode.TEST}
+# "Alarm cleared" ends no fault. Nothing says that a pressed key is over: the next press is another call for help.
+_ENDS = {EventCode.RESTORE: EventCode.FIRE, EventCode.MANUAL: EventCode.MANUAL}
 
 
 def component_status(one: o.ComponentStatus, told: Told) -> None:
@@ -265,7 +267,6 @@ def _operated(key: str, one: o.Operation | o.DeviceOperation, told: Told, *, nam
             told.speaker.duty = NEVER
             told.say(DUTY, EventCode.RESTORE, text, time)
         else:
-            ends = EventCode.FIRE if code is EventCode.RESTORE else None  # "alarm cleared": a fault goes on
-            told.say(key, code, text, time, ends=ends)
+            told.say(key, code, text, time, ends=_ENDS.get(code))
     if not done:
         told.say(key, EventCode.INFO, f"{name} 操作 operation {one.flags:#04x}, 操作员 operator {one.operator}", time)

@@ -105,9 +105,12 @@ class Panel:
             again = replace(row, seen=seen, time=max(row.time, own), doubted=False)
             if again != row:
                 self._keep(again, delta)
-            if seen == row.seen and not row.doubted:
+            if seen != row.seen or row.doubted:
+                cause = Cause.ESCALATED
+            elif event.ends is None:
                 return
-            cause = Cause.ESCALATED
+            else:  # an act, not a state: the last one is over, so that this calls whoever has answered that
+                changes.append(self._change(rule, event.point, row.key, stamp, Cause.EVENT_RESET, up=False))
         changes.append(self._change(rule, event.point, row.key if row else COLLECTIVE, stamp, cause, up=True))
 
     def _keep(self, row: Level, delta: Delta) -> None:

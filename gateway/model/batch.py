@@ -52,7 +52,7 @@ class Event(msgspec.Struct, frozen=True):
     time: int = 0  # ns since 1970 by the device, 0 if none
     raw: bytes = b""
     registered: bool = True  # False: no configuration knows this address
-    ends: EventCode | None = None  # of a RESTORE: it ends what was said with this code alone
+    ends: EventCode | None = None  # what alone a RESTORE ends; of a MANUAL: it is a press, which ends the one before
 
 
 class EventSeen(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -66,10 +66,13 @@ def test_a_reset_bit_that_stands_still_beside_an_alarm_is_no_reset() -> None:
 
 
 @pytest.mark.parametrize(("code", "key"), [(4, "1/1"), (24, "device")])
-def test_an_alarm_that_is_cleared_ends_no_fault(code: int, key: str) -> None:
-    one = o.Operation(1, 1, 8, 3, TAG) if code == 4 else o.DeviceOperation(8, 3, TAG)
+@pytest.mark.parametrize(("flags", "says"), [(8, (EventCode.RESTORE, EventCode.FIRE)), (4, (EventCode.MANUAL,) * 2)])
+def test_an_alarm_that_is_cleared_ends_no_fault_and_a_press_the_press_before(
+    code: int, key: str, flags: int, says: tuple[EventCode, EventCode]
+) -> None:
+    one = o.Operation(1, 1, flags, 3, TAG) if code == 4 else o.DeviceOperation(flags, 3, TAG)
     [event] = events(centre(installed()).hear(device().report(code, [one], WALL), NOW, WALL))
-    assert (event.code, event.key, event.ends) == (EventCode.RESTORE, key, EventCode.FIRE)
+    assert (event.key, event.code, event.ends) == (key, *says)
 
 
 @pytest.mark.parametrize(("code", "key"), [(4, "1/1"), (24, "device")])

@@ -78,6 +78,22 @@ def test_a_call_point_is_a_fire_and_a_test_is_none() -> None:
     assert [c.rule for c in _say(made, (C.MANUAL, "1"))] == ["event:fire"]
 
 
+def test_a_press_of_a_key_is_another_call_and_what_a_call_point_says_again_is_none() -> None:
+    """The press before it is over: what is acknowledged calls anew, and what nobody has answered goes on calling."""
+    made = _engine(keys=1)
+    press = Event(1, "device", C.MANUAL, ends=C.MANUAL)
+
+    def say(event: Event) -> list[tuple[str, bool, Cause]]:
+        return [(c.key, c.up, c.cause) for c in made.events([event], 5 * SECOND, Delta())]
+
+    again = [("device", False, Cause.EVENT_RESET), ("device", True, Cause.EVENT)]
+    assert [say(press), say(press), say(msgspec.structs.replace(press, ends=None))] == [again[1:], again, []]
+    assert say(msgspec.structs.replace(press, key="1/1")) == [(COLLECTIVE, True, Cause.EVENT)]
+    assert say(msgspec.structs.replace(press, key="2/1")) == [(COLLECTIVE, True, Cause.ESCALATED)]
+    assert [up for _, up, _ in say(msgspec.structs.replace(press, key="1/1"))] == [False, True]
+    assert made.active() == {("event:fire", 1, "device"), ("event:fire", 1, COLLECTIVE)}
+
+
 def test_every_code_has_its_class() -> None:
     made = _engine()
     codes = [C.FIRE, C.GAS, C.FLOOD, C.PRE_ALARM, C.SUPERVISORY, C.FAULT, C.DISABLED]

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from drivers import _profiles as profiles
 from drivers.dialects import json as dialect
 from gateway.model.alarm import AlarmState, Verb
-from gateway.model.batch import EventCode, EventSeen, make_batch
+from gateway.model.batch import Event, EventCode, EventSeen, make_batch
 from gateway.model.inventory import events_of
 from gateway.model.notification import NotifyReason
 from gateway.model.point import AlarmClass, Device
@@ -164,6 +164,23 @@ def test_a_backlog_ends_no_fire_that_came_after_it_and_the_reset_of_now_does() -
     assert len(panel.events()) == 3
     panel.say(4500, type="reset", time=at(4499))
     assert [alarm.condition for alarm in panel.house.alarms()] == [False]
+
+
+def test_a_key_that_is_pressed_again_calls_again_whoever_has_answered_the_first_press() -> None:
+    """Nobody resets a transmission device after a press; three presses in a row are one call."""
+    house = Panel().house
+    event = Event(house.ids["fas.events"], "device", EventCode.MANUAL, ends=EventCode.MANUAL)
+
+    def press(at: float) -> list[float]:
+        house.give(at, make_batch("s", house.ns(at), [], events=[event]))
+        house.until(at + 20)
+        return [when for when, _, _ in house.told(R.RAISED, contact="li")]
+
+    assert [press(10), press(31), press(52)] == [[10.0]] * 3
+    [alarm] = house.alarms()
+    house.act(100, Verb.ACK, [alarm.id])
+    assert press(4000) == [10.0, 4000.0]
+    assert [one.state for one in house.alarms()] == [AlarmState.UNACK]
 
 
 def test_the_end_of_a_fault_ends_no_fire_at_its_place() -> None:
