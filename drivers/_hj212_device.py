@@ -20,6 +20,7 @@ above the measuring range is at least full scale and never missing; what is bein
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
@@ -32,8 +33,8 @@ from drivers._values import Reading, good_as_sent, object_reader
 from gateway.model.point import Device, Kind, PointSpec
 from gateway.model.quality import GOOD, Doubt, Level, level_of, quality
 from gateway.model.time import SECOND
+from gateway.protocols import hj212_codes
 from gateway.protocols.hj212 import Check
-from gateway.protocols.hj212_codes import FACTORS
 from gateway.protocols.hj212_packet import Data, time_of
 
 Row = tuple[int, int, float, int]
@@ -53,6 +54,9 @@ FLAGS: dict[str, Meaning] = {
 REAL_TIME, _MINUTES = "2011", "2051"
 _STATES = frozenset(("Info", "RS", "RT", ""))
 _NO_VALUES = frozenset(("DataTime", "BeginTime", "EndTime", "Flag", "PolId"))  # fields that say what the others are of
+
+_NAME = re.compile(r"[\w.-]{1,64}")
+_MOST_UNNAMED = 64  # names of a device that are counted one by one, beside those of the standard
 
 _UNCERTAIN = quality(Level.UNCERTAIN, Doubt.DEVICE_DOUBT)
 _OVER = quality(Level.UNCERTAIN, Doubt.OVER_RANGE)
@@ -118,11 +122,11 @@ class Field:
 
 
 class Told(NamedTuple):
-    """A state that was told: its value, the newest time with which it came, and whether that value was older."""
+    """A state that was told. `late`: it was older than what was known by then, and may have been taken for that."""
 
-    word: str
-    time: int
-    late: bool
+    word: str | None = None
+    newest: int = 0  # ns: the newest time with which it came when it was that time; 0: none is known
+    late: bool = True
 
 
 @dataclass(slots=True)
@@ -140,6 +144,7 @@ class Installed:
     any_point: int
     by_code: dict[str, list[Field]] = field(default_factory=dict)
     told: dict[str, Told] = field(default_factory=dict)
+    unnamed: set[str] = field(default_factory=set)  # names without a point that are counted by name
     st: str = ""
     pw: str = ""
     old: bool = False  # speaks the edition of 2005
@@ -151,11 +156,11 @@ class Installed:
         """Return the readings of a packet, oldest first. `moment`: its DataTime, or QN where it has none, ns."""
         general = data.fields.get("Flag", "")
         rows: list[Row] = []
-        mixed = unknown = False
+        mixed = False
         for factor in data.factors:
             fields = self.by_code.get(factor.code)
             if fields is None:
-                unknown = True
+                problems.append(self._untaken(factor.code))
                 continue
             values, at = factor.values, moment
             if "SampleTime" in values:
@@ -171,10 +176,9 @@ class Installed:
                     rows.append(_row(one, at, sent))
         for name, value in data.fields.items():
             plain = [one for one in self.by_code.get(name, ()) if one.kind == ""]
-            unknown |= not plain and name not in _NO_VALUES
+            if not plain and name not in _NO_VALUES:
+                problems.append(self._untaken(name))
             rows += [(one.point, moment, *self._plain(one, value)) for one in plain if one.cn in ("", cn)]
-        if unknown:
-            problems.append("unknown_factor")
         return sorted(rows, key=_row_time) if mixed else rows
 
     def time(self, text: str, problems: list[str]) -> int:
@@ -183,6 +187,14 @@ class Installed:
         if found is None:
             problems.append("bad_time")
         return found or 0
+
+    def _untaken(self, name: str) -> str:
+        """Return the reason that names what no point takes, where it is of the standard or among the first others."""
+        if name not in self.unnamed:
+            if not _NAME.fullmatch(name) or (hj212_codes.factor(name) is None and len(self.unnamed) >= _MOST_UNNAMED):
+                return "unknown_factor"
+            self.unnamed.add(name)
+        return f"unknown_factor:{name}"
 
     def _meaning(self, flag: str, problems: list[str]) -> Meaning:
         meaning = self.flags.get(flag.upper())
@@ -251,7 +263,7 @@ def install(device: Device, ids: Mapping[str, int], source_events: int) -> Insta
     for one in fields:
         made.by_code.setdefault(one.code, []).append(one)
     for code in tuple(made.by_code):  # what speaks the edition of 2005 names the same factor by its old code
-        known = FACTORS.get(code)
+        known = hj212_codes.FACTORS.get(code)
         if known is not None and known.old:
             made.by_code.setdefault(known.old, made.by_code[code])
     return made

@@ -8,18 +8,22 @@ judge the values (HJ 212-2017 appendix C).
 from __future__ import annotations
 
 import math
+import re
 from typing import Final
 
 from drivers._hj212_device import Installed, Told
 from drivers._values import number_of
 from gateway.model.batch import Event, EventCode
+from gateway.model.time import MINUTE
 from gateway.protocols import hj212_codes
 from gateway.protocols.hj212_packet import Data, Packet, groups_of, time_of
 
 ALARM: Final = "2072"
 CHINA = 8 * 3600  # s: a stranger's zone
 _LONGEST_TEXT, _LONGEST_KEY = 400, 64
+_RIGHT = MINUTE  # ns that a device's clock may be off (as `rules.panel` has it)
 _MOST_TOLD = 256  # states of one device that are remembered
+_PASSWORD = re.compile(r"(?<=NewPW=)[^;,]*")
 # States: code → value of Info → what it means. One that stands in no table ends nothing.
 _STATES = {
     "i12001": {
@@ -77,11 +81,12 @@ def tells_states(cp: str) -> bool:
     return "-RS=" in cp or "-Info=" in cp
 
 
-def states(cp: str, device: Installed, time: int, raw: bytes) -> list[Event]:
+def states(cp: str, device: Installed, time: int, raw: bytes, wall: int) -> list[Event]:
     """Return what plant and instruments say of themselves, unless a point of the profile watches it.
 
     It is told when it is new: at first (an alarm of before a start may still stand), and when it changes. What is older
     than what was told before is told as well, and once more when it is said with a time of now: late never clears.
+    `wall`: ns since 1970, 0 while that is not to be trusted.
     """
     found = []
     instrument = ""
@@ -98,7 +103,7 @@ def states(cp: str, device: Installed, time: int, raw: bytes) -> list[Event]:
                 continue
             key = f"{factor.code}/{instrument}" if instrument and not plant else factor.code
             word = _word(value)
-            if _is_new(device, key, word, time):
+            if _is_new(device, key, word, time, wall):
                 what = "设施状态 plant state " if plant else f"{instrument} ".lstrip()
                 text = _printable(f"{what}{_named(factor.code)} {kind}={value}")[:_LONGEST_TEXT]
                 code = meanings.get(word, EventCode.INFO)
@@ -107,11 +112,18 @@ def states(cp: str, device: Installed, time: int, raw: bytes) -> list[Event]:
     return found
 
 
-def _is_new(device: Installed, key: str, word: str, time: int) -> bool:
-    """Note what a state is; return whether it has to be told."""
-    before = device.told.pop(key, Told("", 0, late=True))
-    late = 0 < time < before.time
-    device.told[key] = Told(word, max(time, before.time), late and (before.late or before.word != word))
+def _is_new(device: Installed, key: str, word: str, time: int, wall: int) -> bool:
+    """Note what a state is; return whether it has to be told.
+
+    Only a time about now says what is older: others may be of a wrong clock. What was known before a start is not known
+    here, so at first all that is older than now may be late.
+    """
+    before = device.told.pop(key, Told())
+    newest = before.newest if before.newest <= wall + _RIGHT else 0  # else it was our clock that was wrong
+    late = 0 < time < (newest or wall - _RIGHT)
+    if abs(wall - time) <= _RIGHT:
+        newest = max(time, newest)
+    device.told[key] = Told(word, newest, late and (before.late or before.word != word))
     if len(device.told) > _MOST_TOLD:
         del device.told[next(iter(device.told))]
     return before.word != word or (before.late and not late)
@@ -124,9 +136,9 @@ def _word(value: str) -> str:
 
 
 def unread(packet: Packet, device: Installed, time: int, raw: bytes) -> Event:
-    """Return a packet that is nothing we know, as it was sent."""
+    """Return a packet that is nothing we know, as it was sent; a password, as in an echo of ours, is not told."""
     name = " ".join(hj212_codes.COMMANDS.get(packet.cn, ()))
-    text = _printable(f"CN={packet.cn} {name} {packet.cp}")[:_LONGEST_TEXT]
+    text = _printable(f"CN={packet.cn} {name} {_PASSWORD.sub('***', packet.cp)}")[:_LONGEST_TEXT]
     return Event(device.events, device.prefix + f"CN{packet.cn}"[:_LONGEST_KEY], EventCode.INFO, text, time, raw)
 
 

@@ -161,13 +161,13 @@ class Hj212:
             case cn if cn in QUIET_ONES:
                 pass
             case _:
-                self._data(device, packet, data, said, now)
+                self._data(device, packet, data, said, now, wall=wall)
                 if packet.cn == ALARM:
                     time = packet.qn or data.fields.get("AlarmTime", "")
                     _prove(said, time_of(time, device.offset) or 0, wall)
                 self._confirm(device, packet, said)
 
-    def _data(self, device: Installed, packet: Packet, data: Data, said: Said, now: int) -> None:
+    def _data(self, device: Installed, packet: Packet, data: Data, said: Said, now: int, *, wall: int) -> None:
         decoded = said.decoded
         decoded.problems += ["stray_item"] * data.stray
         time = data.fields.get("DataTime") or data.fields.get("BeginTime", "")
@@ -181,7 +181,7 @@ class Hj212:
             moment = device.time(time, decoded.problems)
             decoded.rows += device.rows(packet.cn, data, moment, decoded.problems)
             if tells_states(packet.cp):
-                decoded.events += states(packet.cp, device, moment, said.frame)
+                decoded.events += states(packet.cp, device, moment, said.frame, wall)
             if packet.cn in SETTINGS:
                 self._requests.note(device, data)
             if packet.cn not in DATA and not decoded.rows:

@@ -25,8 +25,9 @@ LONGEST_FIELD = 64  # characters: answers and requests repeat QN, ST, PW and MN,
 
 _OPEN, _CLOSE = "CP=&&", "&&"
 _ITEM = re.compile(r"\s*[\w.-]{1,64}\s*=(?!=?\s*$)")
-_ITEMS = re.compile(r"(?:^|(?<=[;,]))(?:([^=;,]*)-)?([^=;,]*)=(//.*?//|[^;,]*)", re.DOTALL)  # code, kind, value
-_GROUPS = re.compile(r"(?://.*?//|[^;])+", re.DOTALL)
+_TEXT = "//(?:(?!=//).)*?//"  # from = on; where another begins inside, the first was never closed and is none
+_ITEMS = re.compile(rf"(?:^|(?<=[;,]))(?:([^=;,]*)-)?([^=;,]*)=({_TEXT}|[^;,]*)", re.DOTALL)  # code, kind, value
+_GROUPS = re.compile(rf"(?:(?<==){_TEXT}|[^;])+", re.DOTALL)
 _BLANK, _BLANKS = re.compile(r"\s"), re.compile(r"\s*([;,=])\s*")
 _MN = re.compile(rb"(?:^|;)\s*MN=([^;&]{1,64})")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

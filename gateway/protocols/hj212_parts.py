@@ -26,10 +26,11 @@ class _Message:
 
 
 class Parts:
-    """The split messages of one peer, joined by (MN, CN, PNUM, DataTime)."""
+    """The split messages of one peer, joined by (MN, CN, PNUM, DataTime). Of whole ones parts may come once more."""
 
     def __init__(self) -> None:
         self._open: OrderedDict[tuple[str, str, int, str], _Message] = OrderedDict()
+        self._whole: OrderedDict[tuple[str, str, int, str], None] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._open)
@@ -38,11 +39,17 @@ class Parts:
         """Enter a part; return its DataTime (of the parts before it if it has none) and the messages given up."""
         time = time or self._time_of(packet)
         key = (packet.mn, packet.cn, packet.parts, time)
+        if key in self._whole:
+            return time, self.expire(now)
         message = self._open.pop(key, None) or _Message(0, now)
         message.seen |= 1 << packet.part - 1
         message.heard = now
         if message.seen != (1 << packet.parts) - 1:
             self._open[key] = message
+        elif time:  # without one nothing tells it from the next
+            self._whole[key] = None
+            if len(self._whole) > MOST:
+                self._whole.popitem(last=False)
         lost = self.expire(now)
         while len(self._open) > MOST:
             self._open.popitem(last=False)

@@ -173,6 +173,17 @@ def test_the_parts_of_a_split_message_are_read_and_answered_one_by_one() -> None
     assert [one.decoded.problems for one in conversation.tick(120 * SECOND, WALL)] == [["parts_missing"]]
 
 
+def test_parts_of_a_whole_message_once_more_lack_no_others() -> None:
+    conversation, _ = talk()
+    parts = [
+        packet(f"DataTime=20240123101500;a21005-Avg={part}", "2051", flag=7, parts=3, part=part) for part in (1, 2, 3)
+    ]
+    said = [one for part in parts for one in conversation.hear(part + part, 0, WALL)]
+    assert len(said) == 6
+    assert all(answers(one.after) for one in said)
+    assert conversation.due() == NEVER
+
+
 @given(st.lists(st.one_of(st.binary(max_size=60), st.just(packet("a21005-Rtd=1"))), max_size=5))
 @settings(max_examples=60)
 def test_foreign_bytes_never_raise_and_cost_nothing_good(pieces: list[bytes]) -> None:

@@ -49,7 +49,8 @@ def states_told(*sent: tuple[str, str]) -> list[list[tuple[str, str]]]:
     conversation, _ = talk()
     found = []
     for minute, cp in sent:
-        (said,) = conversation.hear(packet(f"DataTime=202401231{minute}00;{cp}", "2021"), 0, WALL)
+        time = "" if "DataTime" in cp else f"DataTime=202401231{minute}00;"
+        (said,) = conversation.hear(packet(time + cp, "2021"), 0, WALL)
         found.append([(event.key, event.code.name) for event in said.decoded.events])
     return found
 
@@ -60,6 +61,28 @@ def test_a_late_normal_state_does_not_swallow_the_true_one() -> None:
     assert states_told(*plant) == [[("SB7", "SUPERVISORY")], [("SB7", "RESTORE")], [("SB7", "RESTORE")], []]
     calm = ("015", "SB7-RS=1"), ("000", "SB7-RS=1"), ("016", "SB7-RS=1")
     assert states_told(*calm) == [[("SB7", "RESTORE")], [], []]
+
+
+def test_a_time_far_ahead_does_not_make_all_that_follows_late() -> None:
+    wrong, calm = ("000", "SB7-RS=1"), ("016", "SB7-RS=1")
+    told = [[("SB7", "SUPERVISORY")], [("SB7", "RESTORE")], [("SB7", "RESTORE")], []]
+    assert states_told(("015", "DataTime=20990123101500;SB7-RS=1"), ("015", "SB7-RS=4"), wrong, calm, calm)[1:] == told
+
+
+def test_what_was_said_before_a_start_may_be_newer_than_the_first_that_comes() -> None:
+    """The first packets after a start may be of a queue: what they end is ended again by one of now."""
+    queue = ("000", "SB7-RS=1"), ("005", "SB7-RS=1"), ("015", "SB7-RS=1"), ("016", "SB7-RS=1")
+    assert states_told(*queue) == [[("SB7", "RESTORE")], [], [("SB7", "RESTORE")], []]
+
+
+def test_our_own_clock_set_back_does_not_make_all_that_follows_late() -> None:
+    conversation, _ = talk()
+    found = []
+    for minute, plant, wall in ((15, 4, 0), (10, 4, -300), (5, 1, -300), (10, 1, -300), (10, 1, -300)):
+        cp = f"DataTime=2024012310{minute:02}00;SB7-RS={plant}"
+        (said,) = conversation.hear(packet(cp, "2021"), 0, WALL + wall * SECOND)
+        found.append([event.code.name for event in said.decoded.events])
+    assert found == [["SUPERVISORY"], [], ["RESTORE"], ["RESTORE"], []]
 
 
 def test_a_state_that_nobody_knows_ends_nothing() -> None:
@@ -98,6 +121,12 @@ def test_settings_that_no_point_takes_are_told() -> None:
     assert [(event.code, event.key) for event in said.decoded.events] == [(EventCode.INFO, "CN3019")]
 
 
+def test_a_password_is_not_told() -> None:
+    (said,) = talk()[0].hear(packet("PolId=1;NewPW=654321;a=1", "1072"), 0, WALL)
+    (event,) = said.decoded.events
+    assert event.text == "CN=1072 设置现场机密码 set password PolId=1;NewPW=***;a=1"
+
+
 def test_states_that_mean_alarm_are_told_when_they_change() -> None:
     conversation, _ = talk()
     told = []
@@ -128,4 +157,10 @@ def test_what_stands_in_a_text_is_no_value_and_no_state() -> None:
     assert told == {"co": (1.0, "GOOD")}
     assert len(said.decoded.rows) == 1
     assert [(event.key, event.code) for event in said.decoded.events] == [("SB8", EventCode.SUPERVISORY)]
+    for never_closed in ("i11001-Info=//校准;a21005-Rtd=1;i11002-Info=//完//", "i11001-Info=//校准;a21005-Rtd=1"):
+        assert hear(packet(never_closed))[1] == told
+    (said,) = talk(alarm_ends="0")[0].hear(packet("1-Ala=//,AlarmType=1;2-Ala=1,AlarmType=0;3-Ala=//", "2072"), 0, WALL)
+    assert [(event.key, event.code.name) for event in said.decoded.events] == [
+        ("1", "GAS"), ("2", "RESTORE"), ("3", "GAS")
+    ]  # fmt: skip
     assert hear(packet("i11001-Info=////;a21005-Rtd=1"))[1] == hear(packet("i11001-Info=//;a21005-Rtd=1"))[1] == told

@@ -150,9 +150,19 @@ def test_what_is_no_number_is_bad_and_what_the_profile_does_not_name_is_counted(
     said, told = hear(packet("a21005-Rtd=x;a99999-Rtd=1"))
     assert math.isnan(told["co"][0])
     assert told["co"][1] == "BAD:not_a_number"
-    assert said.decoded.problems == ["unknown_factor"]
-    assert hear(packet("DataTime=20240123101500;s10004=7"))[0].decoded.problems == ["unknown_factor"]
+    assert said.decoded.problems == ["unknown_factor:a99999"]
+    assert hear(packet("DataTime=20240123101500;s10004=7"))[0].decoded.problems == ["unknown_factor:s10004"]
     assert hear(packet("DataTime=20240123101500;s10003=7;Flag=N"))[0].decoded.problems == []
+
+
+def test_names_without_end_are_not_counted_without_end() -> None:
+    conversation, _ = talk()
+    counted = set()
+    for name in [*(f"x{number}-Rtd" for number in range(100)), "a!-Rtd", "a" * 65, "a01001-Rtd", "04-Rtd"]:
+        (said,) = conversation.hear(packet(f"{name}=1"), 0, WALL)
+        counted |= set(said.decoded.problems)
+    assert len(counted) == 66
+    assert {"unknown_factor", "unknown_factor:x0", "unknown_factor:a01001"} <= counted
 
 
 @pytest.mark.parametrize(
