@@ -40,7 +40,8 @@ class DeviceOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Keys of its `[[device]]`, usually in the profile.
 
     `sensor`: which frames. `mode`: whether it is asked. `set_mode`: tell a Winsen sensor at the start which mode is
-    meant; `mode_codes`: by which numbers, makers differ. `gas`, `units`: of frames sent unasked, the gas code that it
+    meant; `mode_codes`: by which numbers, makers differ; `baseline_off`: tell one for CO2 that the lowest value of a
+    day is not fresh air. `gas`, `units`: of frames sent unasked, the gas code that it
     must be and the factor of each unit code into the point's unit; anything else is BAD. `answer_scale`: factor of the
     value in an answer, which says neither unit nor decimals, into the point's unit. `power`: "shared" with this box,
     it is cold after the box was; "own": only a silence of its own makes it cold.
@@ -50,6 +51,7 @@ class DeviceOptions(msgspec.Struct, frozen=True, kw_only=True):
     mode: Literal["initiative", "question"] = "initiative"
     set_mode: bool = False
     mode_codes: Literal["40/41", "03/04"] = "40/41"
+    baseline_off: bool = False
     gas: Annotated[int, msgspec.Meta(ge=0, le=127)] | None = None
     units: dict[str, float] = {}
     answer_scale: float = 1.0
@@ -137,14 +139,15 @@ def _sensor(device: Device, setup: DriverSetup) -> _Sensor:
     asks = own.mode == "question"
     question = {"winsen": winsen_command(VALUE), "megatec": MEGATEC_QUESTION, "dyp": b"\x55"}[own.sensor]
     mode = int(own.mode_codes.split("/")[asks], 16)
-    greeting = winsen_command(0x78, mode) if own.set_mode and own.sensor == "winsen" else b""
+    greeting = winsen_command(0x78, mode) if own.set_mode else b""
+    greeting += winsen_command(0x79) if own.baseline_off else b""
     return _Sensor(
         device=device,
         options=own,
         figures=tuple(figures),
         units=by_code(own.units),
         question=question if asks else b"",
-        greeting=greeting,
+        greeting=greeting if own.sensor == "winsen" else b"",
         warmth=Warmth(device, setup, own.power),
     )
 

@@ -231,6 +231,12 @@ def test_what_a_ups_does_not_measure_is_bad_and_costs_nothing_else() -> None:
     assert (math.isnan(found["temperature"][0]), found["temperature"][1]) == (True, "BAD:not_a_number")
 
 
+def test_a_room_that_is_never_aired_has_no_fresh_air_of_the_day() -> None:
+    one = sensor("winsen-mhz19b", baseline_off=True)
+    assert [said.at_once for said in one.tick(S, 0)] == [winsen_command(0x79), winsen_command(0x86)]
+    assert sensor("dyp-a02", baseline_off=True, set_mode=True).tick(S, 0) == []
+
+
 def test_echoes_are_no_sign_of_life() -> None:
     one = sensor("winsen-mhz19b", notes=warm())
     said = [said for second in range(30) for said in one_second(one, second)]
