@@ -160,12 +160,22 @@ def _events(
 
 
 def _samples(reader: Reader, message: object, into: Decoded) -> None:
-    """Read an array of samples, oldest first: by their times where all have one, else as the profile says."""
+    """Read an array of samples, oldest first: by their times where all have one, else as the profile says.
+
+    Points that no sample has stand beside them, or alone: one measurement, or another topic of the device.
+    """
     elements = reader.samples(message) if reader.samples is not None else MISSING
-    if elements is MISSING:  # one measurement alone, or another topic of the device
-        reader.read(message, 0 if reader.time is None else reader.time(message, into.problems), into.rows)
-    if not isinstance(elements, list):
-        return
+    before = len(into.rows)
+    if isinstance(elements, list):
+        _elements(reader, elements, into)
+    if elements is MISSING or (isinstance(message, dict) and not reader.whole):
+        told = {row[0] for row in into.rows[before:]}
+        beside: list[tuple[int, int, float, int]] = []
+        reader.read(message, 0 if reader.time is None else reader.time(message, into.problems), beside)
+        into.rows += [row for row in beside if row[0] not in told]
+
+
+def _elements(reader: Reader, elements: list[object], into: Decoded) -> None:
     timed = [(0 if reader.time is None else reader.time(element, into.problems), element) for element in elements]
     if reader.newest_first:
         timed.reverse()
