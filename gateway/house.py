@@ -101,7 +101,15 @@ class House:
         self.runner = Runner(self.state, self.intake, clock, self._wake)
         self.ledger = self.runner.ledger = Ledger(
             None if opened.volatile else self._store,
-            Reopener(station.store, opened, enrolment(station, digest), self.ids, faults, tell=self._found),
+            Reopener(
+                station.store,
+                opened,
+                enrolment(station, digest),
+                self.ids,
+                faults,
+                tell=self._found,
+                begun=self.runner.store_begun_anew,
+            ),
             clock=clock,
             limits=station.limits,
             interval=station.store.commit_interval,

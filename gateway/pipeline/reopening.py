@@ -37,7 +37,7 @@ class Reopener:
 
     A file that could not be read whole at start is read first: `tell` takes its unacknowledged alarms and what plug-ins
     remember, in the loop, and only the next attempt touches it, when the house has them. It may end anywhere: this life
-    is appended to it.
+    is appended to it. `begun` is called, in the loop, where it is set aside after all: no commit of this life tells so.
     """
 
     def __init__(
@@ -49,6 +49,7 @@ class Reopener:
         faults: Faults,
         *,
         tell: Callable[[Past], None],
+        begun: Callable[[], None],
     ) -> None:
         self._spec = spec
         self._lock = opened.lock
@@ -56,6 +57,7 @@ class Reopener:
         self._unseen = opened.unread
         self._loop = asyncio.get_running_loop()
         self._tell = tell
+        self._begun = begun
         self._wanted = wanted
         self._ids = dict(ids)
         self._faults = faults
@@ -100,6 +102,8 @@ class Reopener:
             log.exception("the store on the disk is damaged; it is set aside")
         self._check(number)
         begin_anew(path, self._taken_over(path), self._lock)
+        if self._unread:
+            self._loop.call_soon_threadsafe(self._begun)
         self._unread = self._unseen = False
         store = self._open(path)
         self._is_ours(store, 0, 0)

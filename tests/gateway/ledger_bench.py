@@ -122,7 +122,7 @@ class Bench:
         opened = Opened(store, self.lock, volatile=volatile)
         self.ledger = Ledger(
             None if volatile else store,
-            Reopener(self.spec, opened, WANTED, ids, self.disk, tell=lambda _: None),
+            Reopener(self.spec, opened, WANTED, ids, self.disk, tell=lambda _: None, begun=lambda: None),
             clock=self.clock,
             limits=Limits(receive_maximum=window),
             interval=interval,
