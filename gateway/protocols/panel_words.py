@@ -226,5 +226,6 @@ def event_of(
     code, word, ends = table.get(number, (EventCode.INFO, f"事件{number:02X}", None))
     if code is EventCode.RESET:
         key = ""
-    said = "".join(mark for mark in f"{word} {text}".strip() if mark.isprintable())  # it goes into messages
+    # It goes into messages: no control characters; a full-width blank is a blank.
+    said = "".join(mark if mark.isprintable() else " " * mark.isspace() for mark in f"{word} {text}").strip()
     return PanelEvent(number=number, code=code, key=key, text=said, date=date, kind=kind, ends=ends, by_type=by_type)

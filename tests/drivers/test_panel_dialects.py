@@ -82,9 +82,9 @@ def test_a_loop_that_breaks_is_told_in_one_frame() -> None:
 
 
 def test_what_goes_into_messages_is_printable() -> None:
-    (heard,) = hear("gst9000_printer", gst9000_printer.encode("火警\x1b8", "1/2", location="一\x07层"))
+    (heard,) = hear("gst9000_printer", gst9000_printer.encode("火警\x1b8", "1/2", location="一\x07层　东"))
     assert isinstance(heard, Heard)
-    assert heard.events[0].text == "火警8 一层"
+    assert heard.events[0].text == "火警8 一层 东"
 
 
 def test_our_encoders_write_what_others_do() -> None:
