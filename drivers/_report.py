@@ -151,9 +151,11 @@ class Plan:
             problems.append("bad_time")
         return read or 0
 
-    def _elements(self, fields: object, time: int, problems: list[str]) -> list[tuple[int, object]]:
-        """Return the samples oldest first, each with its time, 0 where none can be said."""
-        entries = MISSING if self._samples is None else self._samples(fields)
+    def _elements(self, fields: object, time: int, problems: list[str]) -> list[tuple[int, object]] | None:
+        """Return the samples oldest first, each with its time, 0 where none can be said; None: there never are any."""
+        if self._samples is None:
+            return None
+        entries = self._samples(fields)
         if not isinstance(entries, list):
             return []
         if len(entries) > _MOST_SAMPLES:

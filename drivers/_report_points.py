@@ -88,10 +88,13 @@ class Place:
 
 
 class Moments(NamedTuple):
-    """The message's time, samples of its fields and records of its bytes, each with its own; all in ns."""
+    """The message's time, samples of its fields and records of its bytes, each with its own; all in ns.
+
+    `elements` is None where the profile says nothing of samples.
+    """
 
     time: int
-    elements: list[tuple[int, object]]
+    elements: list[tuple[int, object]] | None
     records: list[tuple[int, bytes]]
 
 
@@ -111,13 +114,15 @@ def found(place: Place, report: Report, view: View, moments: Moments) -> Found:
 def _in_fields(place: Place, report: Report, moments: Moments) -> Found:
     if place.path is None:
         return []
-    many: Found = [(at, value, False) for at, entry in moments.elements if (value := place.path(entry)) is not MISSING]
+    samples = moments.elements or ()
+    many: Found = [(at, value, False) for at, entry in samples if (value := place.path(entry)) is not MISSING]
     if many:
         return many
     if place.first in report.series:
         parts = [(at, place.path({place.first: value})) for at, value in report.series[place.first]]
         return [(at, value, False) for at, value in parts if value is not MISSING]
-    value = MISSING if moments.elements and not place.first else place.path(report.fields)
+    of_samples = moments.elements is not None and not place.first  # the whole message is no sample of itself
+    value = MISSING if of_samples else place.path(report.fields)
     return [] if value is MISSING else [(report.times.get(place.first, moments.time), value, False)]
 
 

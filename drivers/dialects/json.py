@@ -168,7 +168,7 @@ def _samples(reader: Reader, message: object, into: Decoded) -> None:
     before = len(into.rows)
     if isinstance(elements, list):
         _elements(reader, elements, into)
-    if elements is MISSING or (isinstance(message, dict) and not reader.whole):
+    if not reader.whole if isinstance(message, dict) else elements is MISSING:  # a table is no sample of itself
         told = {row[0] for row in into.rows[before:]}
         beside: list[tuple[int, int, float, int]] = []
         reader.read(message, 0 if reader.time is None else reader.time(message, into.problems), beside)
