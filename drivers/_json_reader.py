@@ -61,6 +61,7 @@ class Reader:
         samples: where the array of samples is.
         events: what reads events, and their `place`.
         offline: where availability is said, the words that mean offline, and the points that are then BAD.
+        gone: of the device's points those that were told to be BAD so, and nothing since; all its readers have it.
     """
 
     pattern: Pattern
@@ -75,6 +76,7 @@ class Reader:
     events: EventReader | None = None
     place: Place | None = None
     offline: tuple[FieldText, frozenset[str], tuple[int, ...]] | None = None
+    gone: set[int] = field(default_factory=set)
 
     @property
     def plain(self) -> bool:
@@ -130,6 +132,8 @@ def readers_of(device: Device, ids: Mapping[str, int]) -> list[Reader]:
         values = tuple(point for point, spec in specs.items() if spec.kind is not Kind.TEXT)
         reader.offline = (field_text(options.availability.path), words, values)
         readers.append(reader)
+        for one in readers:
+            one.gone = reader.gone
     return readers
 
 

@@ -138,12 +138,23 @@ def _take(
         _samples(reader, message, into)
     if retained and len(into.rows) > before:
         into.rows[before:] = [(point, at, value, as_retained(told)) for point, at, value, told in into.rows[before:]]
+    elif reader.gone:
+        _back(reader, into, before)
     events: Sequence[Event] = ()
     if reader.events is not None:
         events = _events(reader, message, payload, parts, retained=retained, into=into)
     if len(into.rows) == before and not events and not retained:
         into.problems.append("no_value")
         into.heard.append(reader.point)
+
+
+def _back(reader: Reader, into: Decoded, before: int) -> None:
+    """Let what comes first after "offline" be of now: a broker tells a last will late, and many clocks are slow."""
+    for place in reversed(range(before, len(into.rows))):  # of several readings of a point the newest
+        point, _, value, told = into.rows[place]
+        if point in reader.gone:
+            reader.gone.discard(point)
+            into.rows[place] = point, 0, value, told
 
 
 def _events(
@@ -194,5 +205,6 @@ def _availability(reader: Reader, message: object, *, retained: bool, into: Deco
         into.problems.append("unknown_availability")
     elif said in words:
         into.rows.extend((point, 0, *OFFLINE) for point in points)
+        reader.gone.update(points)
     elif not retained:
         into.heard.append(reader.point)
