@@ -48,6 +48,10 @@ class Exchange:
     tries: int = 0
     question: Question | None = None
 
+    def asks_as(self, other: Exchange) -> bool:
+        """Whether another asks the same of the same device."""
+        return (self.speaker, self.code, self.objects) == (other.speaker, other.code, other.objects)
+
 
 class Asking:
     """Own exchanges of one connection; serial numbers are counted here, apart from those of devices."""
@@ -65,10 +69,14 @@ class Asking:
         return self._deadline if self._current is not None else 0 if self._queue else NEVER
 
     def add(self, speaker: Speaker, code: int, objects: Sequence[Object]) -> None:
-        """Queue an order or a request, in units of as many objects as the standard allows."""
+        """Queue an order or a request, in units of as many objects as the standard allows.
+
+        One that waits already is not queued twice: devices that never answer leave room to those beside them.
+        """
         for start in range(0, len(objects), LIMITS[code]):
-            if len(self._queue) < _QUEUED:
-                self._queue.append(Exchange(speaker, code, objects[start : start + LIMITS[code]]))
+            made = Exchange(speaker, code, objects[start : start + LIMITS[code]])
+            if len(self._queue) < _QUEUED and not any(map(made.asks_as, self._queue)):
+                self._queue.append(made)
 
     def ask_state(self, speaker: Speaker, key: str = OWN) -> None:
         """Ask for the state of the transmission device or of a system; a component is asked through its system."""

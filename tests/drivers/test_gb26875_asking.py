@@ -295,3 +295,23 @@ def test_a_duty_check_is_answered_or_told() -> None:
     assert told(both.run(both.now + 179 * SECOND)) == []
     assert told(both.run(both.now + SECOND)) == [("SUPERVISORY", "device/duty")]
     assert told(both.tell(both.far.operate(DUTY_ANSWER, WALL + MINUTE))) == [("RESTORE", "device/duty")]
+
+
+def test_devices_that_never_answer_leave_room_to_those_at_the_same_peer() -> None:
+    """Each is asked how it is once a minute and given up after forty seconds: what waits must not grow."""
+    line = centre(installed(889, ask_state=True), *(installed(n, f"d{n}", check=60.0) for n in (1, 2, 3)))
+    for number in (1, 2, 3):
+        line.hear(Transmitter(number).beat(WALL), NOW, WALL)
+
+    def ticked(now: int, until: int) -> list[Frame]:
+        found: list[Frame] = []
+        while now < until:
+            now = max(now, line.due())
+            found += frames_in(line.tick(now, WALL))
+        return found
+
+    assert len(ticked(NOW, NOW + 60 * MINUTE)) > 300
+    reset = device().report(4, [o.Operation(*SMOKE[:2], 1, 3, time_tag(WALL, CHINA))], WALL)
+    line.hear(reset, NOW + 61 * MINUTE, WALL)
+    asked = ticked(NOW + 61 * MINUTE, NOW + 65 * MINUTE)
+    assert {frame.unit[0] for frame in asked if frame.destination == 889} == {61, 81}
