@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from gateway.model.time import DAY, MINUTE
 from gateway.protocols.gb26875_objects import NO_TIME
 
+_OLDEST = 30 * DAY  # ns of a backlog, as in `rules.panel`
 RIGHT = MINUTE  # ns that a clock may be wrong and still tells one fire from the next
 PLACES = 4096  # of one device; the one that was new first goes first, and its next word is news again
 AGAIN_WITHIN = MINUTE  # ns in which the same word is a repeat where no clock tells it from news: four sends at 10 s
@@ -36,7 +37,7 @@ class _Last:
 
     def hear(self, time: int, wall: int) -> None:
         """Note the time of another word before it becomes the last: while a backlog comes, newer words stand beside."""
-        if not wall or not RIGHT < wall - time <= DAY or time >= self.right:
+        if not wall or not RIGHT < wall - time <= _OLDEST or time >= self.right:
             self.right, self.beside = (time if abs(wall - time) <= RIGHT else 0), 0
         elif self.word != _UNSAID:
             self.beside |= self.word

@@ -21,7 +21,7 @@ from rules.compiled import Level, Tables, name_of
 
 COLLECTIVE = "…"
 _RIGHT = MINUTE  # ns that a device's clock may be off when it speaks: then it was right
-_OLDEST = DAY  # ns; what seems older than this has a wrong clock
+_OLDEST = 30 * DAY  # ns; no device keeps a backlog that long: what seems older than this has a wrong clock
 _ADDRESSES_KEPT = 256  # behind a collective key; an older one that speaks again is told again
 # Codes that make a level TRUE, and the id of the rule they stand for. TEST is not among them.
 RULES = {

@@ -127,7 +127,7 @@ def test_a_backlog_does_not_make_the_end_of_now_old_news() -> None:
     assert at(720, NORMAL) == [("RESTORE", KEY)]
 
 
-@pytest.mark.parametrize(("fire", "end"), [(0, 86_500), (3600, 3600), (1800, 3600), (-7200, 3600), (0, -7200)])
+@pytest.mark.parametrize(("fire", "end"), [(0, 31 * 86_400), (3600, 3600), (1800, 3600), (-7200, 3600), (0, -7200)])
 def test_the_end_is_told_once_whatever_the_clock_of_the_device_says(fire: int, end: int) -> None:
     far, line = device(), centre(installed())
     said = [
