@@ -56,7 +56,7 @@ _STATES = frozenset(("Info", "RS", "RT", ""))
 _NO_VALUES = frozenset(("DataTime", "BeginTime", "EndTime", "Flag", "PolId"))  # fields that say what the others are of
 
 _NAME = re.compile(r"[\w.-]{1,64}")
-_MOST_UNNAMED = 64  # names of a device that are counted one by one, beside those of the standard
+_MOST_UNTAKEN = 64  # names of a device that are counted one by one, beside those of the standard
 
 _UNCERTAIN = quality(Level.UNCERTAIN, Doubt.DEVICE_DOUBT)
 _OVER = quality(Level.UNCERTAIN, Doubt.OVER_RANGE)
@@ -144,7 +144,7 @@ class Installed:
     any_point: int
     by_code: dict[str, list[Field]] = field(default_factory=dict)
     told: dict[str, Told] = field(default_factory=dict)
-    unnamed: set[str] = field(default_factory=set)  # names without a point that are counted by name
+    untaken: dict[str, str] = field(default_factory=dict)  # name without a point → reason that names it
     st: str = ""
     pw: str = ""
     old: bool = False  # speaks the edition of 2005
@@ -160,7 +160,7 @@ class Installed:
         for factor in data.factors:
             fields = self.by_code.get(factor.code)
             if fields is None:
-                problems.append(self._untaken(factor.code))
+                problems.append(self.untaken.get(factor.code) or self._untaken(factor.code))
                 continue
             values, at = factor.values, moment
             if "SampleTime" in values:
@@ -177,7 +177,7 @@ class Installed:
         for name, value in data.fields.items():
             plain = [one for one in self.by_code.get(name, ()) if one.kind == ""]
             if not plain and name not in _NO_VALUES:
-                problems.append(self._untaken(name))
+                problems.append(self.untaken.get(name) or self._untaken(name))
             rows += [(one.point, moment, *self._plain(one, value)) for one in plain if one.cn in ("", cn)]
         return sorted(rows, key=_row_time) if mixed else rows
 
@@ -190,11 +190,10 @@ class Installed:
 
     def _untaken(self, name: str) -> str:
         """Return the reason that names what no point takes, where it is of the standard or among the first others."""
-        if name not in self.unnamed:
-            if not _NAME.fullmatch(name) or (hj212_codes.factor(name) is None and len(self.unnamed) >= _MOST_UNNAMED):
-                return "unknown_factor"
-            self.unnamed.add(name)
-        return f"unknown_factor:{name}"
+        known = len(self.untaken) < _MOST_UNTAKEN or hj212_codes.factor(name) is not None
+        if not known or not _NAME.fullmatch(name):
+            return "unknown_factor"
+        return self.untaken.setdefault(name, f"unknown_factor:{name}")
 
     def _meaning(self, flag: str, problems: list[str]) -> Meaning:
         meaning = self.flags.get(flag.upper())
