@@ -268,5 +268,7 @@ def _operated(key: str, one: o.Operation | o.DeviceOperation, told: Told, *, nam
             told.say(DUTY, EventCode.RESTORE, text, time)
         else:
             told.say(key, code, text, time, ends=_ENDS.get(code))
+            if code is EventCode.MANUAL:  # no status word knows of it: a first normal one does not end it
+                told.speaker.words.suppose(key, _NORMAL)
     if not done:
         told.say(key, EventCode.INFO, f"{name} 操作 operation {one.flags:#04x}, 操作员 operator {one.operator}", time)

@@ -97,6 +97,14 @@ class Words:
         last.tag, last.word = tag, word
         return last.stamp, before
 
+    def suppose(self, key: str, word: int) -> None:
+        """Take this for the word of a place that has said none since its reset: the same is no news then."""
+        last = self._last.get(key)
+        if last is None and len(self._last) < self._places:
+            self._last[key] = _Last(b"", word, 0, 0)
+        elif last is not None and last.word == _UNSAID:
+            last.word = word
+
     def below(self, key: str) -> Iterator[int]:
         """Yield the status words that came from below a place since its last reset; values have a blank in the key."""
         for name, last in self._last.items():

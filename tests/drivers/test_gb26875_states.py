@@ -235,3 +235,25 @@ def test_what_is_normal_is_told_once_whatever_the_clock_of_the_device_says(asked
     unit = encode_unit(21, [o.DeviceStatus(NORMAL, far.tag(WALL))])
     found = [told(line.hear(far.send(unit, WALL, command), NOW + at * SECOND, WALL)) for at in (0, 61, 122, 183)]
     assert [len(one) for one in found] == [5, 0, 0, 0]
+
+
+@pytest.mark.parametrize("reset", [False, True])
+@pytest.mark.parametrize(("code", "status"), [(4, 1), (24, 21)])
+def test_a_status_that_is_normal_as_ever_does_not_end_a_press_of_the_key(code: int, status: int, reset: bool) -> None:  # noqa: FBT001 - a case
+    """A device that calls to tell of the press is asked how it is, and no bit of its answer knows of a press."""
+    line, far = centre(installed()), device()
+
+    def operate(flags: int) -> bytes:
+        one = o.Operation(1, 1, flags, 3, TAG) if code == 4 else o.DeviceOperation(flags, 3, TAG)
+        return far.report(code, [one], WALL)
+
+    def word(word: int, second: int) -> list[str]:
+        tag = time_tag(WALL + second * SECOND, CHINA)
+        one = o.SystemStatus(1, 1, word, tag) if status == 1 else o.DeviceStatus(word, tag)
+        said = line.hear(far.send(encode_unit(status, [one]), WALL, Command.ANSWER), NOW, WALL)
+        return [name for name, _ in told(said)]
+
+    if reset:
+        line.hear(operate(1), NOW, WALL)
+    line.hear(operate(4), NOW, WALL)
+    assert [word(NORMAL, 1), word(FIRE, 2), word(NORMAL, 3)] == [[], ["FIRE"], ["RESTORE"]]
