@@ -18,7 +18,7 @@ from gateway.protocols.gb26875 import (
     Frame,
     Frames,
     Garbage,
-    Refusal,
+    deniable,
     encode_frame,
     head_of,
     reply_to,
@@ -152,7 +152,7 @@ class Line:
         for one in found:
             if isinstance(one, Frame):
                 self._frame(peer, one)
-            elif one.reason is Refusal.BAD_CHECKSUM and (head := head_of(one.data)) and head.command in _ASKED:
+            elif deniable(one) and (head := head_of(one.data)) and head.command in _ASKED:
                 self._reply(peer, head, Command.DENY, b"")
 
     def lost(self, peer: Peer, why: str) -> None:

@@ -234,11 +234,15 @@ def test_unknown_commands_are_denied(command: int) -> None:
     on(main)
 
 
-def test_a_spoilt_question_is_denied_and_an_answer_nobody_asked_for_is_nothing() -> None:
+@pytest.mark.parametrize("place", [-3, -1])
+def test_a_spoilt_question_is_denied_and_an_answer_nobody_asked_for_is_nothing(place: int) -> None:
+    """By its checksum, or by its end."""
+
     async def main(_: Gb26875Uplink, centre: Scripted, clock: FakeClock) -> None:
         assert centre.peer is not None
-        good = encode_frame(Frame(serial=5, command=REQUEST, unit=encode_unit(88, [o.ReadDevice()])))
-        centre.peer.write(good[:-3] + bytes((good[-3] ^ 1,)) + good[-2:])
+        spoilt = bytearray(encode_frame(Frame(serial=5, command=REQUEST, unit=encode_unit(88, [o.ReadDevice()]))))
+        spoilt[place] ^= 1
+        centre.peer.write(bytes(spoilt))
         centre.asks(ANSWER, b"\x15\x01\x00")
         centre.asks(CONFIRM, serial=4711)
         await clock.advance(0.1)
