@@ -144,6 +144,7 @@ class Installed:
     any_point: int
     by_code: dict[str, list[Field]] = field(default_factory=dict)
     told: dict[str, Told] = field(default_factory=dict)
+    stated: dict[bytes, int] = field(default_factory=dict)  # packet that told states → until when it is a repeat, ns
     untaken: dict[str, str] = field(default_factory=dict)  # name without a point → reason that names it
     st: str = ""
     pw: str = ""

@@ -11,10 +11,11 @@ import math
 import re
 from typing import Final
 
+from drivers._conversation_repeats import shortened
 from drivers._hj212_device import Installed, Told
 from drivers._values import number_of
 from gateway.model.batch import Event, EventCode
-from gateway.model.time import MINUTE
+from gateway.model.time import MINUTE, SECOND
 from gateway.protocols import hj212_codes
 from gateway.protocols.hj212_packet import Data, Packet, groups_of, time_of
 
@@ -22,7 +23,8 @@ ALARM: Final = "2072"
 CHINA = 8 * 3600  # s: a stranger's zone
 _LONGEST_TEXT, _LONGEST_KEY = 400, 64
 _RIGHT = MINUTE  # ns that a device's clock may be off (as `rules.panel` has it)
-_MOST_TOLD = 256  # states of one device that are remembered
+_MOST_TOLD = 256  # states of one device that are remembered,
+_MOST_PACKETS = 64  # and packets that told some
 _PASSWORD = re.compile(r"(?<=NewPW=)[^;,]*")
 # States: code → value of Info → what it means. One that stands in no table ends nothing.
 _STATES = {
@@ -79,6 +81,18 @@ def _ended(cp: str, ends: str) -> set[str]:
 def tells_states(cp: str) -> bool:
     """Whether `states` may find something: most packets tell values alone."""
     return "-RS=" in cp or "-Info=" in cp
+
+
+def told_before(device: Installed, digest: bytes, now: int, within: float) -> bool:
+    """Note a packet that tells states; return whether it is a repeat, of which nothing is stored. `within`: s."""
+    short = shortened(digest)
+    if not digest or device.stated.get(short, -1) >= now:
+        return bool(digest)
+    device.stated.pop(short, None)
+    device.stated[short] = now + round(within * SECOND)
+    if len(device.stated) > _MOST_PACKETS:
+        del device.stated[next(iter(device.stated))]
+    return False
 
 
 def states(cp: str, device: Installed, time: int, raw: bytes, wall: int) -> list[Event]:

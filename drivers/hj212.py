@@ -14,7 +14,7 @@ from drivers._conversation import Decoded, Question, Said, Talking, WireOptions,
 from drivers._conversation_repeats import LASTING
 from drivers._conversation_said import Proof
 from drivers._hj212_device import DeviceOptions, Installed, install
-from drivers._hj212_events import ALARM, CHINA, alarms, states, tells_states, unread
+from drivers._hj212_events import ALARM, CHINA, alarms, states, tells_states, told_before, unread
 from drivers._hj212_requests import Requests
 from drivers._installing import install_named
 from gateway.model.ports import DriverSetup
@@ -175,18 +175,18 @@ class Hj212:
             time, lost = self._parts.add(packet, time, now)
             decoded.problems += ["parts_missing"] * lost
         time = time or packet.qn
+        said.digest = _digest(device, packet, time, said.frame)
         if packet.cn == ALARM:
             decoded.events += alarms(packet, data, device, device.events, said.frame)
         else:
             moment = device.time(time, decoded.problems)
             decoded.rows += device.rows(packet.cn, data, moment, decoded.problems)
-            if tells_states(packet.cp):
+            if tells_states(packet.cp) and not told_before(device, said.digest, now, said.within):
                 decoded.events += states(packet.cp, device, moment, said.frame, wall)
             if packet.cn in SETTINGS:
                 self._requests.note(device, data)
             if packet.cn not in DATA and not decoded.rows:
                 decoded.events.append(unread(packet, device, moment, said.frame))
-        said.digest = _digest(device, packet, time, said.frame)
 
     def _confirm(self, device: Installed, packet: Packet, said: Said) -> None:
         wanted = {"flag": packet.wants_answer, "always": True, "never": False}[device.options.answer]

@@ -85,6 +85,25 @@ def test_our_own_clock_set_back_does_not_make_all_that_follows_late() -> None:
     assert found == [["SUPERVISORY"], [], ["RESTORE"], ["RESTORE"], []]
 
 
+def test_a_packet_sent_again_tells_no_state() -> None:
+    """Nothing of a repeat is stored: what it says must not pass for told. The clock of this device is wrong."""
+    conversation, _ = talk()
+    calm, alarm, calm_again = (
+        packet(f"DataTime=2024012309{minute}00;SB7-RS={plant}", "2021", qn=f"2024012309{minute}00000")
+        for minute, plant in ((10, 1), (11, 4), (12, 1))
+    )
+    said = [one for data in (calm, alarm, calm, calm_again) for one in conversation.hear(data, 0, WALL)]
+    assert [[event.code.name for event in one.decoded.events] for one in said] == [
+        ["RESTORE"], ["SUPERVISORY"], [], ["RESTORE"]
+    ]  # fmt: skip
+    assert said[0].digest == said[2].digest
+    still = [packet(f"SB7-RS={plant}", "2021") for plant in (1, 4, 1, 4)]
+    said = [one for data in still for one in conversation.hear(data, 0, WALL)]
+    assert [[event.code.name for event in one.decoded.events] for one in said[1:]] == [
+        ["SUPERVISORY"], ["RESTORE"], ["SUPERVISORY"]
+    ]  # fmt: skip
+
+
 def test_a_state_that_nobody_knows_ends_nothing() -> None:
     for unknown in ("", "E", "9", "//running//"):
         assert states_told(("010", f"SB7-RS={unknown}")) == [[("SB7", "INFO")]]
