@@ -101,15 +101,7 @@ class House:
         self.runner = Runner(self.state, self.intake, clock, self._wake)
         self.ledger = self.runner.ledger = Ledger(
             None if opened.volatile else self._store,
-            Reopener(
-                station.store,
-                opened,
-                enrolment(station, digest),
-                self.ids,
-                faults,
-                tell=self._found,
-                begun=self.runner.store_begun_anew,
-            ),
+            self._reopener(opened, faults),
             clock=clock,
             limits=station.limits,
             interval=station.store.commit_interval,
@@ -143,6 +135,10 @@ class House:
         self._begin(restored.axis)
 
     # -- putting together
+
+    def _reopener(self, opened: Opened, faults: Faults) -> Reopener:
+        spec, wanted, anew = self.station.store, enrolment(self.station, self._digest), self.runner.store_begun_anew
+        return Reopener(spec, opened, wanted, self.ids, faults, tell=self._found, begun=anew)
 
     def _driver(self, source: SourceSpec, life: frozenset[str]) -> Driver:
         devices = [device for device in self.station.devices if device.source == source.id]

@@ -147,14 +147,15 @@ def test_a_process_that_ends_is_started_again_with_its_last_words_as_reason() ->
 
 
 def test_a_process_that_hangs_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(part, "HUNG_AFTER", 0.3)
+    monkeypatch.setattr(part, "HUNG_AFTER", 1.0)
     desk = Desk("""
 import os, signal
 say(os.getpid())
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
 time.sleep(600)
 """)
-    desk.run(lambda: "says nothing" in desk.link.health.reason)
+    # A machine that is so busy that it was ended before it could say who it is: it is begun again.
+    desk.run(lambda: desk.part.position.live > 0 and "says nothing" in desk.link.health.reason)
     with pytest.raises(ProcessLookupError):
         os.kill(desk.part.position.live, 0)
 
