@@ -145,9 +145,10 @@ class Hj212:
         """A device that no configuration knows: its alarms are, its data are counted and not confirmed."""
         said.decoded.problems += ["unknown_device", *packet.flaws]
         if packet.cn == ALARM:
-            said.decoded.events += alarms(packet, data_of(packet.cp), None, self._stranger, said.frame)
-            said.digest = said.frame if packet.qn else b""
-            _prove(said, time_of(packet.qn, CHINA) or 0, wall)
+            data = data_of(packet.cp)
+            said.decoded.events += alarms(packet, data, None, self._stranger, said.frame)
+            said.digest = said.frame if _stamp(packet, data) else b""
+            _prove(said, time_of(_stamp(packet, data), CHINA) or 0, wall)
             if packet.wants_answer:
                 said.after, said.limit = _reply(packet, "9014"), ANSWER_LIMIT
 
@@ -163,8 +164,7 @@ class Hj212:
             case _:
                 self._data(device, packet, data, said, now, wall=wall)
                 if packet.cn == ALARM:
-                    time = packet.qn or data.fields.get("AlarmTime", "")
-                    _prove(said, time_of(time, device.offset) or 0, wall)
+                    _prove(said, time_of(_stamp(packet, data), device.offset) or 0, wall)
                 self._confirm(device, packet, said)
 
     def _data(self, device: Installed, packet: Packet, data: Data, said: Said, now: int, *, wall: int) -> None:
@@ -174,7 +174,7 @@ class Hj212:
         if packet.parts > 1:
             time, lost = self._parts.add(packet, time, now)
             decoded.problems += ["parts_missing"] * lost
-        time = time or packet.qn
+        time = time or _stamp(packet, data)
         said.digest = _digest(device, packet, time, said.frame)
         if packet.cn == ALARM:
             decoded.events += alarms(packet, data, device, device.events, said.frame)
@@ -217,6 +217,11 @@ class Hj212:
 
 def _reply(packet: Packet, cn: str) -> bytes:
     return encode_frame(encode(answer(packet, cn)))
+
+
+def _stamp(packet: Packet, data: Data) -> str:
+    """Return when a packet was sent; devices of 2005 often have no QN, but the time of an alarm."""
+    return packet.qn or data.fields.get("AlarmTime", "")
 
 
 def _prove(said: Said, time: int, wall: int) -> None:

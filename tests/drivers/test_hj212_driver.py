@@ -112,6 +112,16 @@ def test_a_repeat_has_the_same_digest_and_anything_else_has_not() -> None:
     assert first == again != other
 
 
+@pytest.mark.parametrize("mn", [MN, "77"])
+def test_alarms_without_qn_are_told_apart_by_their_time(mn: str) -> None:
+    """Devices of 2005 often send none."""
+    begins, ends = (packet(f"AlarmTime=2024012310150{second};04-Ala=1", "2072", qn="", mn=mn) for second in (0, 1))
+    values = packet("DataTime=20240123101500;a21005-Rtd=1", qn="")
+    first, again, other, reading = digests(begins, begins, ends, values)
+    assert b"" != first == again != other != b""
+    assert reading != b""
+
+
 def test_of_a_device_whose_stamp_stands_still_nothing_is_a_repeat() -> None:
     calm, alarm = packet("a21005-Rtd=1"), packet("a21005-Rtd=90")
     assert digests(alarm, calm, alarm)[1:] == [b"", b""]
