@@ -85,10 +85,10 @@ class Words:
             last.beside = 0
             return stamp, None
         soon = now - last.at <= AGAIN_WITHIN
-        again = timed and soon and not asked and last.tag == tag and last.word == word
-        before = None
-        if not again:
-            before = None if last.word == _UNSAID else last.word | last.beside
+        before = None if last.word == _UNSAID else last.word | last.beside
+        if timed and last.tag == tag and last.word == word:
+            before = None if soon and not asked else word
+        else:
             last.hear(time, wall)
         if last.tag != tag:
             last.stamp, last.at = 0 if timed else now, now

@@ -119,8 +119,9 @@ def test_a_backlog_does_not_make_the_end_of_now_old_news() -> None:
         return told(line.hear(far.change(SMOKE, word, wall - ago * SECOND), NOW + seconds * SECOND, wall))
 
     assert at(0, FIRE) == [("FIRE", KEY)]
-    assert at(10, FAULT, 3600) == [("FAULT", KEY)]
-    assert at(20, NORMAL, 1800) == [("RESTORE", KEY)]  # ends nothing newer: rules.panel
+    assert at(70, FIRE, 70) == [("FIRE", KEY)]  # sent again
+    assert at(80, FAULT, 3600) == [("FAULT", KEY)]
+    assert at(90, NORMAL, 1800) == [("RESTORE", KEY)]  # ends nothing newer: rules.panel
     assert at(600, NORMAL) == [("RESTORE", KEY)]
     assert at(700, NORMAL) == []
     assert at(710, FIRE, 1800) == [("FIRE", KEY)]
