@@ -17,7 +17,7 @@ import msgspec
 
 from gateway import registry
 from gateway.model.alarm import AlarmFacts
-from gateway.model.point import AlarmClass, AlarmSpec, Device, Kind, Point, Severity
+from gateway.model.point import MAINS_SILENCE, AlarmClass, AlarmSpec, Device, Kind, Point, Severity
 from gateway.model.station import RuleSpec, Station
 from rules import check, facts
 from rules.compiled import SECOND, KindSetup, Place, Tables
@@ -29,6 +29,7 @@ from rules.matching import Matcher
 from rules.panel import Panel
 
 SILENCE = "silence"  # id of the rule every device has
+UNMEASURED = "unmeasured"  # id of the rule every watched point has whose device has others
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,7 @@ def compile_rules(station: Station, points: Sequence[Point]) -> tuple[Engine, li
     work.rules()
     work.profile_alarms()
     work.silence()
+    work.unmeasured()
     return work.engine(), list(dict.fromkeys(work.problems))
 
 
@@ -66,6 +68,8 @@ class _Work:
     refined: set[tuple[int, AlarmClass]] = field(default_factory=set)
     off: dict[int, RuleSpec] = field(default_factory=dict)
     heeded: set[str] = field(default_factory=set)  # devices whose silence a rule refines
+    watched: dict[int, Point] = field(default_factory=dict)  # points whose value a rule judges
+    measured: set[int] = field(default_factory=set)  # points whose missing value a rule refines
     switched_off: list[tuple[str, str, str]] = field(default_factory=list)
     life: dict[int, AlarmClass] = field(default_factory=dict)
     cache: dict[tuple[str, int], Place | None] = field(default_factory=dict)
@@ -95,7 +99,7 @@ class _Work:
                 self.problem(spec.id, finding)
             if spec.id in seen:
                 self.problem(spec.id, ("id", "another rule has this id", "give each rule its own"))
-            elif spec.id == SILENCE or spec.id.startswith(("profile:", "event:")):
+            elif spec.id in (SILENCE, UNMEASURED) or spec.id.startswith(("profile:", "event:")):
                 self.problem(spec.id, ("id", "is a name of the gateway's own rules", "choose another"))
             elif not spec.alarm:
                 self._switch_off(spec, matched)
@@ -126,7 +130,8 @@ class _Work:
             self.problem(spec.id, ("options", str(error), f"keys of kind {spec.kind}: {known}"))
             return
         if not module.names(""):
-            self._silence_rule(spec, matched, options)
+            place = self._unmeasured_rule if spec.kind == UNMEASURED else self._silence_rule
+            place(spec, matched, options)
             return
         watched = [point for point in matched if point.spec.kind is not Kind.TEXT]
         units = sorted({point.spec.unit for point in watched})
@@ -157,6 +162,7 @@ class _Work:
         place = replace(definition, point=point.id)
         self.places.setdefault(spec.kind, []).append(place)
         self.facts[spec.id, point.id] = facts.of_rule(spec, point)
+        self.watched[point.id] = point
         return True
 
     def _definition(self, spec: RuleSpec, point: Point, options: Any) -> Place | None:  # noqa: ANN401 - as above
@@ -246,6 +252,22 @@ class _Work:
         )
         self.places.setdefault(spec.kind, []).append(place)
         self.facts[spec.id, own.id] = facts.of_silence(spec, own, device)
+
+    def _unmeasured_rule(self, spec: RuleSpec, matched: Iterable[Point], options: Any) -> None:  # noqa: ANN401 - as above
+        for point in matched:
+            if point.device not in self.devices or point.id in self.measured:
+                continue
+            self.measured.add(point.id)
+            limit = round((options.limit or max(MAINS_SILENCE, 2 * self.devices[point.device].poll)) * SECOND)
+            place = Place(order=self.order, rule=spec.id, point=point.id, on_delay=limit, fingerprint=str(limit))
+            self.places.setdefault(spec.kind, []).append(place)
+            self.facts[spec.id, point.id] = facts.of_unmeasured(spec, point)
+
+    def unmeasured(self) -> None:
+        """Let every watched point be missed whose device has others to be heard by, unless a rule did."""
+        spec = RuleSpec(id=UNMEASURED, kind=UNMEASURED, alarm_class=AlarmClass.FAULT, severity=Severity.WARNING)
+        others = [point for point in self.watched.values() if len(self.of_device[point.device]) > 1]
+        self._unmeasured_rule(spec, others, self.modules[UNMEASURED].OPTIONS())
 
     def engine(self) -> Engine:
         """Put the engine together from what was compiled."""

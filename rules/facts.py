@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import msgspec
+
 from gateway.model.alarm import AlarmFacts
 from gateway.model.point import AlarmClass, Device, Point, Severity
 from gateway.model.station import RuleSpec
@@ -37,6 +39,11 @@ def of_rule(spec: RuleSpec, point: Point) -> AlarmFacts:
         unit=point.spec.unit,
         title=spec.title or point.spec.title,
     )
+
+
+def of_unmeasured(spec: RuleSpec, point: Point) -> AlarmFacts:
+    """Return the facts of a point that gives no value: there is none to tell, so no unit either."""
+    return msgspec.structs.replace(of_rule(spec, point), unit="")
 
 
 def of_silence(spec: RuleSpec, point: Point, device: Device) -> AlarmFacts:

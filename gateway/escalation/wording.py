@@ -143,6 +143,7 @@ _FOLLOW: Final = {
 
 CAUSES: Final = {  # why it was raised, where what the device says or the rule's title does not tell
     Cause.SILENCE: ("设备失联", "not heard from"),
+    Cause.UNMEASURED: ("测不到数值", "gives no usable value"),
     Cause.LOST_WHILE_PENDING: ("延时期间失联", "lost while its delay ran"),
     Cause.LATE_READING: ("迟到的数据", "a late reading"),
     Cause.UNREGISTERED: ("未登记的地址", "not registered"),

@@ -35,6 +35,7 @@ class Cause(StrEnum):
     UNREGISTERED = "unregistered"  # a fire of an address no configuration knows
     SILENCE = "silence"  # nothing heard for the limit
     HEARD = "heard"  # heard again
+    UNMEASURED = "unmeasured"  # its device talks, but this point gives no usable value
     FAULT = "fault"  # the gateway or a link says so
     ACKNOWLEDGED = "acknowledged"
     RESET = "reset"
