@@ -174,7 +174,7 @@ def read(folder: Path) -> Manifest:
         manifest = msgspec.json.decode((folder / MANIFEST).read_bytes(), type=Manifest)
     except OSError as error:
         raise StoreError(f"{folder} is no backup: {MANIFEST}: {error.strerror}") from error
-    except msgspec.MsgspecError as error:
+    except ValueError as error:
         raise StoreError(f"{folder} is no backup this firegrid can read: {error}") from error
     if manifest.format != FORMAT:
         raise StoreError(f"{folder} has format {manifest.format}, this firegrid reads {FORMAT}: install a newer one")

@@ -86,7 +86,7 @@ class Starts:
     def __init__(self, memory: Memory) -> None:
         self._memory = memory
         self._known: list[int] = []
-        with contextlib.suppress(msgspec.MsgspecError):  # of another version
+        with contextlib.suppress(ValueError):  # of another version
             self._known = msgspec.json.decode(memory.get(_STARTS) or "[]", type=list[int])
         self._counted = False
 

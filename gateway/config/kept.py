@@ -40,7 +40,7 @@ def undump(raw: bytes) -> Station:
         raise ConfigError("the kept configuration is damaged")
     try:
         return _decoder.decode(body)
-    except msgspec.MsgspecError as error:
+    except (ValueError, RecursionError) as error:
         raise ConfigError(f"the kept configuration does not fit this version: {error}") from error
 
 

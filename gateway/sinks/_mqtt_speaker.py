@@ -172,7 +172,7 @@ class Speaker:
             if topic != f"{self.root}/status":
                 self._heard(topic, payload or b"")
                 continue
-            with suppress(msgspec.MsgspecError):
+            with suppress(ValueError):
                 told = msgspec.json.decode(payload or b"", type=dict[str, bool | str])
                 other = str(told.get("instance", ""))
                 if other not in ("", self._instance):

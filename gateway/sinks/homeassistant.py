@@ -119,7 +119,7 @@ class Homeassistant:
         return [f"{self._discovery}_{number}/config" for number in range(2, 10)]
 
     def _heard(self, topic: str, payload: bytes) -> None:
-        with suppress(msgspec.MsgspecError, AttributeError, TypeError):
+        with suppress(ValueError, RecursionError, AttributeError, TypeError):
             told = msgspec.json.decode(payload)
             if topic.startswith(f"{self._discovery}"):
                 self._before[topic] = {name: str(entry["p"]) for name, entry in told["cmps"].items() if len(entry) > 1}

@@ -268,7 +268,7 @@ class Feed:
     def _note(self, number: int, boot: str, kind: str, body: bytes) -> Note | None:
         try:
             told = msgspec.msgpack.decode(body, type=BODIES[kind])
-        except msgspec.MsgspecError:
+        except ValueError:
             return None
         at = self._clock.wall(boot, told.at)
         if at is None or at <= 0:

@@ -31,7 +31,7 @@ def kept_points(path: str | Path) -> dict[str, int]:
     """Return name → id as they stand beside the store; nothing where that cannot be read."""
     try:
         found = msgspec.json.decode(_beside(path).read_bytes(), type=dict[str, int])
-    except (OSError, msgspec.MsgspecError):
+    except (OSError, ValueError):
         return {}
     return found if len(set(found.values())) == len(found) and min(found.values(), default=1) > 0 else {}
 

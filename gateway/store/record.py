@@ -109,7 +109,7 @@ class Walk:
                 self._said = row.n
                 try:
                     self.removal = msgspec.msgpack.decode(row.body, type=Removal)
-                except msgspec.MsgspecError:
+                except ValueError:
                     return row.n
         return fault
 

@@ -53,7 +53,7 @@ class Salvaged:
         decoder, found = msgspec.msgpack.Decoder(kind), {}
         for table, key, boot, body in self.rows:
             if table == name:
-                with suppress(msgspec.MsgspecError):
+                with suppress(ValueError):
                     found[key] = (self.boots.get(boot, ("", 0))[0], decoder.decode(body))
         return found
 

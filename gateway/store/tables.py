@@ -70,7 +70,7 @@ def state(connection: sqlite3.Connection, table: str, kind: type[T], lost: list[
     for key, boot, body in connection.execute(sql, (table,)).fetchall():
         try:
             value = decoder.decode(body)
-        except msgspec.MsgspecError as error:
+        except ValueError as error:
             lost.append(f"row {key!r} of table {table!r} cannot be read: {error}")
         else:
             yield key, boot, value
@@ -83,7 +83,7 @@ def marks(connection: sqlite3.Connection) -> dict[str, dict[int, bytes]]:
     """
     found = {}
     for session, body in connection.execute("SELECT session, body FROM mark").fetchall():
-        with suppress(msgspec.MsgspecError):
+        with suppress(ValueError):
             found[session] = msgspec.msgpack.decode(body, type=dict[int, bytes])
     return found
 

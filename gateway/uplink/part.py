@@ -174,7 +174,7 @@ class Uplink:
         """Return the place of before; one that cannot be read is begun anew: sent twice is better than not at all."""
         try:
             return msgspec.json.decode(self._memory.get(row_of(self._sink), ""), type=Position)
-        except msgspec.MsgspecError:
+        except ValueError:
             return Position(instance=secrets.token_hex(4))
 
 

@@ -108,6 +108,17 @@ def test_a_bad_row_of_the_durable_tables_costs_only_itself(lived: tuple[Site, by
         assert f"row {key!r} of table {name!r}" in said
 
 
+def test_a_bad_byte_in_a_text_costs_only_its_row(lived: tuple[Site, bytes], store: Path) -> None:
+    with closing(sqlite3.connect(store)) as connection:
+        rows = connection.execute("SELECT key, body FROM state WHERE name = 'alarm'").fetchall()
+    key, body = next((key, body) for key, body in rows if b"gas" in body)
+    torn = body.replace(b"gas", b"g\xffs").hex()
+    damaged(store, f"UPDATE state SET body = x'{torn}' WHERE name = 'alarm' AND key = '{key}'")  # noqa: S608 - ours
+    gas, said, _ = opened(lived[0])
+    assert gas in (["g0"], ["g1"])
+    assert f"row {key!r} of table 'alarm' cannot be read" in said
+
+
 def test_all_rows_bad_is_a_start_with_remarks(lived: tuple[Site, bytes], store: Path) -> None:
     damaged(store, "UPDATE state SET body = x'c1c1'")
     gas, said, volatile = opened(lived[0])

@@ -180,6 +180,15 @@ def test_a_backlog_never_overwrites_what_is_newer_also_after_a_restart(tmp_path:
     asyncio.run(main())
 
 
+@pytest.mark.parametrize("payload", [b'{"t": "\xff"}', b"[" * 5_000, b"[]", b'{"t"', b""])
+def test_what_others_left_at_the_broker_stops_nothing(payload: bytes) -> None:
+    sink = homeassistant.create(setup())
+    for topic in ("homeassistant/device/jc-07/config", "firegrid-ha/jc-07/point/hall/smoke"):
+        sink._heard(topic, payload)  # noqa: SLF001 - as a retained message of anybody comes in
+    assert not sink._before  # noqa: SLF001
+    assert not sink._newest  # noqa: SLF001
+
+
 def test_a_number_is_told_now_and_then_a_change_of_state_at_once(tmp_path: Path) -> None:
     async def main() -> None:
         with running(tmp_path) as broker:
