@@ -17,6 +17,7 @@ from tests.rules.building import GAS, SECOND, compiled, device, engine, moment, 
 LOOPS = device("m", GAS, PointSpec(name="p", unit="MPa"))  # one point that a rule watches, one that shows life
 BROKEN = quality(Level.BAD, Doubt.FAULT_VALUE)
 SILENT = quality(Level.BAD, Doubt.NO_COMMS)
+COLD = quality(Level.BAD, Doubt.PREHEAT)
 Told = tuple[str, int, bool, float, Cause]
 
 
@@ -48,6 +49,10 @@ def _after(made: Engine, readings: list[tuple[float, float, int]], *, until: flo
         ([(10, 10, SILENT)], []),  # whoever says nothing is the matter of `absence`
         ([(10, 10, BROKEN), (20, 20, SILENT)], [(True, 110.0, Cause.UNMEASURED)]),
         ([(10, 10, BROKEN), (120, 120, SILENT)], [(True, 110.0, Cause.UNMEASURED)]),
+        ([(10, 10, COLD), (100, 100, COLD), (190, 190, 0)], []),  # it warms up for its three minutes
+        ([(10, 10, BROKEN), (20, 20, COLD), (150, 150, 0)], []),  # its first words under power
+        ([(10, 10, COLD), (150, 150, BROKEN)], [(True, 250.0, Cause.UNMEASURED)]),
+        ([(10, 10, BROKEN), (130, 130, COLD)], [(True, 110.0, Cause.UNMEASURED)]),
         ([(30, 30, 0), (40, 20, BROKEN)], []),  # said late: it measures again since
         ([], []),  # who speaks only of what changes
     ],
@@ -85,3 +90,11 @@ def test_its_delay_and_its_fault_live_through_a_restart() -> None:
         assert [(change.at / SECOND, change.up) for change in fired] == later
         ended = after.judge(moment(156, [(1, 156, 3.0, 0)]), Delta())
         assert [(change.rule, change.up) for change in ended] == [(UNMEASURED, False)]
+
+
+def test_its_delay_goes_on_without_a_snapshot() -> None:
+    before, after = _made(), _made()
+    _after(before, [(10, 10, BROKEN)], until=60)
+    after.resume(list(before.tables.delays), before.active(), dict(before.tables.heard.rows))
+    fired = after.fire(140 * SECOND, Delta())
+    assert [(change.rule, change.at / SECOND, change.up) for change in fired] == [(UNMEASURED, 110.0, True)]
