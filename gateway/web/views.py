@@ -6,14 +6,16 @@ precedence of a fire panel, what waits for a person before what does not.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from gateway.clock import MILLISECOND
 from gateway.escalation.phrases import spoken
+from gateway.escalation.wording import CAUSES
 from gateway.model.alarm import Alarm, AlarmState, Suppression, Verb
 from gateway.model.inventory import BOX
 from gateway.model.point import AlarmClass, Device, Kind, Point, PointSpec
-from gateway.model.verdict import ALWAYS_AGO
+from gateway.model.verdict import ALWAYS_AGO, Cause
 from gateway.web import words
 from gateway.web.facts import Facts
 
@@ -149,7 +151,7 @@ class Views:
             "code": alarm.code,
             "text": self.told(alarm, point),
             "where": [*self.path(alarm.cell), " ".join(filter(None, (facts.device_name(alarm.device), alarm.key)))],
-            "value": self.said(point.spec, alarm.value) if shown and point else "",
+            "value": self.figure(alarm, point),
             "point": point.name if shown and point else "",
             "state": words.STATES[self.language][alarm.state],
             "unanswered": _calls(alarm),
@@ -165,6 +167,14 @@ class Views:
             "old": alarm.from_before_start,
             "test": alarm.test,
         }
+
+    def figure(self, alarm: Alarm, point: Point | None) -> str:
+        """Return the value that raised an alarm; of a point or device that gives none, that it does not."""
+        if alarm.cause in (Cause.SILENCE, Cause.UNMEASURED):
+            return CAUSES[alarm.cause][self.language == "en"]
+        if point is None or point.spec.kind is Kind.TEXT or not math.isfinite(alarm.value):
+            return ""
+        return self.said(point.spec, alarm.value)
 
     def told(self, alarm: Alarm, point: Point | None) -> str:
         """Return what an alarm says, in the reader's language alone as far as the house has both."""

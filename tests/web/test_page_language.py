@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from types import SimpleNamespace
 from typing import cast
 
@@ -10,6 +11,7 @@ import pytest
 from gateway.model.alarm import Alarm, AlarmState
 from gateway.model.inventory import EVENTS
 from gateway.model.point import AlarmClass, Point, PointSpec, Severity
+from gateway.model.verdict import Cause
 from gateway.web.facts import Facts
 from gateway.web.views import Views
 
@@ -19,8 +21,8 @@ PANEL = Point(3, "panel", EVENTS, "jc")
 FACTS = cast("Facts", SimpleNamespace(station=SimpleNamespace(language="zh")))
 
 
-def told(text: str, point: Point | None, language: str) -> str:
-    alarm = Alarm(
+def alarm_of(text: str, value: float = 0.0, cause: Cause = Cause.CONDITION) -> Alarm:
+    return Alarm(
         id=1,
         rule="heat",
         point=1,
@@ -33,8 +35,13 @@ def told(text: str, point: Point | None, language: str) -> str:
         latch=True,
         state=AlarmState.UNACK,
         text=text,
+        value=value,
+        cause=cause,
     )
-    return Views(FACTS, language).told(alarm, point)
+
+
+def told(text: str, point: Point | None, language: str) -> str:
+    return Views(FACTS, language).told(alarm_of(text), point)
 
 
 @pytest.mark.parametrize(
@@ -54,3 +61,21 @@ def told(text: str, point: Point | None, language: str) -> str:
 def test_one_language(text: str, point: Point | None, zh: str, en: str) -> None:
     assert told(text, point, "zh") == zh
     assert told(text, point, "en") == en
+
+
+LOOP = Point(4, "tank.p", PointSpec(name="p", unit="MPa"), "jc")
+
+
+@pytest.mark.parametrize(
+    ("value", "cause", "zh", "en"),
+    [
+        (0.25, Cause.CONDITION, "0.25 MPa", "0.25 MPa"),
+        (math.nan, Cause.UNMEASURED, "测不到数值", "gives no usable value"),
+        (3276.7, Cause.UNMEASURED, "测不到数值", "gives no usable value"),  # the device's code for "broken"
+        (100.0, Cause.SILENCE, "设备失联", "not heard from"),  # seconds, not what the device measures
+        (math.nan, Cause.CONFIGURATION, "", ""),
+    ],
+)
+def test_no_value_is_told_where_none_was_measured(value: float, cause: Cause, zh: str, en: str) -> None:
+    alarm = alarm_of("", value, cause)
+    assert [Views(FACTS, language).figure(alarm, LOOP) for language in ("zh", "en")] == [zh, en]
