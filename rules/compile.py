@@ -264,9 +264,13 @@ class _Work:
             self.facts[spec.id, point.id] = facts.of_unmeasured(spec, point)
 
     def unmeasured(self) -> None:
-        """Let every watched point be missed whose device has others to be heard by, unless a rule did."""
+        """Let every watched point be missed whose device has others to be heard by, unless a rule did.
+
+        Not what is switched off: a channel that is not fitted is often among the points of a rule for all of them.
+        """
         spec = RuleSpec(id=UNMEASURED, kind=UNMEASURED, alarm_class=AlarmClass.FAULT, severity=Severity.WARNING)
-        others = [point for point in self.watched.values() if len(self.of_device[point.device]) > 1]
+        watched = [point for point in self.watched.values() if point.id not in self.off]
+        others = [point for point in watched if len(self.of_device[point.device]) > 1]
         self._unmeasured_rule(spec, others, self.modules[UNMEASURED].OPTIONS())
 
     def engine(self) -> Engine:

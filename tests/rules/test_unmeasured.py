@@ -81,6 +81,11 @@ def test_points_nobody_watches_and_devices_of_one_point_have_none() -> None:
     assert not [key for key in made.watched if key[0] == UNMEASURED]
 
 
+def test_a_channel_that_is_switched_off_is_not_missed_though_a_rule_for_all_of_them_watches_it() -> None:
+    off = RuleSpec(id="unfitted", points=("m.ch4",), alarm=False, reason="not fitted")
+    assert _after(_made(off), [(10, 10, BROKEN)], until=300.0) == []
+
+
 def test_its_delay_and_its_fault_live_through_a_restart() -> None:
     for at, later in ((60, [(110.0, True)]), (150, [])):
         before, after = _made(), _made()
