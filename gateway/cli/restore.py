@@ -18,6 +18,7 @@ from gateway.cli.meter import Meter
 from gateway.errors import StoreError
 from gateway.store import chain
 from gateway.store.connection import Lock
+from gateway.store.numbers import forget_points
 from gateway.store.salvage import parts, set_aside
 
 
@@ -47,6 +48,7 @@ def run(options: argparse.Namespace) -> int:
     store.parent.mkdir(parents=True, exist_ok=True, mode=0o750)
     lock = Lock(store)  # StoreLocked while a daemon runs
     try:
+        forget_points(store)
         for name, place in places.items():
             private = name == archive.STORE or name in manifest.private
             _put(source / name, place, store.parent, private=private)

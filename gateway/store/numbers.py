@@ -36,6 +36,11 @@ def kept_points(path: str | Path) -> dict[str, int]:
     return found if len(set(found.values())) == len(found) and min(found.values(), default=1) > 0 else {}
 
 
+def forget_points(path: str | Path) -> None:
+    """Let nothing stand beside a store that comes from elsewhere: its points have ids of their own. Raises OSError."""
+    _beside(path).unlink(missing_ok=True)
+
+
 def number_from(store: Store, first: int) -> None:
     """Let alarms and notices that a house begins from here on have numbers that nothing had before. Raises StoreError.
 

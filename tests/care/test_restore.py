@@ -14,6 +14,7 @@ from gateway.care import archive
 from gateway.cli.main import FAILED, GOOD, REFUSED
 from gateway.store.connection import Lock
 from gateway.store.database import Store
+from gateway.store.numbers import keep_points, kept_points
 from gateway.store.read import Reader
 from tests.care.backed_up import Box, box, firegrid
 from tests.store_groups import group
@@ -51,9 +52,11 @@ def test_what_is_left_of_another_store_does_not_get_into_the_restored_one(tmp_pa
     there = tmp_path / "new" / "station.db"
     there.parent.mkdir()
     Path(f"{there}-wal").write_bytes(wal)
+    keep_points(there, {"other.point": 1})
     assert firegrid("restore", tmp_path / "copy", "--to", there.parent)[0] == GOOD
     with Reader(there) as reader:
         assert len(reader.alarms()) == 100
+    assert kept_points(there) == {}, "of another store: a slow disk at the start would take them for its own"
 
 
 def test_the_packages_own_configuration_without_a_station_is_no_obstacle(tmp_path: Path, box: Box) -> None:
