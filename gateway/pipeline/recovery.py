@@ -36,7 +36,7 @@ from rules.panel import IDS as PANEL_RULES
 
 log = logging.getLogger(__name__)
 FindEngine = Callable[[str], Engine | None]  # digest of a configuration → its rules
-CODE_VERSION = "3"  # of the snapshot's blobs
+CODE_VERSION = "4"  # of the snapshot's blobs; a new rule kind needs another: of older ones it would say "damaged"
 RULE_ROWS: Mapping[str, Any] = {"delay": Delay, "heard": Heard, "level": Level}
 CONTRADICTION = 2 * SECOND  # clocks may differ by this much; beyond it time spent down would be less than nothing
 

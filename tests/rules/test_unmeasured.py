@@ -10,6 +10,7 @@ from gateway.model.point import AlarmClass, PointSpec
 from gateway.model.quality import Doubt, Level, quality
 from gateway.model.station import RuleSpec
 from gateway.model.verdict import Cause
+from gateway.pipeline.recovery import CODE_VERSION
 from rules.compile import UNMEASURED
 from rules.engine import Engine
 from tests.rules.building import GAS, SECOND, compiled, device, engine, moment, rule
@@ -103,3 +104,7 @@ def test_its_delay_goes_on_without_a_snapshot() -> None:
     after.resume(list(before.tables.delays), before.active(), dict(before.tables.heard.rows))
     fired = after.fire(140 * SECOND, Delta())
     assert [(change.rule, change.at / SECOND, change.up) for change in fired] == [(UNMEASURED, 110.0, True)]
+
+
+def test_a_snapshot_without_this_kind_is_one_of_another_version() -> None:
+    assert (CODE_VERSION, sorted(_made().kinds)) == ("4", ["absence", "rate", "threshold", UNMEASURED])
