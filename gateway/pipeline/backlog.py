@@ -138,6 +138,8 @@ class Backlog:
 
     def found(self, number: int) -> None:
         """Take note that the first `number` groups stand on the disk; their marks of what is acknowledged are to go."""
+        if number:  # what is of another life went with the first of them; the marks that came with it are to stay
+            self._alone = False
         for late in self._entries[:number]:
             self.size -= late.size
             self._forget += [mark for mark in late.offered if mark not in late.marks]
@@ -145,7 +147,6 @@ class Backlog:
         self._offered = max(0, self._offered - number)
         if number and not self._entries and not self._cut:
             self._rows.clear()  # each came with its group
-            self._alone = False
 
     def begin_anew(self, rows: Iterable[Row]) -> None:
         """Take note that the disk has nothing of this life: every durable row is to be written, in place of others."""
@@ -180,9 +181,7 @@ class Backlog:
         if written:
             del self._forget[: self._forgetting]
         self.found(written)
-        if whole:
-            self._alone = False
-        else:
+        if not whole:
             self._offered = min(len(self._entries), 1)
             self._rows = {**self._writing, **self._rows}
             for late in self._entries[1:]:

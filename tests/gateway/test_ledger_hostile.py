@@ -259,3 +259,14 @@ def test_of_notices_the_newest_state_stays_and_of_acts_everything(monkeypatch: p
     assert len(texts) <= 2 + 3_000 // 100
     assert texts == list(range(100 - len(texts), 100)), "the newest, in order"
     assert backlog.BACKLOG_BYTES == 16 << 20
+
+
+def test_what_is_of_another_life_goes_once_so_that_marks_of_this_one_stay() -> None:
+    kept = Backlog()
+    for number in range(2):
+        kept.add(Group(boot="b", mono=number, wall=0, steps=()), 0)
+    kept.begin_anew([])
+    kept.offer()
+    assert kept.alone
+    kept.settle(1, whole=False)
+    assert not kept.alone
