@@ -17,7 +17,7 @@ import msgspec
 
 from gateway import registry
 from gateway.model.alarm import AlarmFacts
-from gateway.model.point import MAINS_SILENCE, AlarmClass, AlarmSpec, Device, Kind, Point, Severity
+from gateway.model.point import AlarmClass, AlarmSpec, Device, Kind, Point, Severity
 from gateway.model.station import RuleSpec, Station
 from rules import check, facts
 from rules.compiled import SECOND, KindSetup, Place, Tables
@@ -258,7 +258,7 @@ class _Work:
             if point.device not in self.devices or point.id in self.measured:
                 continue
             self.measured.add(point.id)
-            limit = round((options.limit or max(MAINS_SILENCE, 2 * self.devices[point.device].poll)) * SECOND)
+            limit = round((options.limit or self.devices[point.device].silence_limit) * SECOND)
             place = Place(order=self.order, rule=spec.id, point=point.id, on_delay=limit, fingerprint=str(limit))
             self.places.setdefault(spec.kind, []).append(place)
             self.facts[spec.id, point.id] = facts.of_unmeasured(spec, point)

@@ -31,7 +31,7 @@ _PREHEAT = quality(Level.BAD, Doubt.PREHEAT)
 
 
 class OPTIONS(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`limit`: how long a point may give no value, instead of 100 s or two polls."""
+    """`limit`: how long a point may give no value, instead of the device's silence limit."""
 
     limit: Seconds = 0.0
 

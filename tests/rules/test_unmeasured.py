@@ -108,3 +108,10 @@ def test_its_delay_goes_on_without_a_snapshot() -> None:
 
 def test_a_snapshot_without_this_kind_is_one_of_another_version() -> None:
     assert (CODE_VERSION, sorted(_made().kinds)) == ("4", ["absence", "rate", "threshold", UNMEASURED])
+
+
+def test_whoever_speaks_once_a_day_has_until_then_to_say_better() -> None:
+    battery = device("m", GAS, PointSpec(name="p", unit="MPa"), silence=400.0)
+    made = engine([battery], rule(points=("m.ch4",), clear="value < 5"))
+    made.rebase(0, 0, 0, Delta())
+    assert _after(made, [(10, 10, BROKEN)], until=500.0) == [(UNMEASURED, 1, True, 410.0, Cause.UNMEASURED)]
