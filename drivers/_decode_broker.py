@@ -7,6 +7,7 @@ tells of, and fed: a new dialect or profile needs no edit here (house rule 8). K
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterator
 
 import msgspec
 
@@ -111,13 +112,7 @@ class _Thing:
 def read_by(dialect: str, place: Place, payload: bytes) -> list[Profile]:
     """Return the profiles by which a message can be read, that which reads most of it first."""
     ranked = []
-    for profile in candidates(dialect):
-        try:
-            reader, _ = _reader(dialect, place, profile)
-        except ConfigError:
-            continue
-        into = Decoded()
-        reader.decode(place.topic, payload, retained=False, into=into)
+    for profile, into in _readings(dialect, place, payload):
         good = sum(level_of(quality) is not Level.BAD for *_, quality in into.rows)
         if good:
             ranked.append((-good, len(profile.points), profile.id, profile))
@@ -126,6 +121,12 @@ def read_by(dialect: str, place: Place, payload: bytes) -> list[Profile]:
 
 def understood(dialect: str, place: Place, payload: bytes) -> bool:
     """Whether a device of the dialect takes the message without complaint, though it may say nothing of its points."""
+    _, into = next(_readings(dialect, place, payload), (None, None))
+    return into is not None and not into.problems
+
+
+def _readings(dialect: str, place: Place, payload: bytes) -> Iterator[tuple[Profile, Decoded]]:
+    """Yield each profile that fits the dialect with what a device of it would read of the message."""
     for profile in candidates(dialect):
         try:
             reader, _ = _reader(dialect, place, profile)
@@ -133,8 +134,7 @@ def understood(dialect: str, place: Place, payload: bytes) -> bool:
             continue
         into = Decoded()
         reader.decode(place.topic, payload, retained=False, into=into)
-        return not into.problems
-    return False
+        yield profile, into
 
 
 def _reader(dialect: str, place: Place, profile: Profile) -> tuple[Dialect, Names]:
