@@ -39,6 +39,7 @@ import msgspec
 from drivers._conversation_listening import LOST_AFTER, Listening
 from drivers._conversation_said import Conversation, Question, Said, Talk
 from drivers._installing import options_of
+from drivers._together import until_one_ends
 from gateway.clock import Clock
 from gateway.errors import ConfigError, DeliveryError, LinkDown
 from gateway.model.point import Device
@@ -118,20 +119,11 @@ class Talking:
         """Listen until the wire is lost (raises LinkDown) or this is cancelled; then everything is closed."""
         self._sleeps_until = 0
         self._listening.begin(emit)
-        # No TaskGroup: in Python 3.11 one that fails in the turn in which it is cancelled swallows the cancellation.
-        tasks = [
-            asyncio.ensure_future(self._attend(self._options, self._listening, self._clock)),
-            asyncio.create_task(self._pace(), name=f"{self._source} pace"),
-        ]
+        pace = asyncio.create_task(self._pace(), name=f"{self._source} pace")
         try:
-            ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            await until_one_ends(self._attend(self._options, self._listening, self._clock), pace)
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
             self._listening.end()
-        for task in ended:
-            task.result()
         raise LinkDown(f"{self._source}: the wire ended")
 
     async def write(self, device: str, point: str, value: float) -> None:

@@ -99,7 +99,7 @@ class Lane:
         options = self._voice.begin(self._options)
         session = await connect(options, self._clock, self._receive)
         self._handed.follow(session)
-        # No TaskGroup, as in `mqtt.py`. Whichever of them fails ends the session.
+        # No TaskGroup, as in `_together`. Whichever of them fails ends the session.
         tasks = [
             asyncio.create_task(self._live(session), name=f"{self.name} session"),
             asyncio.create_task(self._gather(session), name=f"{self.name} gathering"),

@@ -17,6 +17,7 @@ from drivers._mqtt_lane import Lane
 from drivers._mqtt_outputs import Outputs
 from drivers._mqtt_routes import ALARM, LANES, TELEMETRY, Routes
 from drivers._mqtt_subscriptions import subscriptions
+from drivers._together import until_one_ends
 from gateway import registry
 from gateway.errors import ConfigError, DriverFatal
 from gateway.model.ports import Announcing, Dialect, DialectSetup, DriverSetup, Emit, Polling
@@ -110,19 +111,11 @@ class MqttDriver:
 
     async def run(self, emit: Emit) -> None:
         """Keep both sessions until one of them ends: raises `LinkDown` or `DriverFatal`; close both when cancelled."""
-        # No TaskGroup: in Python 3.11 one that fails in the turn in which it is cancelled swallows the cancellation.
-        tasks = [asyncio.create_task(lane.run(emit), name=lane.name) for lane in self._lanes]
+        lanes = [asyncio.create_task(lane.run(emit), name=lane.name) for lane in self._lanes]
         try:
-            ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-        for task in ended:
-            try:
-                task.result()
-            except ConfigError as wrong:  # TLS files are read at every connection
-                raise DriverFatal(str(wrong)) from None
+            await until_one_ends(*lanes)
+        except ConfigError as wrong:  # TLS files are read at every connection
+            raise DriverFatal(str(wrong)) from None
 
     async def write(self, device: str, point: str, value: float) -> None:
         """Set an output, see `Outputs`. Raises `DeliveryError`, `LinkDown`."""

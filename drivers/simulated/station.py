@@ -7,7 +7,7 @@ an unchanged daemon finds it. Keeps house rule 9: fakes ship.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -17,6 +17,7 @@ import msgspec
 
 from drivers._modbus_master import Port
 from drivers._modbus_setup import TcpOptions
+from drivers._together import until_one_ends
 from drivers.mqtt import Options as BrokerOptions
 from drivers.simulated import mqtt_devices, mqtt_players
 from drivers.simulated.field import FarEnd, at_rest, far_end, hang
@@ -210,16 +211,8 @@ class SimulatedField:
             Attached(client, replace(login, client_id=f"{login.client_id}/{name}"), self._clock, began, seen)
             for name, client in here.items()
         ]
-        always: Coroutine[Any, Any, object] = asyncio.Event().wait()  # where nothing can be played
-        tasks = [asyncio.create_task(one) for one in (always, *(one.run() for one in attached))]
-        try:
-            ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-        for task in ended:  # by an error
-            task.result()
+        always = asyncio.Event().wait()  # where nothing can be played
+        await until_one_ends(always, *(one.run() for one in attached))
 
     def show(self, device: Device, values: Mapping[str, float]) -> None:
         """Let points of a device be so, in their units, all others as at rest."""
