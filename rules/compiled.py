@@ -2,8 +2,8 @@
 
 A kind is one file in rules/kinds with `OPTIONS` (a msgspec Struct: the keys of its `[[rule]]` beyond the common
 ones), `names(unit) -> dict` (what its conditions may name, with units; empty: it has no conditions, and a place is a
-device), `misfits(options, poll) -> findings` (what is wrong at a device that is asked every `poll` seconds; only of
-kinds with conditions) and `create(setup) -> Kind`.
+device, or a point where that is `unmeasured`), `misfits(options, poll) -> findings` (what is wrong at a device that is
+asked every `poll` seconds; only of kinds with conditions) and `create(setup) -> Kind`.
 """
 
 from __future__ import annotations
